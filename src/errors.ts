@@ -1,0 +1,50 @@
+/** Every code that a {@link StateStoreError} can carry. A code never changes its meaning between majors; messages may. */
+export const ERROR_CODES = [
+  'NOT_FOUND',
+  'ALREADY_EXISTS',
+  'INVALID_ID',
+  'INVALID_STATE',
+  'CORRUPT_STATE',
+  'STATE_MISMATCH',
+  'INVALID_TRANSITION',
+  'LOCK_TIMEOUT',
+  'OUTCOME_UNKNOWN',
+  'IO_ERROR',
+  'UNSUPPORTED',
+  'CLOSED',
+] as const
+
+export type ErrorCode = (typeof ERROR_CODES)[number]
+
+/** What an error is about, as far as it is known. */
+export interface ErrorDetails {
+  /** The sandbox. */
+  readonly id?: string | undefined
+  /** The file or folder. */
+  readonly path?: string | undefined
+  /** For transitions: the state that was expected (the seed's `oldState`). */
+  readonly from?: string | undefined
+  /** For transitions: the state that was asked for. */
+  readonly to?: string | undefined
+  /** The error underneath, such as the operating system's. */
+  readonly cause?: unknown
+}
+
+/** The one error class of this package. Decide on `code`; show `message` to people. */
+export class StateStoreError extends Error {
+  override readonly name = 'StateStoreError'
+  readonly code: ErrorCode
+  readonly id?: string
+  readonly path?: string
+  readonly from?: string
+  readonly to?: string
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    this.code = code
+    if (details.id !== undefined) this.id = details.id
+    if (details.path !== undefined) this.path = details.path
+    if (details.from !== undefined) this.from = details.from
+    if (details.to !== undefined) this.to = details.to
+  }
+}

@@ -1,0 +1,21 @@
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
+
+// Tests run against what is shipped: `#src/...` is type-checked against src and loaded from dist,
+// because the store starts worker threads and child processes, which need the built files.
+const dist = fileURLToPath(new URL('./dist/', import.meta.url))
+
+export default defineConfig({
+  resolve: {
+    alias: [
+      { find: /^#src\/(.*)$/, replacement: `${dist}$1` },
+      { find: /^sandbox-state$/, replacement: `${dist}index.js` },
+    ],
+  },
+  test: {
+    include: ['test/**/*.test.ts'],
+    server: { deps: { external: [/\/dist\//] } },
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+  },
+})
