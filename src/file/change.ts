@@ -1,0 +1,183 @@
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  rmdirSync,
+  rmSync,
+  unlinkSync,
+} from 'node:fs'
+import { dirname } from 'node:path'
+import { alreadyExists, type Change } from '../change.js'
+import { StateStoreError } from '../errors.js'
+import { encodeState } from '../state/codec.js'
+import type { SandboxState } from '../state/sandbox-state.js'
+import { ioError, isErrno } from './errno.js'
+import type { SandboxFolder } from './folder.js'
+import { appendHistory, removeHistory } from './history.js'
+import { noteHolder, noteRelease } from './holder-record.js'
+import { HISTORY_FILE, isTemporaryFile, LOCK_FILE, OLD_HISTORY_FILE, PERSIST_FILE, STATE_FILE } from './layout.js'
+import type { LockedSandbox } from './lock.js'
+import { replaceStateFile, syncFolder } from './replace.js'
+import { readStateFile, type StateFile } from './state-file.js'
+import { lockState, type StateLock, stateLockTime } from './state-lock.js'
+
+export interface ChangeOptions {
+  /** Whether to wait for the disk. */
+  readonly durable: boolean
+  readonly history: boolean
+}
+
+/** Another program holds its proper-lockfile lock on the state file. */
+export const BUSY = 'busy'
+
+/** The rules of a change, over a state: see `applyChange`. */
+export type Apply = (current: SandboxState | undefined) => SandboxState | undefined | Promise<SandboxState | undefined>
+
+/** What of a change's kind decides how its folder is treated. */
+export type ChangeKind = { readonly kind: Change['kind']; readonly force?: boolean }
+
+/**
+ * One change of one sandbox, from the second lock to its release; the caller holds the first. Each of its system
+ * calls is synchronous: on a memory filesystem it runs where the caller is, on a disk in a thread of its own.
+ * @returns the new state, undefined after a deletion, or {@link BUSY}
+ */
+export async function changeLocked(
+  { folder, lockFd }: LockedSandbox,
+  change: ChangeKind,
+  apply: Apply,
+  options: ChangeOptions,
+): Promise<SandboxState | undefined | typeof BUSY> {
+  noteHolder(lockFd, new Date())
+  const lock = await lockStateFile(folder, change)
+  if (lock === BUSY) {
+    noteRelease(lockFd)
+    return BUSY
+  }
+  let exists = true
+  try {
+    sweep(folder)
+    const found = find(folder, change)
+    exists = found !== undefined
+    const after = found === UNREADABLE ? undefined : await apply(found?.state)
+    // A stranger who thought our lock stale, because we were stopped for long, may be inside by now.
+    if (!lock.isHeld()) return BUSY
+    if (after === undefined || found === UNREADABLE) removeState(folder, options)
+    else replace(folder, lock, found, after, options)
+    exists = after !== undefined
+    return after
+  } finally {
+    await lock.release()
+    noteRelease(lockFd)
+    if (!exists) removeFolder(folder)
+  }
+}
+
+const UNREADABLE = 'unreadable'
+
+/** What is there before the change. Of a forced deletion it need not be readable. */
+function find(folder: SandboxFolder, { kind, force }: ChangeKind): StateFile | typeof UNREADABLE | undefined {
+  if (kind === 'create') {
+    if (isTaken(folder)) throw alreadyExists(folder.id)
+    return undefined
+  }
+  try {
+    return readStateFile(folder)
+  } catch (error) {
+    if (kind === 'delete' && force === true && isUnreadable(error)) return UNREADABLE
+    throw error
+  }
+}
+
+function isUnreadable(error: unknown): boolean {
+  return error instanceof StateStoreError && (error.code === 'CORRUPT_STATE' || error.code === 'INVALID_STATE')
+}
+
+/** Whether a sandbox lives in this folder, ours or, as its `persist.json` shows, one of a later Kata. */
+export function isTaken(folder: SandboxFolder): boolean {
+  return [STATE_FILE, PERSIST_FILE].some(name => lstatSync(folder.at(name), { throwIfNoEntry: false }) !== undefined)
+}
+
+function replace(
+  folder: SandboxFolder,
+  lock: StateLock,
+  found: StateFile | undefined,
+  after: SandboxState,
+  { durable, history }: ChangeOptions,
+): void {
+  const { uid, gid } = found ?? fstatSync(folder.fd)
+  const left = replaceStateFile(folder, lock, { text: encodeState(after), uid, gid, durable })
+  try {
+    if (durable) syncFolder(folder.fd, folder.id, folder.path)
+    if (durable && found === undefined) syncParent(folder)
+  } finally {
+    if (history) appendHistory(folder, { before: found?.state, after, found: found?.version ?? '', left })
+  }
+}
+
+/** A new folder is a name in the root, which is as much in need of a flush as a name in the folder. */
+function syncParent(folder: SandboxFolder): void {
+  const root = dirname(folder.path)
+  const fd = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY)
+  try {
+    syncFolder(fd, folder.id, root)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** The state goes first: from then on there is no sandbox, whatever is left of its folder. */
+function removeState(folder: SandboxFolder, { durable }: ChangeOptions): void {
+  const path = folder.show(STATE_FILE)
+  try {
+    unlinkSync(folder.at(STATE_FILE))
+  } catch (error) {
+    throw ioError(error, 'delete', folder.id, path)
+  }
+  if (durable) syncFolder(folder.fd, folder.id, folder.path)
+}
+
+/**
+ * Removes the folder of a sandbox that is no more, or never came to be, unless something of others' is in it.
+ * The lock file goes last: whoever waits for it then finds that it is no longer the one in the folder.
+ */
+function removeFolder(folder: SandboxFolder): void {
+  try {
+    const names = readdirSync(folder.at('.'))
+    if (names.some(name => name === STATE_FILE)) return
+    removeHistory(folder)
+    if (names.some(name => !OURS.has(name))) return
+    unlinkSync(folder.at(LOCK_FILE))
+    rmdirSync(folder.path)
+  } catch {
+    // What is left is an unfinished create: no sandbox, and no obstacle to one.
+  }
+}
+
+const OURS: ReadonlySet<string> = new Set([LOCK_FILE, HISTORY_FILE, OLD_HISTORY_FILE])
+
+/** Removes the temporary files that killed processes left. Whoever holds the lock knows that nobody writes one now. */
+function sweep(folder: SandboxFolder): void {
+  for (const name of readdirSync(folder.at('.'))) {
+    if (isTemporaryFile(name)) rmSync(folder.at(name), { force: true })
+  }
+}
+
+/**
+ * On a full disk no lock folder can be made, and deleting is what helps. Nobody else can make one there either,
+ * so a deletion does without, if there is none.
+ */
+async function lockStateFile(folder: SandboxFolder, { kind }: ChangeKind): Promise<StateLock | typeof BUSY> {
+  try {
+    return (await lockState(folder)) ?? BUSY
+  } catch (error) {
+    if (kind !== 'delete' || !isErrno(error, 'ENOSPC', 'EDQUOT')) {
+      throw ioError(error, 'lock', folder.id, folder.show(STATE_FILE))
+    }
+    return stateLockTime(folder) === undefined ? NO_LOCK : BUSY
+  }
+}
+
+const NO_LOCK: StateLock = { fd: -1, isHeld: () => true, release: async () => {} }

@@ -1,0 +1,66 @@
+import { closeSync, constants, existsSync, openSync } from 'node:fs'
+import { join } from 'node:path'
+import { StateStoreError } from '../errors.js'
+import { ioError, isErrno } from './errno.js'
+
+const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants
+
+/** Where the kernel shows a process its own descriptors as links that lead to the open file itself, whatever its name is now. */
+const DESCRIPTORS = '/proc/self/fd'
+const anchored = existsSync(DESCRIPTORS)
+
+/**
+ * A sandbox's folder, held open. Everything in it is reached through the descriptor, so that a folder that is
+ * renamed or replaced by a symbolic link after the check cannot lead elsewhere. (Node has no openat(2); on
+ * Linux a path below `/proc/self/fd/N` is the same thing. macOS has none, there the plain path is used.)
+ */
+export class SandboxFolder {
+  constructor(
+    readonly id: string,
+    /** For people and messages. */
+    readonly path: string,
+    readonly fd: number,
+  ) {}
+
+  /**
+   * Opens `<root>/<id>`; undefined when there is none.
+   * @throws StateStoreError `CORRUPT_STATE` when it is a symbolic link or no folder, `IO_ERROR` otherwise.
+   */
+  static open(root: string, id: string): SandboxFolder | undefined {
+    const path = join(root, id)
+    try {
+      return new SandboxFolder(id, path, openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW))
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return undefined
+      if (isErrno(error, 'ENOTDIR', 'ELOOP')) {
+        const message = `${path} is not a folder (a symbolic link is not followed)`
+        throw new StateStoreError('CORRUPT_STATE', message, { id, path, cause: error })
+      }
+      throw ioError(error, 'open', id, path)
+    }
+  }
+
+  /** The path by which system calls reach a file in this folder. */
+  at(name: string): string {
+    return anchored ? `${DESCRIPTORS}/${this.fd}/${name}` : join(this.path, name)
+  }
+
+  /**
+   * The path by which write-file-atomic reaches a file in this folder; `inner` is a descriptor of a folder in it.
+   * That package resolves links in its argument first, and would turn {@link at}'s path into the plain one. This
+   * one it cannot resolve, since `/proc/self/fd/<name>` does not exist, and so uses as it is: for the kernel, `..`
+   * of an open folder is its true parent.
+   */
+  atFromInside(inner: number, name: string): string {
+    return anchored ? `${DESCRIPTORS}/${inner}/../${name}` : join(this.path, name)
+  }
+
+  /** A file's path for messages. */
+  show(name: string): string {
+    return join(this.path, name)
+  }
+
+  close(): void {
+    closeSync(this.fd)
+  }
+}

@@ -1,0 +1,149 @@
+import { closeSync, constants, fstatSync, lstatSync, openSync } from 'node:fs'
+import { StateStoreError } from '../errors.js'
+import { pause } from './backoff.js'
+import { ioError, isErrno } from './errno.js'
+import { LOCK_EX, LOCK_SH, tryFlock } from './flock.js'
+import { SandboxFolder } from './folder.js'
+import { FILE_MODE, LOCK_FILE } from './layout.js'
+import type { LockHolder } from './lock-holder.js'
+
+/** A sandbox whose `lock` file this process holds with flock(2), exclusively. */
+export interface LockedSandbox {
+  readonly folder: SandboxFolder
+  readonly lockFd: number
+}
+
+/** Until when to wait, and for what. */
+export interface Patience {
+  /** In ms, on the clock of `performance.now()`. */
+  readonly deadline: number
+  /** What was allowed from the start, in ms, for the message. */
+  readonly timeout: number
+}
+
+/**
+ * Takes flock(2) on a sandbox's `lock` file, and waits for it by asking again.
+ * @param makeLock whether to make a lock file that is missing
+ * @returns undefined when there is no such folder, or no lock file and none was to be made
+ * @throws StateStoreError `LOCK_TIMEOUT`, `CORRUPT_STATE`, `IO_ERROR`
+ */
+export async function lockSandbox(
+  root: string,
+  id: string,
+  patience: Patience,
+  makeLock: boolean,
+): Promise<LockedSandbox | undefined> {
+  for (let attempt = 0; ; ) {
+    const opened = openLock(root, id, makeLock)
+    if (opened === undefined) return undefined
+    let locked = false
+    try {
+      while (!tryFlock(opened.lockFd, LOCK_EX)) {
+        await waitOrGiveUp(root, id, 'flock', patience, attempt++)
+      }
+      locked = isStillThere(opened)
+    } catch (error) {
+      throw ioError(error, 'lock', id, opened.folder.show(LOCK_FILE))
+    } finally {
+      if (!locked) unlock(opened)
+    }
+    if (locked) return opened
+  }
+}
+
+/** Waits a moment, or ends the wait with an error that names who is in the way. */
+export async function waitOrGiveUp(
+  root: string,
+  id: string,
+  lock: LockHolder['lock'],
+  patience: Patience,
+  attempt: number,
+): Promise<void> {
+  const left = patience.deadline - performance.now()
+  if (left > 0) return pause(attempt, left)
+  const { describeHolder } = await import('./lock-holder.js')
+  const folder = SandboxFolder.open(root, id)
+  if (folder === undefined) return
+  const { path } = folder
+  try {
+    const message = `${path} is locked by ${describeHolder(folder, lock)}; gave up after ${patience.timeout} ms`
+    throw new StateStoreError('LOCK_TIMEOUT', message, { id, path: folder.show(LOCK_FILE) })
+  } finally {
+    folder.close()
+  }
+}
+
+/** Gives the lock up and closes the folder. */
+export function unlock({ folder, lockFd }: LockedSandbox): void {
+  closeSync(lockFd)
+  folder.close()
+}
+
+/** How long a reader waits for a writer that writes in place, as Kata does within its lock, in ms. */
+const SHARED_PATIENCE = 200
+
+/**
+ * Runs a function under a shared flock(2), as Kata's readers do, if one is to be had soon; without it otherwise.
+ * Makes no file.
+ */
+export async function withSharedLock<T>(folder: SandboxFolder, read: () => T): Promise<T> {
+  let fd: number
+  try {
+    fd = openSync(folder.at(LOCK_FILE), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  } catch {
+    return read()
+  }
+  try {
+    const deadline = performance.now() + SHARED_PATIENCE
+    for (let attempt = 0; !tryFlock(fd, LOCK_SH); attempt++) {
+      const left = deadline - performance.now()
+      if (left <= 0) break
+      await pause(attempt, left)
+    }
+    return read()
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function openLock(root: string, id: string, make: boolean): LockedSandbox | undefined {
+  const folder = SandboxFolder.open(root, id)
+  if (folder === undefined) return undefined
+  try {
+    const lockFd = openLockFile(folder, make)
+    if (lockFd !== undefined) return { folder, lockFd }
+  } catch (error) {
+    folder.close()
+    throw error
+  }
+  folder.close()
+  return undefined
+}
+
+function openLockFile(folder: SandboxFolder, make: boolean): number | undefined {
+  const { O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants
+  const path = folder.show(LOCK_FILE)
+  let fd: number
+  try {
+    fd = openSync(folder.at(LOCK_FILE), O_RDWR | O_NOFOLLOW | O_NONBLOCK | (make ? O_CREAT : 0), FILE_MODE)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined
+    if (isErrno(error, 'ELOOP', 'EISDIR', 'ENXIO')) throw notALock(folder, error)
+    throw ioError(error, 'open', folder.id, path)
+  }
+  if (fstatSync(fd).isFile()) return fd
+  closeSync(fd)
+  throw notALock(folder)
+}
+
+function notALock(folder: SandboxFolder, cause?: unknown): StateStoreError {
+  const path = folder.show(LOCK_FILE)
+  return new StateStoreError('CORRUPT_STATE', `${path} is not a regular file`, { id: folder.id, path, cause })
+}
+
+/** A sandbox may be deleted, and made again, while one waits: the lock then held is on a file that nobody else sees. */
+function isStillThere({ folder, lockFd }: LockedSandbox): boolean {
+  const locked = fstatSync(lockFd)
+  const there = lstatSync(folder.at(LOCK_FILE), { throwIfNoEntry: false })
+  return there !== undefined && there.ino === locked.ino && there.dev === locked.dev
+}

@@ -1,0 +1,81 @@
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { basename } from 'node:path'
+import { workerData } from 'node:worker_threads'
+
+/** Names one process for good: a pid is given again, a pid with its start time in one boot is not. */
+export interface ProcessIdentity {
+  readonly pid: number
+  /** Clock ticks from boot to the process's start, field 22 of `/proc/PID/stat`; '' where there is no `/proc`. */
+  readonly start: string
+  /** The kernel's id of this boot; '' where there is none. */
+  readonly boot: string
+  readonly host: string
+  /** The program and its script, without its arguments, which could hold secrets. */
+  readonly command: string
+}
+
+/** What our own worker threads are started with; a program's threads have other data or none. */
+export interface ThreadData {
+  readonly sandboxState: ProcessIdentity
+}
+
+let self: ProcessIdentity | undefined
+
+/** This process, also where a worker thread asks: its own arguments would name the thread's file. */
+export function thisProcess(): ProcessIdentity {
+  self ??= (workerData as Partial<ThreadData> | null | undefined)?.sandboxState ?? {
+    pid: process.pid,
+    start: startTime(process.pid) ?? '',
+    boot: bootId(),
+    host: plain(hostname(), 64),
+    command: plain(commandOf(process.argv), 100),
+  }
+  return self
+}
+
+/** Whether that process lives; undefined when it cannot be known from here: another host, another pid namespace's `/proc`. */
+export function isAlive(process: ProcessIdentity): boolean | undefined {
+  const me = thisProcess()
+  if (process.host !== me.host || me.boot === '') return undefined
+  if (process.boot !== me.boot) return false
+  return startTime(process.pid) === process.start
+}
+
+/** The command of a running process, as {@link ProcessIdentity.command}. */
+export function commandOfPid(pid: number): string | undefined {
+  try {
+    const argv = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+    const command = plain(commandOf(argv.filter(word => word !== '')), 100)
+    return command === '' ? undefined : command
+  } catch {
+    return undefined
+  }
+}
+
+function commandOf(argv: readonly string[]): string {
+  const [program = '', script = ''] = argv
+  return [program, script].map(word => basename(word)).join(' ').trim()
+}
+
+/** Field 2 of that file, the name, may itself hold spaces and parentheses. */
+function startTime(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+  } catch {
+    return undefined
+  }
+}
+
+function bootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
+  } catch {
+    return ''
+  }
+}
+
+function plain(text: string, length: number): string {
+  return text.slice(0, length).replace(/[^\x20-\x7e]/g, '?')
+}

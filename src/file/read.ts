@@ -1,0 +1,47 @@
+import { readdirSync } from 'node:fs'
+import { StateStoreError } from '../errors.js'
+import type { SandboxState } from '../state/sandbox-state.js'
+import { ioError, isErrno } from './errno.js'
+import { SandboxFolder } from './folder.js'
+import { isValidId } from './layout.js'
+import { readStateFile } from './state-file.js'
+
+/**
+ * Reads a sandbox's state. Takes no lock and makes nothing: a state file is replaced whole. Only Kata writes in
+ * place, under its exclusive lock; so a file that cannot be understood is looked at once more under a shared one.
+ * @returns undefined when there is no such sandbox
+ * @throws StateStoreError `CORRUPT_STATE`, `INVALID_STATE`, `IO_ERROR`
+ */
+export async function readSandbox(root: string, id: string): Promise<SandboxState | undefined> {
+  const folder = SandboxFolder.open(root, id)
+  if (folder === undefined) return undefined
+  try {
+    return readStateFile(folder)?.state
+  } catch (error) {
+    if (!isMaybeHalfWritten(error)) throw error
+    const { withSharedLock } = await import('./lock.js')
+    return (await withSharedLock(folder, () => readStateFile(folder)))?.state
+  } finally {
+    folder.close()
+  }
+}
+
+function isMaybeHalfWritten(error: unknown): boolean {
+  return error instanceof StateStoreError && (error.code === 'CORRUPT_STATE' || error.code === 'INVALID_STATE')
+}
+
+/**
+ * The ids below a root, sorted: of every folder and link whose name is one. A root that does not exist has none.
+ * @throws StateStoreError `IO_ERROR`
+ */
+export function listIds(root: string): string[] {
+  try {
+    return readdirSync(root, { withFileTypes: true })
+      .filter(entry => (entry.isDirectory() || entry.isSymbolicLink()) && isValidId(entry.name))
+      .map(entry => entry.name)
+      .sort()
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return []
+    throw ioError(error, 'list', undefined, root)
+  }
+}

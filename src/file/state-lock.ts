@@ -1,0 +1,158 @@
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  rmdirSync,
+  type Stats,
+  utimesSync,
+} from 'node:fs'
+import lockfile from 'proper-lockfile'
+import { isErrno } from './errno.js'
+import type { SandboxFolder } from './folder.js'
+import { STATE_FILE, STATE_LOCK } from './layout.js'
+
+/**
+ * The mode of the lock folders that we make. No other program makes one like it: proper-lockfile asks for 0777 less
+ * the umask, and no umask that one can work under takes the owner's right to write. It tells whose a lock folder is
+ * from the instant it exists, whoever is killed when.
+ */
+const OUR_MODE = 0o500
+
+/** Age in ms after which a stranger's lock that is no longer refreshed counts as left behind: proper-lockfile's default. */
+const STALE = 10_000
+
+/** proper-lockfile's lock on a state file, held by us. */
+export interface StateLock {
+  /** A descriptor of the lock folder. */
+  readonly fd: number
+  /** False once someone took it away. */
+  isHeld(): boolean
+  release(): Promise<void>
+}
+
+/**
+ * Takes proper-lockfile's lock on the state file, which excludes any program that uses that package. The caller
+ * holds flock(2) on the sandbox, so no other of us is inside: a lock folder of ours is a dead process's, and goes.
+ * A stranger's keeps its stale time.
+ * @returns undefined when a stranger holds it.
+ */
+export async function lockState(folder: SandboxFolder): Promise<StateLock | undefined> {
+  const made = new LockFolder(folder.at(STATE_LOCK))
+  let release: () => Promise<void>
+  try {
+    release = await lockfile.lock(folder.at(STATE_FILE), {
+      fs: lockFs,
+      realpath: false,
+      retries: 0,
+      stale: STALE,
+      onCompromised: () => made.forget(),
+    })
+  } catch (error) {
+    made.forget()
+    if (isErrno(error, 'ELOCKED')) return undefined
+    throw error
+  }
+  return {
+    fd: made.fd,
+    isHeld: () => made.isOurs(),
+    async release() {
+      try {
+        await release()
+      } catch (error) {
+        if (!isErrno(error, 'ERELEASED', 'ENOTACQUIRED')) throw error
+      } finally {
+        made.forget()
+      }
+    },
+  }
+}
+
+/** When the lock folder on a sandbox's state was last refreshed; undefined when there is none. */
+export function stateLockTime(folder: SandboxFolder): Date | undefined {
+  return lstatSync(folder.at(STATE_LOCK), { throwIfNoEntry: false })?.mtime
+}
+
+function isMarked(stat: Stats): boolean {
+  return stat.isDirectory() && (stat.mode & 0o7777) === OUR_MODE
+}
+
+/** What proper-lockfile does to the filesystem, done so that only the folder that we made is ever ours to remove. */
+class LockFolder {
+  fd = -1
+
+  constructor(readonly path: string) {
+    held.set(path, this)
+  }
+
+  mkdir(): void {
+    try {
+      mkdirSync(this.path, OUR_MODE)
+    } catch (error) {
+      if (!isErrno(error, 'EEXIST') || !isMarked(lstatSync(this.path))) throw error
+      rmdirSync(this.path)
+      mkdirSync(this.path, OUR_MODE)
+    }
+    this.fd = openSync(this.path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
+  }
+
+  stat(): Stats {
+    return this.fd === -1 ? lstatSync(this.path) : fstatSync(this.fd)
+  }
+
+  /** Removes our folder, or, while we have none, the stale one of a stranger. */
+  rmdir(): void {
+    if (this.fd === -1 || this.isOurs()) rmdirSync(this.path)
+  }
+
+  isOurs(): boolean {
+    if (this.fd === -1) return false
+    const there = lstatSync(this.path, { throwIfNoEntry: false })
+    const ours = fstatSync(this.fd)
+    return there !== undefined && there.ino === ours.ino && there.dev === ours.dev
+  }
+
+  forget(): void {
+    if (this.fd !== -1) closeSync(this.fd)
+    this.fd = -1
+    held.delete(this.path)
+  }
+}
+
+/** By path, which holds the descriptor of a folder that stays open meanwhile, and so is nobody else's. */
+const held = new Map<string, LockFolder>()
+
+function folderAt(path: string): LockFolder {
+  const folder = held.get(path)
+  if (folder === undefined) throw new Error(`no lock is held or being taken at ${path}`)
+  return folder
+}
+
+type Callback = (error: unknown, result?: unknown) => void
+
+/**
+ * The functions that proper-lockfile asks of its `fs` option, synchronous: on a local filesystem they take
+ * microseconds, and through the thread pool the same lock takes ten times as long. One object for all locks, since
+ * the package remembers on it how precise the filesystem's times are.
+ */
+const lockFs = {
+  mkdir: (path: string, done: Callback) => settle(done, () => folderAt(path).mkdir()),
+  stat: (path: string, done: Callback) => settle(done, () => folderAt(path).stat()),
+  rmdir: (path: string, done: Callback) => settle(done, () => folderAt(path).rmdir()),
+  utimes: (path: string, atime: Date, mtime: Date, done: Callback) => settle(done, () => utimesSync(path, atime, mtime)),
+  // Asked for when the process exits while it holds the lock.
+  rmdirSync: (path: string) => folderAt(path).rmdir(),
+}
+
+function settle(done: Callback, call: () => unknown): void {
+  let result: unknown
+  try {
+    result = call()
+  } catch (error) {
+    done(error)
+    return
+  }
+  done(null, result)
+}

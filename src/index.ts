@@ -1,0 +1,20 @@
+export type { ListEntry } from './backend.js'
+export type { Update } from './change.js'
+export { ERROR_CODES, type ErrorCode, type ErrorDetails, StateStoreError } from './errors.js'
+export { decodeState, encodeState } from './state/codec.js'
+export { Cmd, EnvVar, LinuxCapabilities } from './state/command.js'
+export { type GoJson, toGoJson } from './state/go-json.js'
+export {
+  checkTransition,
+  isValidState,
+  type NextState,
+  STATES,
+  type StateString,
+  TRANSITIONS,
+} from './state/machine.js'
+export { Resources } from './state/resources.js'
+export type { SandboxFields, SandboxState } from './state/sandbox-state.js'
+export { SandboxFieldsSchema, SandboxStateSchema } from './state/schema.js'
+export { formatSockets, parseSockets, Socket, Sockets } from './state/sockets.js'
+export { formatVolumes, parseVolumes, Volume, Volumes } from './state/volumes.js'
+export { type DeleteOptions, type ListOptions, openStore, SandboxStore, type StoreOptions } from './store.js'

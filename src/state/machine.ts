@@ -1,0 +1,66 @@
+import { StateStoreError } from '../errors.js'
+import { word } from './show.js'
+
+/** The lifecycle states, in the order in which the seed lists them (its `StateString` constants). */
+export const STATES = Object.freeze(['ready', 'running', 'paused', 'stopped'] as const)
+
+/**
+ * A lifecycle state (the seed's `StateString`): `ready` to be run, `running`, `paused`, or `stopped`.
+ */
+export type StateString = (typeof STATES)[number]
+
+/** Where each state may go next (the seed's `validTransition`). No state may go to itself, and none back to `ready`. */
+export const TRANSITIONS = Object.freeze({
+  ready: Object.freeze(['running', 'stopped'] as const),
+  running: Object.freeze(['paused', 'stopped'] as const),
+  paused: Object.freeze(['running', 'stopped'] as const),
+  stopped: Object.freeze(['running'] as const),
+}) satisfies Record<StateString, readonly StateString[]>
+
+/**
+ * The states that may follow `From`. A literal `From` gives just those, so an impossible pair of literals does
+ * not compile; the wide {@link StateString}, whose value only the run knows, gives every state.
+ */
+export type NextState<From extends StateString> = StateString extends From
+  ? StateString
+  : (typeof TRANSITIONS)[From][number]
+
+/** Whether a value is one of the four states (the seed's `Valid`). */
+export function isValidState(value: unknown): value is StateString {
+  return value === 'ready' || value === 'running' || value === 'paused' || value === 'stopped'
+}
+
+/**
+ * Checks a move of the state machine (the seed's `ValidTransition`).
+ *
+ * @param current the state that the sandbox is in
+ * @param expected the state that the caller believes it to be in (the seed's `oldState`)
+ * @param next the state to move to
+ * @throws StateStoreError `STATE_MISMATCH` when `current` is not `expected`, which is looked at first;
+ * `INVALID_TRANSITION` when `next` may not follow. Both carry `expected` as `from` and `next` as `to`.
+ */
+export function checkTransition(current: string, expected: string, next: string): void {
+  const details = { from: expected, to: next }
+  if (current !== expected) {
+    const message = `the state is ${word(current)}, expected ${word(expected)}`
+    throw new StateStoreError('STATE_MISMATCH', message, details)
+  }
+  if (!mayFollow(current, next)) {
+    const message = `cannot move from ${word(current)} to ${word(next)} (${waysOut(current)})`
+    throw new StateStoreError('INVALID_TRANSITION', message, details)
+  }
+}
+
+function mayFollow(current: string, next: string): boolean {
+  return isValidState(current) && nextStates(current).includes(next)
+}
+
+function waysOut(current: string): string {
+  if (!isValidState(current)) return `${word(current)} is not a state`
+  return `from ${current}: ${nextStates(current).join(' or ')}`
+}
+
+/** Takes a checked state only: `TRANSITIONS` is never indexed with text such as `__proto__`. */
+function nextStates(state: StateString): readonly string[] {
+  return TRANSITIONS[state]
+}

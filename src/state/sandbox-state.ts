@@ -1,0 +1,40 @@
+import type { StateString } from './machine.js'
+
+/**
+ * The property that carries the keys of a file that this version does not know, such as `resources` of Kata 1.6.
+ *
+ * It is an own, enumerable property under a symbol: `{ ...state }` copies it, so that the keys survive a
+ * read-change-write, while `JSON.stringify`, `Object.keys` and `in` with a text see only the known fields.
+ * It is absent when there are no unknown keys.
+ */
+export const UNKNOWN_KEYS: unique symbol = Symbol('sandbox-state: unknown keys')
+
+/** A key that is not known, and its value as compact JSON text: text, so that a number of any size stays as it is. */
+export type UnknownKey = readonly [key: string, json: string]
+
+/** The unknown keys in their order in the file; the list and its pairs are frozen. */
+export type UnknownKeys = readonly UnknownKey[]
+
+/** What is kept of one sandbox (the seed's `SandboxState`). The fields carry their JSON names. */
+export interface SandboxState {
+  /** Where the sandbox is in its life (the seed's `State`). */
+  state: StateString
+  /** The index of the block device passed to the hypervisor (the seed's `BlockIndex`): a safe integer, maybe negative. */
+  blockIndex: number
+  /** The size of a memory block of the guest in MiB (the seed's `GuestMemoryBlockSizeMB`): 0 to 2^32 - 1. */
+  guestMemoryBlockSize: number
+  /** Whether the guest's kernel has the interface to probe hotplugged memory (the seed's `GuestMemoryHotplugProbe`). */
+  guestMemoryHotplugProbe: boolean
+  /** The cgroup that holds the sandbox's processes, the hypervisor's too (the seed's `CgroupPath`); `''` when there is none. */
+  cgroupPath: string
+  /** The version of the storage format (the seed's `PersistVersion`), from 0. In memory only: never written, never read. */
+  persistVersion: number
+  /** See {@link UNKNOWN_KEYS}. */
+  [UNKNOWN_KEYS]?: UnknownKeys
+}
+
+/** Every field but the state: a sandbox always starts `ready`. */
+export type CompleteFields = Omit<SandboxState, 'state' | typeof UNKNOWN_KEYS>
+
+/** The fields that `create` takes. One that is absent or undefined starts as Go's zero value: 0, false or `''`. */
+export type SandboxFields = { [Field in keyof CompleteFields]?: CompleteFields[Field] | undefined }

@@ -1,0 +1,31 @@
+const LONGEST_SHOWN = 60
+const PLAIN_WORD = /^[\w.+-]+$/
+const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu
+
+/** Text for a message: in double quotes, cut when long, and with nothing in it that a terminal could obey. */
+export function quoted(text: string): string {
+  const cut = text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text
+  return JSON.stringify(cut).replace(INVISIBLE, escaped)
+}
+
+/** As {@link quoted}, but a plain word such as `ready` stands without quotes. */
+export function word(text: string): string {
+  return text.length <= LONGEST_SHOWN && PLAIN_WORD.test(text) ? text : quoted(text)
+}
+
+/** Any value for a message: text in quotes, a container only by its kind. */
+export function show(value: unknown): string {
+  if (typeof value === 'string') return quoted(value)
+  if (typeof value === 'function') return 'a function'
+  if (Array.isArray(value)) return 'an array'
+  if (typeof value === 'object' && value !== null) return 'an object'
+  return word(String(value))
+}
+
+/** As JSON escapes: each UTF-16 unit by itself. */
+function escaped(character: string): string {
+  return character
+    .split('')
+    .map(unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    .join('')
+}

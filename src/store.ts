@@ -1,0 +1,193 @@
+import { resolve } from 'node:path'
+import type { Backend, ListEntry } from './backend.js'
+import { type Change, notFound, type Update } from './change.js'
+import { StateStoreError } from './errors.js'
+import { FileBackend } from './file/backend.js'
+import { assertId } from './file/layout.js'
+import { isValidState, type NextState, type StateString } from './state/machine.js'
+import type { SandboxFields, SandboxState } from './state/sandbox-state.js'
+import { show } from './state/show.js'
+
+export interface StoreOptions {
+  /** How long a change waits for a sandbox that others hold, in ms; 10,000 by default. 0 asks once. */
+  readonly lockTimeout?: number
+  /** Whether a change is on the disk before it is acknowledged; true by default. Without it a power cut can undo it. */
+  readonly durable?: boolean
+  /** Whether each change is noted in the sandbox's history; true by default. */
+  readonly history?: boolean
+}
+
+export interface DeleteOptions {
+  /** Whether to delete a sandbox that is running, or whose state cannot be read; false by default. */
+  readonly force?: boolean
+}
+
+export interface ListOptions {
+  /** Only sandboxes in this state. Entries that cannot be read are listed whatever it is. */
+  readonly state?: StateString
+}
+
+/**
+ * Opens a store of sandbox states.
+ *
+ * @param root the folder that holds the sandboxes' folders; it need not exist, the first `create` makes it
+ * @throws TypeError for bad arguments; StateStoreError `UNSUPPORTED` on another system than Linux or macOS
+ */
+export async function openStore(root: string, options: StoreOptions = {}): Promise<SandboxStore> {
+  assertRoot(root)
+  const complete = completeOptions(options)
+  if (process.platform !== 'linux' && process.platform !== 'darwin') {
+    const message = `sandbox-state needs flock(2) of Linux or macOS; this is ${process.platform}`
+    throw new StateStoreError('UNSUPPORTED', message)
+  }
+  return new SandboxStore(new FileBackend(resolve(root), complete))
+}
+
+/** Remembers the state of sandboxes, and lets it change only as the state machine allows. Made by {@link openStore}. */
+export class SandboxStore {
+  private closed = false
+
+  /** @internal */
+  constructor(private readonly backend: Backend) {}
+
+  /**
+   * Makes a sandbox. It starts `ready`.
+   * @throws StateStoreError `ALREADY_EXISTS` `INVALID_ID` `INVALID_STATE` (a field) `LOCK_TIMEOUT` `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`
+   */
+  async create(id: string, fields: SandboxFields = {}): Promise<SandboxState> {
+    const { parseSandboxFields } = await import('./state/schema.js')
+    return this.changed(id, { kind: 'create', state: { state: 'ready', ...parseSandboxFields(fields) } })
+  }
+
+  /**
+   * A sandbox's state as it is on the disk. Takes no lock and makes nothing.
+   * @throws StateStoreError `NOT_FOUND` `INVALID_ID` `CORRUPT_STATE` `INVALID_STATE` `IO_ERROR` `CLOSED`
+   */
+  async read(id: string): Promise<SandboxState> {
+    this.check(id)
+    const state = await this.backend.read(id)
+    if (state === undefined) throw notFound(id)
+    return state
+  }
+
+  /**
+   * Moves a sandbox from one state to another (the seed's `ValidTransition`, and the write after it).
+   * @param from the state that the caller believes it to be in
+   * @throws StateStoreError `STATE_MISMATCH` when it is in another; `INVALID_TRANSITION` when the state machine has no
+   * such move; `NOT_FOUND` `INVALID_ID` `INVALID_STATE` `CORRUPT_STATE` `LOCK_TIMEOUT` `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`
+   */
+  async transition<From extends StateString>(id: string, from: From, to: NextState<From>): Promise<SandboxState> {
+    assertState(from)
+    assertState(to)
+    return this.changed(id, { kind: 'transition', from, to })
+  }
+
+  /**
+   * Changes a sandbox's fields: the function is given the state and returns the next one. It runs once, while the
+   * sandbox is locked; so it should do nothing else. A new `state` must be one that the state machine allows.
+   * @throws TypeError when it returns a promise or nothing; what the function throws; StateStoreError
+   * `INVALID_TRANSITION` `INVALID_STATE` (a field) `NOT_FOUND` `INVALID_ID` `CORRUPT_STATE` `LOCK_TIMEOUT`
+   * `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`. The sandbox then is as it was, except after `OUTCOME_UNKNOWN`.
+   */
+  async update(id: string, update: Update): Promise<SandboxState> {
+    if (typeof update !== 'function') throw new TypeError(`an update must be a function, not ${typeof update}`)
+    const { parseSandboxState } = await import('./state/schema.js')
+    const checked: Update = state => parseSandboxState(synchronous(update(state)))
+    return this.changed(id, { kind: 'update', update: checked })
+  }
+
+  /**
+   * Deletes a sandbox that is not running, as Kata does; with `force`, also a running one, or one whose state
+   * cannot be read. What others keep in its folder stays.
+   * @throws StateStoreError `INVALID_TRANSITION` when it is running; `NOT_FOUND` `INVALID_ID` `CORRUPT_STATE`
+   * `INVALID_STATE` `LOCK_TIMEOUT` `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`
+   */
+  async delete(id: string, options: DeleteOptions = {}): Promise<void> {
+    const force = flag('force', options.force, false)
+    this.check(id)
+    await this.backend.change(id, { kind: 'delete', force })
+  }
+
+  /**
+   * Every sandbox, sorted by id; one that cannot be read is an entry with its error. Takes no lock and makes nothing.
+   * @throws StateStoreError `IO_ERROR` when the root cannot be read, `CLOSED`
+   */
+  async *list(options: ListOptions = {}): AsyncGenerator<ListEntry, void, undefined> {
+    const { state } = options
+    if (state !== undefined) assertState(state)
+    this.assertOpen()
+    for await (const entry of this.backend.list()) {
+      if (state === undefined || 'error' in entry || entry.state.state === state) yield entry
+    }
+  }
+
+  /** Waits for the changes under way and lets go of everything. Whatever is called afterwards ends with `CLOSED`. */
+  async close(): Promise<void> {
+    if (this.closed) return
+    this.closed = true
+    await this.backend.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  private async changed(id: string, change: Change): Promise<SandboxState> {
+    this.check(id)
+    const state = await this.backend.change(id, change)
+    if (state === undefined) throw notFound(id)
+    return state
+  }
+
+  private check(id: string): void {
+    assertId(id)
+    this.assertOpen()
+  }
+
+  private assertOpen(): void {
+    if (this.closed) throw new StateStoreError('CLOSED', 'this store is closed')
+  }
+}
+
+function assertRoot(root: unknown): asserts root is string {
+  if (typeof root !== 'string') throw new TypeError(`the root must be a path, not ${typeof root}`)
+  if (root === '' || root.includes('\0')) throw new TypeError(`${JSON.stringify(root)} is not a path`)
+  if (/^[a-z]+:\/\//i.test(root)) throw new TypeError(`${JSON.stringify(root)}: the root must be a path`)
+}
+
+const OPTION_NAMES: readonly string[] = ['lockTimeout', 'durable', 'history'] satisfies (keyof StoreOptions)[]
+
+function completeOptions(options: StoreOptions): Required<StoreOptions> {
+  if (typeof options !== 'object' || options === null) throw new TypeError('the options must be an object')
+  const stray = Object.keys(options).find(name => !OPTION_NAMES.includes(name))
+  if (stray !== undefined) throw new TypeError(`there is no option ${JSON.stringify(stray)}`)
+  const { lockTimeout = 10_000, durable, history } = options
+  if (typeof lockTimeout !== 'number' || !(lockTimeout >= 0)) {
+    throw new TypeError(`lockTimeout must be a number of milliseconds from 0, not ${show(lockTimeout)}`)
+  }
+  return { lockTimeout, durable: flag('durable', durable, true), history: flag('history', history, true) }
+}
+
+function flag(name: string, value: unknown, otherwise: boolean): boolean {
+  if (value === undefined) return otherwise
+  if (typeof value !== 'boolean') throw new TypeError(`${name} must be true or false, not ${show(value)}`)
+  return value
+}
+
+function assertState(value: unknown): asserts value is StateString {
+  if (isValidState(value)) return
+  if (typeof value !== 'string') throw new TypeError(`a state must be a string, not ${typeof value}`)
+  const message = `${show(value)} is not a state: ready, running, paused or stopped`
+  throw new StateStoreError('INVALID_STATE', message)
+}
+
+function synchronous(result: unknown): unknown {
+  if (typeof result !== 'object' || result === null) {
+    throw new TypeError('an update must return the new state')
+  }
+  if ('then' in result && typeof result.then === 'function') {
+    result.then(undefined, () => {}) // Its failure, should it come, is nobody's.
+    throw new TypeError('an update must return the new state itself, not a promise of it: nothing waits under a lock')
+  }
+  return result
+}
