@@ -1,10 +1,34 @@
 import type { Change } from './change.js'
+import type { StateStoreError } from './errors.js'
+import type { StateString } from './state/machine.js'
 import type { SandboxState } from './state/sandbox-state.js'
 
-/** One row of a listing: a sandbox's state, or why it cannot be told. */
+/** A sandbox as it was found: its state, or why that cannot be told. */
 export type ListEntry =
   | { readonly id: string; readonly state: SandboxState }
-  | { readonly id: string; readonly error: import('./errors.js').StateStoreError }
+  | { readonly id: string; readonly error: StateStoreError }
+
+/** What a watcher saw of one sandbox: as a {@link ListEntry}, or that it is gone. */
+export type Sighting = ListEntry | { readonly id: string; readonly gone: true }
+
+/** One change of a sandbox's past. */
+export interface HistoryEntry {
+  /** Counts a sandbox's recorded changes, from 1. */
+  readonly seq: number
+  /** When, in ISO 8601. */
+  readonly time: string
+  /** The state before; null for a create. */
+  readonly from: StateString | null
+  readonly to: StateString
+  /** The other fields that changed. */
+  readonly fields?: readonly string[]
+  /** Who made it. */
+  readonly pid: number
+  readonly host: string
+  readonly command: string
+  /** Set when something happened between the entry before and this one that the history does not tell. */
+  readonly gap?: true
+}
 
 /**
  * What keeps the states: files, or a server. It knows nothing of what the states mean; a change brings its rules.
@@ -23,6 +47,15 @@ export interface Backend {
 
   /** Every sandbox, sorted by id. One that cannot be read is a row with an error. */
   list(): AsyncIterable<ListEntry>
+
+  /**
+   * First what is there, then what becomes of it, of one sandbox or of all. It may repeat itself and may skip what
+   * was soon overtaken, but the last state of each sandbox always comes. Ends when `signal` is aborted, without an error.
+   */
+  watch(id: string | undefined, signal: AbortSignal): AsyncIterable<Sighting>
+
+  /** The recorded changes of a sandbox, oldest first; none when it does not exist or nothing was recorded. */
+  history(id: string): AsyncIterable<HistoryEntry>
 
   /** Waits for what is under way and lets go of everything. */
   close(): Promise<void>

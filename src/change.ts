@@ -29,16 +29,25 @@ export function applyChange(
   if (current === undefined) throw notFound(id)
   switch (change.kind) {
     case 'transition':
-      checkTransition(current.state, change.from, change.to)
+      checkMove(id, current.state, change.from, change.to)
       return { ...current, state: change.to }
     case 'update': {
       const next = withUnknownKeys(change.update({ ...current }), current)
-      if (next.state !== current.state) checkTransition(current.state, current.state, next.state)
+      if (next.state !== current.state) checkMove(id, current.state, current.state, next.state)
       return next
     }
     case 'delete':
       if (current.state === 'running' && !change.force) throw stillRunning(id)
       return undefined
+  }
+}
+
+function checkMove(id: string, current: string, expected: string, next: string): void {
+  try {
+    checkTransition(current, expected, next)
+  } catch (error) {
+    if (!(error instanceof StateStoreError)) throw error
+    throw new StateStoreError(error.code, `sandbox ${id}: ${error.message}`, { id, from: expected, to: next })
   }
 }
 

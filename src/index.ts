@@ -1,4 +1,4 @@
-export type { ListEntry } from './backend.js'
+export type { HistoryEntry, ListEntry } from './backend.js'
 export type { Update } from './change.js'
 export { ERROR_CODES, type ErrorCode, type ErrorDetails, StateStoreError } from './errors.js'
 export { decodeState, encodeState } from './state/codec.js'
@@ -17,4 +17,13 @@ export type { SandboxFields, SandboxState } from './state/sandbox-state.js'
 export { SandboxFieldsSchema, SandboxStateSchema } from './state/schema.js'
 export { formatSockets, parseSockets, Socket, Sockets } from './state/sockets.js'
 export { formatVolumes, parseVolumes, Volume, Volumes } from './state/volumes.js'
-export { type DeleteOptions, type ListOptions, openStore, SandboxStore, type StoreOptions } from './store.js'
+export {
+  type DeleteOptions,
+  type ListOptions,
+  openStore,
+  SandboxStore,
+  type StoreOptions,
+  type WaitOptions,
+  type WatchOptions,
+} from './store.js'
+export type { StateEvent } from './watch.js'

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import type { Backend, ListEntry } from './backend.js'
+import type { Backend, HistoryEntry, ListEntry } from './backend.js'
 import { type Change, notFound, type Update } from './change.js'
 import { StateStoreError } from './errors.js'
 import { FileBackend } from './file/backend.js'
@@ -7,6 +7,7 @@ import { assertId } from './file/layout.js'
 import { isValidState, type NextState, type StateString } from './state/machine.js'
 import type { SandboxFields, SandboxState } from './state/sandbox-state.js'
 import { show } from './state/show.js'
+import { eventsOf, type StateEvent } from './watch.js'
 
 export interface StoreOptions {
   /** How long a change waits for a sandbox that others hold, in ms; 10,000 by default. 0 asks once. */
@@ -25,6 +26,18 @@ export interface DeleteOptions {
 export interface ListOptions {
   /** Only sandboxes in this state. Entries that cannot be read are listed whatever it is. */
   readonly state?: StateString
+}
+
+export interface WatchOptions {
+  /** Only this sandbox. */
+  readonly id?: string
+  /** Ends the watch. */
+  readonly signal?: AbortSignal
+}
+
+export interface WaitOptions {
+  /** Ends the wait with the signal's reason, such as `AbortSignal.timeout(ms)`'s. */
+  readonly signal?: AbortSignal
 }
 
 /**
@@ -46,6 +59,7 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
 /** Remembers the state of sandboxes, and lets it change only as the state machine allows. Made by {@link openStore}. */
 export class SandboxStore {
   private closed = false
+  private readonly closing = new AbortController()
 
   /** @internal */
   constructor(private readonly backend: Backend) {}
@@ -55,7 +69,7 @@ export class SandboxStore {
    * @throws StateStoreError `ALREADY_EXISTS` `INVALID_ID` `INVALID_STATE` (a field) `LOCK_TIMEOUT` `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`
    */
   async create(id: string, fields: SandboxFields = {}): Promise<SandboxState> {
-    const { parseSandboxFields } = await import('./state/schema.js')
+    const { parseSandboxFields } = await schema()
     return this.changed(id, { kind: 'create', state: { state: 'ready', ...parseSandboxFields(fields) } })
   }
 
@@ -76,7 +90,11 @@ export class SandboxStore {
    * @throws StateStoreError `STATE_MISMATCH` when it is in another; `INVALID_TRANSITION` when the state machine has no
    * such move; `NOT_FOUND` `INVALID_ID` `INVALID_STATE` `CORRUPT_STATE` `LOCK_TIMEOUT` `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`
    */
-  async transition<From extends StateString>(id: string, from: From, to: NextState<From>): Promise<SandboxState> {
+  async transition<From extends StateString>(
+    id: string,
+    from: From,
+    to: NextState<From>,
+  ): Promise<SandboxState> {
     assertState(from)
     assertState(to)
     return this.changed(id, { kind: 'transition', from, to })
@@ -90,8 +108,9 @@ export class SandboxStore {
    * `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`. The sandbox then is as it was, except after `OUTCOME_UNKNOWN`.
    */
   async update(id: string, update: Update): Promise<SandboxState> {
-    if (typeof update !== 'function') throw new TypeError(`an update must be a function, not ${typeof update}`)
-    const { parseSandboxState } = await import('./state/schema.js')
+    if (typeof update !== 'function')
+      throw new TypeError(`an update must be a function, not ${typeof update}`)
+    const { parseSandboxState } = await schema()
     const checked: Update = state => parseSandboxState(synchronous(update(state)))
     return this.changed(id, { kind: 'update', update: checked })
   }
@@ -121,10 +140,75 @@ export class SandboxStore {
     }
   }
 
+  /**
+   * Follows one sandbox or all of them, whoever changes them: first what is there, as `created`, then what happens.
+   * States that were soon overtaken may be skipped, the last one never. Ends when `signal` is aborted, when the store
+   * is closed, and when the loop over it is left.
+   * @throws StateStoreError `INVALID_ID` `IO_ERROR` `CLOSED`
+   */
+  async *watch(options: WatchOptions = {}): AsyncGenerator<StateEvent, void, undefined> {
+    const { id, signal } = options
+    if (id !== undefined) assertId(id)
+    this.assertOpen()
+    const left = new AbortController()
+    const signals = [this.closing.signal, left.signal, ...(signal === undefined ? [] : [signal])]
+    try {
+      yield* eventsOf(this.backend.watch(id, AbortSignal.any(signals)))
+    } finally {
+      left.abort()
+    }
+  }
+
+  /**
+   * Waits until a sandbox is in a state, or is deleted.
+   * @returns the state that it then has; undefined for `deleted`
+   * @throws what the `signal` was aborted with; StateStoreError `NOT_FOUND` when the sandbox does not exist, or is
+   * deleted while another state is awaited; `CORRUPT_STATE` `INVALID_STATE` `INVALID_ID` `IO_ERROR` `CLOSED`
+   */
+  async waitFor(id: string, state: StateString, options?: WaitOptions): Promise<SandboxState>
+  async waitFor(id: string, state: 'deleted', options?: WaitOptions): Promise<undefined>
+  async waitFor(
+    id: string,
+    state: StateString | 'deleted',
+    options?: WaitOptions,
+  ): Promise<SandboxState | undefined>
+  async waitFor(
+    id: string,
+    state: StateString | 'deleted',
+    { signal }: WaitOptions = {},
+  ): Promise<SandboxState | undefined> {
+    if (state !== 'deleted') assertState(state)
+    signal?.throwIfAborted()
+    await this.read(id).catch(error => {
+      if (!(error instanceof StateStoreError && error.code === 'NOT_FOUND' && state === 'deleted'))
+        throw error
+    })
+    for await (const event of this.watch({ id, ...(signal && { signal }) })) {
+      if (event.type === 'deleted') {
+        if (state === 'deleted') return undefined
+        throw notFound(id)
+      }
+      if (event.type === 'error') throw event.error
+      if (event.state.state === state) return event.state
+    }
+    signal?.throwIfAborted()
+    throw closedError()
+  }
+
+  /**
+   * The recorded changes of a sandbox, oldest first.
+   * @throws StateStoreError `NOT_FOUND` `INVALID_ID` `IO_ERROR` `CLOSED`
+   */
+  async *history(id: string): AsyncGenerator<HistoryEntry, void, undefined> {
+    this.check(id)
+    yield* this.backend.history(id)
+  }
+
   /** Waits for the changes under way and lets go of everything. Whatever is called afterwards ends with `CLOSED`. */
   async close(): Promise<void> {
     if (this.closed) return
     this.closed = true
+    this.closing.abort()
     await this.backend.close()
   }
 
@@ -145,8 +229,20 @@ export class SandboxStore {
   }
 
   private assertOpen(): void {
-    if (this.closed) throw new StateStoreError('CLOSED', 'this store is closed')
+    if (this.closed) throw closedError()
   }
+}
+
+function closedError(): StateStoreError {
+  return new StateStoreError('CLOSED', 'this store is closed')
+}
+
+let loading: Promise<typeof import('./state/schema.js')> | undefined
+
+/** Loaded when first needed: zod takes longer to load than all else, and a read does without. */
+function schema() {
+  loading ??= import('./state/schema.js')
+  return loading
 }
 
 function assertRoot(root: unknown): asserts root is string {
@@ -187,7 +283,9 @@ function synchronous(result: unknown): unknown {
   }
   if ('then' in result && typeof result.then === 'function') {
     result.then(undefined, () => {}) // Its failure, should it come, is nobody's.
-    throw new TypeError('an update must return the new state itself, not a promise of it: nothing waits under a lock')
+    throw new TypeError(
+      'an update must return the new state itself, not a promise of it: nothing waits under a lock',
+    )
   }
   return result
 }

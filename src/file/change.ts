@@ -2,7 +2,6 @@ import {
   closeSync,
   constants,
   fstatSync,
-  lstatSync,
   openSync,
   readdirSync,
   rmdirSync,
@@ -15,10 +14,17 @@ import { StateStoreError } from '../errors.js'
 import { encodeState } from '../state/codec.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { ioError, isErrno } from './errno.js'
-import type { SandboxFolder } from './folder.js'
+import { hasEntry, type SandboxFolder } from './folder.js'
 import { appendHistory, removeHistory } from './history.js'
 import { noteHolder, noteRelease } from './holder-record.js'
-import { HISTORY_FILE, isTemporaryFile, LOCK_FILE, OLD_HISTORY_FILE, PERSIST_FILE, STATE_FILE } from './layout.js'
+import {
+  HISTORY_FILE,
+  isTemporaryFile,
+  LOCK_FILE,
+  OLD_HISTORY_FILE,
+  PERSIST_FILE,
+  STATE_FILE,
+} from './layout.js'
 import type { LockedSandbox } from './lock.js'
 import { replaceStateFile, syncFolder } from './replace.js'
 import { readStateFile, type StateFile } from './state-file.js'
@@ -34,7 +40,9 @@ export interface ChangeOptions {
 export const BUSY = 'busy'
 
 /** The rules of a change, over a state: see `applyChange`. */
-export type Apply = (current: SandboxState | undefined) => SandboxState | undefined | Promise<SandboxState | undefined>
+export type Apply = (
+  current: SandboxState | undefined,
+) => SandboxState | undefined | Promise<SandboxState | undefined>
 
 /** What of a change's kind decides how its folder is treated. */
 export type ChangeKind = { readonly kind: Change['kind']; readonly force?: boolean }
@@ -78,7 +86,10 @@ export async function changeLocked(
 const UNREADABLE = 'unreadable'
 
 /** What is there before the change. Of a forced deletion it need not be readable. */
-function find(folder: SandboxFolder, { kind, force }: ChangeKind): StateFile | typeof UNREADABLE | undefined {
+export function find(
+  folder: SandboxFolder,
+  { kind, force }: ChangeKind,
+): StateFile | typeof UNREADABLE | undefined {
   if (kind === 'create') {
     if (isTaken(folder)) throw alreadyExists(folder.id)
     return undefined
@@ -92,12 +103,14 @@ function find(folder: SandboxFolder, { kind, force }: ChangeKind): StateFile | t
 }
 
 function isUnreadable(error: unknown): boolean {
-  return error instanceof StateStoreError && (error.code === 'CORRUPT_STATE' || error.code === 'INVALID_STATE')
+  return (
+    error instanceof StateStoreError && (error.code === 'CORRUPT_STATE' || error.code === 'INVALID_STATE')
+  )
 }
 
 /** Whether a sandbox lives in this folder, ours or, as its `persist.json` shows, one of a later Kata. */
 export function isTaken(folder: SandboxFolder): boolean {
-  return [STATE_FILE, PERSIST_FILE].some(name => lstatSync(folder.at(name), { throwIfNoEntry: false }) !== undefined)
+  return hasEntry(folder, STATE_FILE) || hasEntry(folder, PERSIST_FILE)
 }
 
 function replace(

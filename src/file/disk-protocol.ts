@@ -44,7 +44,15 @@ export interface PlainError {
 export function toPlain(error: unknown): PlainError {
   if (!(error instanceof StateStoreError)) {
     const message = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    return { code: undefined, message, id: undefined, path: undefined, from: undefined, to: undefined, cause: undefined }
+    return {
+      code: undefined,
+      message,
+      id: undefined,
+      path: undefined,
+      from: undefined,
+      to: undefined,
+      cause: undefined,
+    }
   }
   const { code, message, id, path, from, to, cause } = error
   const plainCause = cause instanceof Error ? { message: cause.message, fields: { ...cause } } : undefined

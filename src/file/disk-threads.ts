@@ -98,7 +98,11 @@ export class DiskThreads {
     const job = this.jobs.get(message.job)
     if (job === undefined) return
     if (message.kind === 'ask') {
-      thread.postMessage({ kind: 'answer', job: message.job, text: update(job, message.text) } satisfies ToThread)
+      thread.postMessage({
+        kind: 'answer',
+        job: message.job,
+        text: update(job, message.text),
+      } satisfies ToThread)
       return
     }
     this.jobs.delete(message.job)

@@ -12,9 +12,18 @@ export function isErrno(error: unknown, ...codes: string[]): boolean {
 }
 
 /** Turns what a system call threw into the package's error; one that is already ours passes through. */
-export function ioError(error: unknown, doing: string, id: string | undefined, path: string): StateStoreError {
+export function ioError(
+  error: unknown,
+  doing: string,
+  id: string | undefined,
+  path: string,
+): StateStoreError {
   if (error instanceof StateStoreError) return error
-  return new StateStoreError('IO_ERROR', `cannot ${doing} ${path}: ${reason(error)}`, { id, path, cause: error })
+  return new StateStoreError('IO_ERROR', `cannot ${doing} ${path}: ${reason(error)}`, {
+    id,
+    path,
+    cause: error,
+  })
 }
 
 /** `ENOSPC: no space left on device`, without the call and path that Node appends. */

@@ -7,7 +7,10 @@ export const LOCK_EX = 2
 const LOCK_NB = 4
 
 // The C library is already part of the process, hence no file name.
-const flock = koffi.load(null).func('int flock(int fd, int operation)') as (fd: number, operation: number) => number
+const flock = koffi.load(null).func('int flock(int fd, int operation)') as (
+  fd: number,
+  operation: number,
+) => number
 
 const { EWOULDBLOCK, EINTR } = constants.errno
 

@@ -1,4 +1,4 @@
-import { closeSync, constants, existsSync, openSync } from 'node:fs'
+import { closeSync, constants, existsSync, lstatSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { StateStoreError } from '../errors.js'
 import { ioError, isErrno } from './errno.js'
@@ -63,4 +63,9 @@ export class SandboxFolder {
   close(): void {
     closeSync(this.fd)
   }
+}
+
+/** Whether something of that name, a dangling link included, is in the folder. */
+export function hasEntry(folder: SandboxFolder, name: string): boolean {
+  return lstatSync(folder.at(name), { throwIfNoEntry: false }) !== undefined
 }

@@ -1,4 +1,13 @@
-import { closeSync, constants, fstatSync, openSync, readSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import type { SandboxState } from '../state/sandbox-state.js'
 import type { SandboxFolder } from './folder.js'
 import { FILE_MODE, HISTORY_FILE, OLD_HISTORY_FILE } from './layout.js'

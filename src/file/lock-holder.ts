@@ -1,4 +1,13 @@
-import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, type Stats, statSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  type Stats,
+  statSync,
+} from 'node:fs'
 import * as z from 'zod'
 import type { SandboxFolder } from './folder.js'
 import { type HolderRecord, readRecord } from './holder-record.js'
@@ -59,7 +68,13 @@ function flockHolder(folder: SandboxFolder): LockHolder | undefined {
   try {
     const record = parseRecord(readRecord(fd))
     if (record?.held === true && isAlive(record) !== false) {
-      return { pid: record.pid, host: record.host, command: record.command, since: record.since, lock: 'flock' }
+      return {
+        pid: record.pid,
+        host: record.host,
+        command: record.command,
+        since: record.since,
+        lock: 'flock',
+      }
     }
     return kernelHolder(fstatSync(fd))
   } catch {

@@ -3,8 +3,8 @@ import { StateStoreError } from '../errors.js'
 import { pause } from './backoff.js'
 import { ioError, isErrno } from './errno.js'
 import { LOCK_EX, LOCK_SH, tryFlock } from './flock.js'
-import { SandboxFolder } from './folder.js'
-import { FILE_MODE, LOCK_FILE } from './layout.js'
+import { hasEntry, SandboxFolder } from './folder.js'
+import { FILE_MODE, LOCK_FILE, STATE_FILE } from './layout.js'
 import type { LockHolder } from './lock-holder.js'
 
 /** A sandbox whose `lock` file this process holds with flock(2), exclusively. */
@@ -23,8 +23,8 @@ export interface Patience {
 
 /**
  * Takes flock(2) on a sandbox's `lock` file, and waits for it by asking again.
- * @param makeLock whether to make a lock file that is missing
- * @returns undefined when there is no such folder, or no lock file and none was to be made
+ * @param makeLock whether to make a lock file that is missing, also where there is no state file
+ * @returns undefined when there is no such folder, or without `makeLock` no state file or no lock file in it
  * @throws StateStoreError `LOCK_TIMEOUT`, `CORRUPT_STATE`, `IO_ERROR`
  */
 export async function lockSandbox(
@@ -110,7 +110,7 @@ function openLock(root: string, id: string, make: boolean): LockedSandbox | unde
   const folder = SandboxFolder.open(root, id)
   if (folder === undefined) return undefined
   try {
-    const lockFd = openLockFile(folder, make)
+    const lockFd = make || hasEntry(folder, STATE_FILE) ? openLockFile(folder, make) : undefined
     if (lockFd !== undefined) return { folder, lockFd }
   } catch (error) {
     folder.close()

@@ -55,7 +55,10 @@ export function commandOfPid(pid: number): string | undefined {
 
 function commandOf(argv: readonly string[]): string {
   const [program = '', script = ''] = argv
-  return [program, script].map(word => basename(word)).join(' ').trim()
+  return [program, script]
+    .map(word => basename(word))
+    .join(' ')
+    .trim()
 }
 
 /** Field 2 of that file, the name, may itself hold spaces and parentheses. */

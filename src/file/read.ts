@@ -27,7 +27,9 @@ export async function readSandbox(root: string, id: string): Promise<SandboxStat
 }
 
 function isMaybeHalfWritten(error: unknown): boolean {
-  return error instanceof StateStoreError && (error.code === 'CORRUPT_STATE' || error.code === 'INVALID_STATE')
+  return (
+    error instanceof StateStoreError && (error.code === 'CORRUPT_STATE' || error.code === 'INVALID_STATE')
+  )
 }
 
 /**

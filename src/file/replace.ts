@@ -5,8 +5,8 @@ import { StateStoreError } from '../errors.js'
 import { ioError, reason } from './errno.js'
 import type { SandboxFolder } from './folder.js'
 import { FILE_MODE, STATE_FILE } from './layout.js'
-import type { StateLock } from './state-lock.js'
 import { versionOf } from './state-file.js'
+import type { StateLock } from './state-lock.js'
 
 // write-file-atomic registers with signal-exit on each call, which adds handlers for every signal when it is the
 // first there, and removes them when it is the last. One that stays makes it neither, at a fifth of the cost.

@@ -141,7 +141,8 @@ const lockFs = {
   mkdir: (path: string, done: Callback) => settle(done, () => folderAt(path).mkdir()),
   stat: (path: string, done: Callback) => settle(done, () => folderAt(path).stat()),
   rmdir: (path: string, done: Callback) => settle(done, () => folderAt(path).rmdir()),
-  utimes: (path: string, atime: Date, mtime: Date, done: Callback) => settle(done, () => utimesSync(path, atime, mtime)),
+  utimes: (path: string, atime: Date, mtime: Date, done: Callback) =>
+    settle(done, () => utimesSync(path, atime, mtime)),
   // Asked for when the process exits while it holds the lock.
   rmdirSync: (path: string) => folderAt(path).rmdir(),
 }

@@ -2,8 +2,7 @@ import * as z from 'zod'
 import { withoutNegativeZero } from './fields.js'
 import { foldKey } from './go-text.js'
 
-// Schemas that take what Go's encoding/json takes for a struct. They are read by name in any case, and everything that is absent or
-// null is Go's zero value.
+// Schemas for what Go's encoding/json makes of a struct: keys in any case, and the zero value for all that is absent or null.
 
 /** Go's `string`. */
 export const goString = z

@@ -5,7 +5,12 @@ const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu
 /** Text for a message: in double quotes, cut when long, and with nothing in it that a terminal could obey. */
 export function quoted(text: string): string {
   const cut = text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text
-  return JSON.stringify(cut).replace(INVISIBLE, escaped)
+  return visible(JSON.stringify(cut))
+}
+
+/** Text with everything in it that a terminal could obey, or that nobody would see, as JSON escapes. */
+export function visible(text: string): string {
+  return text.replace(INVISIBLE, escaped)
 }
 
 /** As {@link quoted}, but a plain word such as `ready` stands without quotes. */

@@ -1,0 +1,165 @@
+import { spawn, spawnSync } from 'node:child_process'
+import {
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { openStore, StateStoreError } from 'sandbox-state'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { all } from '../support/all.js'
+import { temporaryFolder } from '../support/root.js'
+
+const WHOLE =
+  '{"state":"running","blockIndex":3,"guestMemoryBlockSize":128,"guestMemoryHotplugProbe":true,"cgroupPath":"/kata/x"}'
+
+async function setUp() {
+  const root = temporaryFolder()
+  const store = await openStore(root, { lockTimeout: 200 })
+  onTestFinished(() => store.close())
+  await store.create('good')
+  mkdirSync(join(root, 'bad'))
+  return { root, store, state: join(root, 'bad', 'state.json') }
+}
+
+/** Everything below a folder, with what it holds. */
+function picture(folder: string): Record<string, string> {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true })
+  return Object.fromEntries(
+    entries.map(entry => {
+      const path = join(entry.parentPath, entry.name)
+      const stat = lstatSync(path)
+      const content = stat.isFile() && stat.size < 1e6 ? readFileSync(path, 'latin1') : ''
+      return [path, `${stat.mode} ${stat.size} ${stat.isSymbolicLink() ? readlinkSync(path) : content}`]
+    }),
+  )
+}
+
+const outside = '/etc/hostname'
+
+const bad: Record<string, (state: string) => void> = {
+  'an empty file': path => writeFileSync(path, ''),
+  null: path => writeFileSync(path, 'null'),
+  'an empty object': path => writeFileSync(path, '{}'),
+  'a list': path => writeFileSync(path, '[]'),
+  'two states': path => writeFileSync(path, WHOLE + WHOLE),
+  'an unknown state': path => writeFileSync(path, '{"state":"exploded"}'),
+  'a field of another type': path => writeFileSync(path, '{"state":"ready","blockIndex":"1"}'),
+  'a file of NULs': path => writeFileSync(path, Buffer.alloc(4096)),
+  'bytes that are no text': path => writeFileSync(path, Buffer.from([0xff, 0xfe, 0x00, 0x80])),
+  'deep JSON': path => writeFileSync(path, `{"state":"ready","x":${'['.repeat(500_000)}`),
+  'a folder': path => mkdirSync(path),
+  'a FIFO': path => void spawnSync('mkfifo', [path]),
+  'a link to a good state': path => symlinkSync('../good/state.json', path),
+  'a link to itself': path => symlinkSync('state.json', path),
+  'a link to nothing': path => symlinkSync('nothing', path),
+  'a link to a file elsewhere': path => symlinkSync(outside, path),
+  'a file of 100 MB': path => {
+    writeFileSync(path, WHOLE)
+    truncateSync(path, 100_000_000)
+  },
+}
+
+describe.each(Object.keys(bad))('a state file that is %s', kind => {
+  test('is a typed error within a second, changes nothing, and the others are listed', async () => {
+    const { root, store, state } = await setUp()
+    bad[kind]?.(state)
+    const before = picture(root)
+    const outsideBefore = readFileSync(outside)
+    const start = performance.now()
+    for (const call of [
+      () => store.read('bad'),
+      () => store.transition('bad', 'ready', 'running'),
+      () => store.update('bad', current => current),
+      () => store.delete('bad'),
+    ]) {
+      const error = await call().catch((error: unknown) => error)
+      expect(error).toBeInstanceOf(StateStoreError)
+      expect((error as StateStoreError).code).toMatch(/^(CORRUPT|INVALID)_STATE$/)
+      expect(error).toMatchObject({ id: 'bad', path: state })
+    }
+    await expect(store.create('bad')).rejects.toMatchObject({ code: 'ALREADY_EXISTS' })
+    expect(performance.now() - start).toBeLessThan(1000)
+    expect(await all(store.list())).toMatchObject([
+      { id: 'bad', error: { code: expect.stringMatching(/^(CORRUPT|INVALID)_STATE$/) } },
+      { id: 'good', state: { state: 'ready' } },
+    ])
+    const after = picture(root)
+    expect(after).toEqual(before)
+    expect(readFileSync(outside)).toEqual(outsideBefore)
+  })
+})
+
+test('a state file cut off anywhere is a typed error', async () => {
+  const { store, state } = await setUp()
+  for (let length = 0; length < WHOLE.length; length++) {
+    writeFileSync(state, WHOLE.slice(0, length))
+    await expect(store.read('bad')).rejects.toMatchObject({ name: 'StateStoreError', code: 'CORRUPT_STATE' })
+  }
+  writeFileSync(state, WHOLE)
+  expect(await store.read('bad')).toMatchObject({ state: 'running' })
+})
+
+test('a forced deletion removes a sandbox whose state cannot be read', async () => {
+  const { root, store, state } = await setUp()
+  writeFileSync(state, WHOLE.slice(0, 20))
+  await store.delete('bad', { force: true })
+  expect(readdirSync(root)).toEqual(['good'])
+})
+
+describe('a sandbox folder', () => {
+  test.each([
+    ['a link to a good one', (path: string) => symlinkSync('good', path)],
+    ['a link to a folder elsewhere', (path: string) => symlinkSync('/tmp', path)],
+    ['a file', (path: string) => writeFileSync(path, WHOLE)],
+  ])('that is %s is refused, and left alone', async (_kind, make) => {
+    const { root, store } = await setUp()
+    rmSync(join(root, 'bad'), { recursive: true })
+    make(join(root, 'bad'))
+    const before = picture(root)
+    for (const call of [
+      () => store.create('bad'),
+      () => store.read('bad'),
+      () => store.transition('bad', 'ready', 'running'),
+      () => store.delete('bad', { force: true }),
+    ]) {
+      await expect(call()).rejects.toMatchObject({
+        name: 'StateStoreError',
+        code: 'CORRUPT_STATE',
+        id: 'bad',
+      })
+    }
+    expect(picture(root)).toEqual(before)
+    expect((await all(store.list())).at(-1)).toMatchObject({ id: 'good' })
+  })
+
+  test.each(['lock', 'history.jsonl'])('whose %s is a link: it is not followed', async name => {
+    const { root, store } = await setUp()
+    const victim = join(root, 'victim')
+    writeFileSync(victim, 'precious')
+    writeFileSync(join(root, 'bad', 'state.json'), '{"state":"ready"}')
+    symlinkSync(victim, join(root, 'bad', name))
+    const change = store.transition('bad', 'ready', 'running')
+    if (name === 'lock') await expect(change).rejects.toMatchObject({ code: 'CORRUPT_STATE' })
+    else expect((await change).state).toBe('running')
+    expect(readFileSync(victim, 'utf8')).toBe('precious')
+  })
+
+  test('whose state file is written in place by a holder of the lock, as Kata does, is read after it', async () => {
+    const { store, state } = await setUp()
+    writeFileSync(state, '{"sta')
+    const lock = join(state, '..', 'lock')
+    const writer = `sleep 0.1; printf '%s' '{"state":"paused"}' > '${state}'`
+    writeFileSync(lock, '')
+    const child = spawn('flock', [lock, 'sh', '-c', `echo held; ${writer}`])
+    onTestFinished(() => void child.kill('SIGKILL'))
+    await new Promise(resolve => child.stdout.once('data', resolve))
+    expect(await store.read('bad')).toMatchObject({ state: 'paused' })
+  })
+})

@@ -1,0 +1,138 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import lockfile from 'proper-lockfile'
+import { openStore } from 'sandbox-state'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { all } from '../support/all.js'
+import { filesystems, temporaryFolder } from '../support/root.js'
+
+/** Holds flock(1) on a file, as a shell script or Kata would, until it is told to end. */
+async function holdFlock(
+  file: string,
+  ...options: string[]
+): Promise<{ pid: number; release(): Promise<void> }> {
+  const child = spawn('flock', [...options, '--no-fork', file, 'sh', '-c', 'echo held; read line'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  await once(child.stdout, 'data')
+  return {
+    pid: child.pid ?? 0,
+    async release() {
+      const ended = once(child, 'exit')
+      child.stdin.end('\n')
+      await ended
+    },
+  }
+}
+
+describe.each(filesystems)('locks on $name', ({ folder }) => {
+  async function setUp(lockTimeout: number) {
+    const root = temporaryFolder(folder)
+    const store = await openStore(root, { lockTimeout })
+    onTestFinished(() => store.close())
+    await store.create('a')
+    await store.create('b')
+    return { store, lock: join(root, 'a', 'lock'), state: join(root, 'a', 'state.json') }
+  }
+
+  test('a shell that holds flock(1) makes a change wait, then time out with its pid and command', async () => {
+    const { store, lock } = await setUp(300)
+    const shell = await holdFlock(lock)
+    const start = performance.now()
+    const error = await store.transition('a', 'ready', 'running').catch((error: unknown) => error)
+    expect(performance.now() - start).toBeGreaterThan(290)
+    expect(error).toMatchObject({ code: 'LOCK_TIMEOUT', id: 'a', path: lock })
+    expect(String(error)).toContain(`pid ${shell.pid}`)
+    expect(await store.read('a')).toMatchObject({ state: 'ready' })
+    expect(await all(store.list())).toHaveLength(2)
+    await store.transition('b', 'ready', 'running')
+    await shell.release()
+    await store.transition('a', 'ready', 'running')
+  })
+
+  test('a change waits for a shell that lets go in time', async () => {
+    const { store, lock } = await setUp(10_000)
+    const shell = await holdFlock(lock)
+    const change = store.transition('a', 'ready', 'running')
+    setTimeout(() => void shell.release(), 100)
+    expect((await change).state).toBe('running')
+  })
+
+  test('a shared lock, as Kata takes to read, keeps changes out, too', async () => {
+    const { store, lock } = await setUp(100)
+    await holdFlock(lock, '--shared')
+    await expect(store.delete('a')).rejects.toMatchObject({ code: 'LOCK_TIMEOUT' })
+  })
+
+  test('a proper-lockfile lock of another program makes a change wait, then time out', async () => {
+    const { store, state, lock } = await setUp(300)
+    const release = await lockfile.lock(state)
+    const change = store.transition('a', 'ready', 'running')
+    const error = await change.catch((error: unknown) => error)
+    expect(error).toMatchObject({ code: 'LOCK_TIMEOUT', id: 'a' })
+    expect(String(error)).toContain('proper-lockfile')
+    expect(await store.read('a')).toMatchObject({ state: 'ready' })
+    expect(await all(store.list())).toHaveLength(2)
+    // Its turn over, our own lock is free again.
+    await (await holdFlock(lock, '--nonblock')).release()
+    await release()
+    await store.transition('a', 'ready', 'running')
+  })
+
+  test('a proper-lockfile lock that another program left behind keeps its stale time of 10 s', async () => {
+    const { store, state } = await setUp(200)
+    mkdirSync(`${state}.lock`)
+    setAge(`${state}.lock`, 9_000)
+    await expect(store.delete('a')).rejects.toMatchObject({ code: 'LOCK_TIMEOUT' })
+    expect(statSync(`${state}.lock`).isDirectory()).toBe(true)
+    setAge(`${state}.lock`, 11_000)
+    await store.transition('a', 'ready', 'running')
+    expect(() => statSync(`${state}.lock`)).toThrow('ENOENT')
+  })
+
+  test('a program with proper-lockfile waits for our change', async () => {
+    const { store, state } = await setUp(10_000)
+    let locked: boolean | undefined
+    await store.update('a', current => {
+      locked = statSync(`${state}.lock`).isDirectory()
+      return current
+    })
+    expect(locked).toBe(true)
+    expect(await lockfile.check(state)).toBe(false)
+  })
+
+  test('both locks are held while an update runs, and none is after it', async () => {
+    const { store, lock, state } = await setUp(10_000)
+    const tried: (number | null)[] = []
+    const tryFlock = () => spawnSync('flock', ['--nonblock', lock, 'true']).status
+    await store.update('a', current => {
+      tried.push(tryFlock())
+      return current
+    })
+    tried.push(tryFlock())
+    expect(tried).toEqual([1, 0])
+    expect(readdirSync(join(state, '..')).sort()).toEqual(['history.jsonl', 'lock', 'state.json'])
+  })
+
+  test('a sandbox that was deleted and made again while a change waited is locked anew', async () => {
+    const { store, lock } = await setUp(10_000)
+    const shell = await holdFlock(lock)
+    const waiting = store.transition('a', 'ready', 'running')
+    await new Promise(resolve => setTimeout(resolve, 50))
+    // What `rm -r` and a new sandbox would do, whoever holds the lock.
+    rmSync(join(lock, '..'), { recursive: true })
+    mkdirSync(join(lock, '..'))
+    writeFileSync(join(lock, '..', 'state.json'), '{"state":"ready","blockIndex":5}')
+    await shell.release()
+    expect(await waiting).toMatchObject({ state: 'running', blockIndex: 5 })
+    expect(statSync(lock).isFile()).toBe(true)
+  })
+})
+
+function setAge(path: string, ms: number): void {
+  const time = new Date(Date.now() - ms)
+  utimesSync(path, time, time)
+}

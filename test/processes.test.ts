@@ -1,0 +1,33 @@
+import { openStore } from 'sandbox-state'
+import { describe, expect, test } from 'vitest'
+import { race } from './support/program.js'
+import { filesystems, temporaryFolder } from './support/root.js'
+
+describe.each(filesystems)('8 processes, on $name', ({ folder }) => {
+  test('500 increments each of one sandbox add up to 4000', { timeout: 120_000 }, async () => {
+    const root = temporaryFolder(folder)
+    const store = await openStore(root)
+    await store.create('shared')
+    const reports = await race(8, 'racer', [root, 'shared', 'increment', '500'])
+    expect(reports.flat().filter(({ ok }) => !ok)).toEqual([])
+    expect((await store.read('shared')).blockIndex).toBe(4000)
+    await store.close()
+  })
+
+  test('one of those that create an id at once succeeds', async () => {
+    const root = temporaryFolder(folder)
+    const outcomes = (await race(8, 'racer', [root, 'wanted', 'create', '1'])).flat()
+    expect(outcomes.filter(({ ok }) => ok)).toHaveLength(1)
+    expect(outcomes.filter(({ code }) => code === 'ALREADY_EXISTS')).toHaveLength(7)
+  })
+
+  test('one of those that make a transition at once succeeds', async () => {
+    const root = temporaryFolder(folder)
+    const store = await openStore(root)
+    await store.create('wanted')
+    const outcomes = (await race(8, 'racer', [root, 'wanted', 'transition', '1'])).flat()
+    expect(outcomes.filter(({ ok }) => ok)).toEqual([{ ok: true, result: 'running' }])
+    expect(outcomes.filter(({ code }) => code === 'STATE_MISMATCH')).toHaveLength(7)
+    await store.close()
+  })
+})

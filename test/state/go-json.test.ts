@@ -1,0 +1,187 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import {
+  compact,
+  type GoJson,
+  isMemberValue,
+  MAX_DEPTH,
+  objectMembers,
+  toGoJson,
+} from '#src/state/go-json.js'
+import { codeOf, goText, nearlyJson, stateError } from './support.js'
+
+/** What JSON.parse, which has the same grammar, makes of a text; undefined when it refuses. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function isObjectOrNull(value: unknown): boolean {
+  return typeof value === 'object' && !Array.isArray(value)
+}
+
+const white = fc.constantFrom('', ' ', '\n\t', '\r\n  ')
+
+describe('objectMembers', () => {
+  it('accepts a text just when JSON.parse makes an object or null of it', () => {
+    let accepted = 0
+    fc.assert(
+      fc.property(nearlyJson, text => {
+        const code = codeOf(() => objectMembers(text))
+        expect(code).toBe(isObjectOrNull(parsed(text)) ? undefined : 'CORRUPT_STATE')
+        if (code === undefined) accepted += 1
+      }),
+      { numRuns: 5000 },
+    )
+    expect(accepted).toBeGreaterThan(500)
+  })
+
+  it('gives every member in its order, duplicates too, as it stands in the text', () => {
+    const member = fc.tuple(fc.constantFrom('a', 'b', '__proto__', ''), fc.json({ maxDepth: 2 }), white)
+    fc.assert(
+      fc.property(fc.array(member), white, (members, outer) => {
+        const body = members.map(([key, json, space]) => `${space}"${key}"${space}:${json}${space}`)
+        const found = objectMembers(`${outer}{${body.join(',')}}${outer}`)
+        expect(found.map(({ key, json }) => [key, json])).toEqual(
+          members.map(([key, json]) => [key, json.trim()]),
+        )
+      }),
+    )
+  })
+
+  it('tells the kinds apart', () => {
+    const text = '{"a":"x","b":-1,"c":true,"d":false,"e":null,"f":[],"g":{}}'
+    expect(objectMembers(text).map(({ kind }) => kind)).toEqual([
+      'string',
+      'number',
+      'boolean',
+      'boolean',
+      'null',
+      'array',
+      'object',
+    ])
+  })
+
+  it('takes null for an object without members', () => {
+    expect(objectMembers(' null ')).toEqual([])
+    expect(codeOf(() => objectMembers('null{}'))).toBe('CORRUPT_STATE')
+  })
+
+  it.each([
+    ['', 'it ends too early, at position 0'],
+    ['[]', 'unexpected "[", at position 0'],
+    ['{"a":1} x', 'unexpected "x", at position 8'],
+    ['{"a":01}', 'unexpected "1", at position 6'],
+    ['{"a":"\\u00', 'it ends too early, at position 10'],
+    ['{"a":"\u0000"}', 'unexpected "\\u0000", at position 6'],
+    ['{"a":[1,]}', 'unexpected "]", at position 8'],
+    ['\ufeff{}', 'unexpected "\\ufeff", at position 0'],
+  ])('says what is wrong with %j, and where', (text, fault) => {
+    expect(stateError(() => objectMembers(text)).message).toBe(`not a JSON object: ${fault}`)
+  })
+
+  it.each(['[', '{"a":'])('allows just the depth that Go allows of %s', open => {
+    const nested = (depth: number) =>
+      `{"x":${open.repeat(depth - 1)}0${(open === '[' ? ']' : '}').repeat(depth - 1)}}`
+    expect(MAX_DEPTH).toBe(10_000)
+    expect(objectMembers(nested(10_000))).toHaveLength(1)
+    expect(stateError(() => objectMembers(nested(10_001))).message).toContain('nested too deeply')
+  })
+
+  it.each(['[', '{"a":', '[{"a":'])('does not exhaust the stack with a million of %s', open => {
+    expect(codeOf(() => objectMembers(`{"x":${open.repeat(1e6)}`))).toBe('CORRUPT_STATE')
+  })
+
+  it('takes linear time: sixteen times the text takes far less than its square', () => {
+    const wide = (size: number) => `{"x":[${'["\\n",{"k":1}],'.repeat(size)}0]}`
+    const time = (text: string) => {
+      const start = performance.now()
+      objectMembers(text)
+      return performance.now() - start
+    }
+    time(wide(4_000))
+    const small = Math.min(...[1, 2, 3].map(() => time(wide(4_000))))
+    const large = Math.min(...[1, 2, 3].map(() => time(wide(64_000))))
+    expect(large / small).toBeLessThan(80)
+  })
+})
+
+describe('isMemberValue', () => {
+  it.each(['1', '"a"', '[1, 2]', '{"a":{}}', 'null', '-0.5e-7'])('takes %s', text => {
+    expect(isMemberValue(text)).toBe(true)
+  })
+
+  it.each(['', ' 1', '1 ', '1,2', '1}', '[1', '"a', 'nul', '1,"state":"dead"'])('refuses %j', text => {
+    expect(isMemberValue(text)).toBe(false)
+  })
+
+  it('takes what fits into an object without passing the depth limit', () => {
+    const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth)
+    expect(isMemberValue(nested(MAX_DEPTH - 1))).toBe(true)
+    expect(isMemberValue(nested(MAX_DEPTH))).toBe(false)
+  })
+})
+
+describe('compact', () => {
+  it('removes white space outside of strings, and only there', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), white, (value, indent) => {
+        const escaped = JSON.stringify(value)
+          .replaceAll('<', '\\u003c')
+          .replaceAll('>', '\\u003e')
+          .replaceAll('&', '\\u0026')
+        expect(compact(JSON.stringify(value, null, indent))).toBe(escaped)
+      }),
+    )
+    expect(compact('[ "a b\\" c" ,\t1.0 ]')).toBe('["a b\\" c",1.0]')
+  })
+
+  it('escapes what Go escapes for HTML', () => {
+    expect(compact('{"<k>":"a&b\u2028\u2029"}')).toBe('{"\\u003ck\\u003e":"a\\u0026b\\u2028\\u2029"}')
+  })
+})
+
+describe('toGoJson', () => {
+  const plain = fc.letrec<{ value: GoJson }>(tie => ({
+    value: fc.oneof(
+      { depthSize: 'small' },
+      goText,
+      fc.maxSafeInteger(),
+      fc.boolean(),
+      fc.constant(null),
+      fc.array(tie('value')),
+      fc.dictionary(goText, tie('value')),
+    ),
+  })).value
+
+  it('is read back by JSON.parse', () => {
+    fc.assert(
+      fc.property(plain, value => {
+        expect(JSON.parse(toGoJson(value))).toEqual(value)
+      }),
+    )
+  })
+
+  it('is compact already', () => {
+    fc.assert(
+      fc.property(plain, value => {
+        expect(compact(toGoJson(value))).toBe(toGoJson(value))
+      }),
+    )
+  })
+
+  it('keeps the order of the keys, and writes no -0', () => {
+    expect(toGoJson({ b: [], a: { z: -0, y: null } })).toBe('{"b":[],"a":{"z":0,"y":null}}')
+  })
+
+  it.each([1.5, 2 ** 53, Number.NaN, Number.POSITIVE_INFINITY, undefined, 1n, () => 1])(
+    'refuses %o',
+    value => {
+      expect(() => toGoJson(value as GoJson)).toThrow(TypeError)
+      expect(() => toGoJson({ a: [value as GoJson] })).toThrow(TypeError)
+    },
+  )
+})

@@ -1,0 +1,41 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { onTestFinished } from 'vitest'
+
+/** One call that a program made of the store: what it asked, what came of it and when, in ms of the machine's clock. */
+export interface Outcome {
+  readonly ok: boolean
+  readonly code?: string
+  readonly message?: string
+  readonly result?: unknown
+}
+
+/** Starts a program of test/programs; it ends with the test at the latest. */
+export function startProgram(name: string, args: readonly string[] = []): ChildProcess {
+  const child = fork(fileURLToPath(new URL(`../programs/${name}.mjs`, import.meta.url)), [...args], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
+  onTestFinished(() => {
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
+  })
+  return child
+}
+
+export async function nextMessage(child: ChildProcess): Promise<unknown> {
+  const ended = once(child, 'exit').then(([code, signal]) => {
+    throw new Error(`the program ended (${code ?? signal}) before it said anything`)
+  })
+  ended.catch(() => {})
+  const [message] = (await Promise.race([once(child, 'message'), ended])) as [unknown]
+  return message
+}
+
+/** Starts the same program several times, lets them begin together, and returns what each reports. */
+export async function race(count: number, name: string, args: readonly string[]): Promise<Outcome[][]> {
+  const children = Array.from({ length: count }, () => startProgram(name, args))
+  await Promise.all(children.map(nextMessage))
+  const reports = children.map(nextMessage)
+  for (const child of children) child.send('go')
+  return Promise.all(reports) as Promise<Outcome[][]>
+}

@@ -1,0 +1,26 @@
+import { existsSync, mkdtempSync, rmSync, statfsSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
+
+const TMPFS = 0x01021994
+
+/** Folders on the kinds of filesystem that this machine has: the store takes another way on a disk than in memory. */
+export const filesystems: readonly { readonly name: string; readonly folder: string }[] = [
+  { name: 'memory', folder: '/dev/shm' },
+  { name: 'disk', folder: '/var/tmp' },
+  { name: 'temporary folder', folder: tmpdir() },
+]
+  .filter(
+    ({ name, folder }) =>
+      existsSync(folder) &&
+      (name === 'temporary folder' || (statfsSync(folder).type === TMPFS) === (name === 'memory')),
+  )
+  .slice(0, 2)
+
+/** A folder of the test's own, removed when it ends. */
+export function temporaryFolder(on: string = tmpdir()): string {
+  const folder = mkdtempSync(join(on, 'sandbox-state-test-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
