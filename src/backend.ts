@@ -49,7 +49,8 @@ export interface Backend {
   list(): AsyncIterable<ListEntry>
 
   /**
-   * First what is there, then what becomes of it, of one sandbox or of all. It may repeat itself and may skip what
+   * First what is there, then what becomes of it, of one sandbox (`gone` at once when it does not exist) or of all.
+   * It may repeat itself and may skip what
    * was soon overtaken, but the last state of each sandbox always comes. Ends when `signal` is aborted, without an error.
    */
   watch(id: string | undefined, signal: AbortSignal): AsyncIterable<Sighting>

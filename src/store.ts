@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import type { Backend, HistoryEntry, ListEntry } from './backend.js'
+import type { Backend, HistoryEntry, ListEntry, Sighting } from './backend.js'
 import { type Change, notFound, type Update } from './change.js'
 import { StateStoreError } from './errors.js'
 import { FileBackend } from './file/backend.js'
@@ -150,13 +150,7 @@ export class SandboxStore {
     const { id, signal } = options
     if (id !== undefined) assertId(id)
     this.assertOpen()
-    const left = new AbortController()
-    const signals = [this.closing.signal, left.signal, ...(signal === undefined ? [] : [signal])]
-    try {
-      yield* eventsOf(this.backend.watch(id, AbortSignal.any(signals)))
-    } finally {
-      left.abort()
-    }
+    yield* eventsOf(this.sightings(id, signal))
   }
 
   /**
@@ -178,18 +172,15 @@ export class SandboxStore {
     { signal }: WaitOptions = {},
   ): Promise<SandboxState | undefined> {
     if (state !== 'deleted') assertState(state)
+    this.check(id)
     signal?.throwIfAborted()
-    await this.read(id).catch(error => {
-      if (!(error instanceof StateStoreError && error.code === 'NOT_FOUND' && state === 'deleted'))
-        throw error
-    })
-    for await (const event of this.watch({ id, ...(signal && { signal }) })) {
-      if (event.type === 'deleted') {
+    for await (const sighting of this.sightings(id, signal)) {
+      if ('error' in sighting) throw sighting.error
+      if ('gone' in sighting) {
         if (state === 'deleted') return undefined
         throw notFound(id)
       }
-      if (event.type === 'error') throw event.error
-      if (event.state.state === state) return event.state
+      if (sighting.state.state === state) return sighting.state
     }
     signal?.throwIfAborted()
     throw closedError()
@@ -214,6 +205,20 @@ export class SandboxStore {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  /** Ends with the signal, with the store, and when the loop over it is left. */
+  private async *sightings(
+    id: string | undefined,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<Sighting> {
+    const left = new AbortController()
+    const signals = [this.closing.signal, left.signal, ...(signal === undefined ? [] : [signal])]
+    try {
+      yield* this.backend.watch(id, AbortSignal.any(signals))
+    } finally {
+      left.abort()
+    }
   }
 
   private async changed(id: string, change: Change): Promise<SandboxState> {

@@ -226,7 +226,9 @@ export function describeContract(name: string, makeRoot: () => string | Promise<
       await expect(store.transition('a', 'ready', '__proto__' as never)).rejects.toMatchObject({
         code: 'INVALID_STATE',
       })
-      await expect(store.transition('a', 5 as never, 'running')).rejects.toBeInstanceOf(TypeError)
+      await expect(store.transition('a', 5 as unknown as 'ready', 'running')).rejects.toBeInstanceOf(
+        TypeError,
+      )
       await expect(store.update('a', 'x' as never)).rejects.toBeInstanceOf(TypeError)
       await expect(store.delete('a', { force: 1 as never })).rejects.toBeInstanceOf(TypeError)
       await expect(store.create('b', { state: 'running' } as never)).rejects.toMatchObject({
