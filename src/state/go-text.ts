@@ -1,4 +1,3 @@
-/// <reference lib="es2024.string" />
 import { Buffer, isUtf8 } from 'node:buffer'
 
 const NEEDS_ESCAPE = /["\\<>&\u0000-\u001f\u2028\u2029\ud800-\udfff]/

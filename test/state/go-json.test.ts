@@ -77,6 +77,15 @@ describe('objectMembers', () => {
     ['{"a":01}', 'unexpected "1", at position 6'],
     ['{"a":"\\u00', 'it ends too early, at position 10'],
     ['{"a":"\u0000"}', 'unexpected "\\u0000", at position 6'],
+    ['{"a":"\\x"}', 'unexpected "x", at position 7'],
+    ['{"a":"\\', 'it ends too early, at position 7'],
+    ['{"a":"\\u00g0"}', 'unexpected "g", at position 10'],
+    ['{"a":"b', 'it ends too early, at position 7'],
+    ['{"a":-}', 'unexpected "}", at position 6'],
+    ['{"a":1.}', 'unexpected "}", at position 7'],
+    ['{"a":1e+}', 'unexpected "}", at position 8'],
+    ['{"a" 1}', 'unexpected "1", at position 5'],
+    ['{"a":[{"b":nul]}', 'unexpected "n", at position 11'],
     ['{"a":[1,]}', 'unexpected "]", at position 8'],
     ['\ufeff{}', 'unexpected "\\ufeff", at position 0'],
   ])('says what is wrong with %j, and where', (text, fault) => {
@@ -88,7 +97,9 @@ describe('objectMembers', () => {
       `{"x":${open.repeat(depth - 1)}0${(open === '[' ? ']' : '}').repeat(depth - 1)}}`
     expect(MAX_DEPTH).toBe(10_000)
     expect(objectMembers(nested(10_000))).toHaveLength(1)
-    expect(stateError(() => objectMembers(nested(10_001))).message).toContain('nested too deeply')
+    expect(stateError(() => objectMembers(nested(10_001))).message).toBe(
+      `not a JSON object: it is nested too deeply, at position ${5 + 9_999 * open.length}`,
+    )
   })
 
   it.each(['[', '{"a":', '[{"a":'])('does not exhaust the stack with a million of %s', open => {

@@ -30,7 +30,7 @@ describe('TRANSITIONS', () => {
   })
 
   it('cannot be changed by a program that uses them', () => {
-    expect(() => Reflect.apply(Array.prototype.push, TRANSITIONS.stopped, ['ready'])).toThrow(TypeError)
+    for (const state of STATES) expect(Object.isFrozen(TRANSITIONS[state])).toBe(true)
     expect(Reflect.set(TRANSITIONS, 'stopped', ['ready'])).toBe(false)
     expect(Reflect.set(STATES, 0, 'broken')).toBe(false)
   })

@@ -28,6 +28,7 @@ describe('text in messages', () => {
   it('is cut after 60 characters', () => {
     expect(quoted('x'.repeat(60))).toBe(`"${'x'.repeat(60)}"`)
     expect(quoted('x'.repeat(61))).toBe(`"${'x'.repeat(60)}…"`)
+    expect(word('x'.repeat(60))).toBe('x'.repeat(60))
     expect(word('x'.repeat(61))).toBe(`"${'x'.repeat(60)}…"`)
   })
 
