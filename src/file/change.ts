@@ -58,7 +58,7 @@ export async function changeLocked(
   apply: Apply,
   options: ChangeOptions,
 ): Promise<SandboxState | undefined | typeof BUSY> {
-  noteHolder(lockFd, new Date())
+  const wasKilled = noteHolder(lockFd, new Date())
   const lock = await lockStateFile(folder, change)
   if (lock === BUSY) {
     noteRelease(lockFd)
@@ -66,7 +66,7 @@ export async function changeLocked(
   }
   let exists = true
   try {
-    sweep(folder)
+    if (wasKilled) sweep(folder)
     const found = find(folder, change)
     exists = found !== undefined
     const after = found === UNREADABLE ? undefined : await apply(found?.state)

@@ -1,4 +1,4 @@
-import { closeSync, constants, existsSync, lstatSync, openSync } from 'node:fs'
+import { closeSync, constants, lstatSync, openSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { StateStoreError } from '../errors.js'
 import { ioError, isErrno } from './errno.js'
@@ -6,13 +6,21 @@ import { ioError, isErrno } from './errno.js'
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants
 
 /** Where the kernel shows a process its own descriptors as links that lead to the open file itself, whatever its name is now. */
-const DESCRIPTORS = '/proc/self/fd'
-const anchored = existsSync(DESCRIPTORS)
+const DESCRIPTORS = descriptors()
+
+/** `self` is itself a link, one step more on each way; it is needed where `/proc` counts processes otherwise than we do. */
+function descriptors(): string | undefined {
+  try {
+    return readlinkSync('/proc/self') === String(process.pid) ? `/proc/${process.pid}/fd` : '/proc/self/fd'
+  } catch {
+    return undefined
+  }
+}
 
 /**
  * A sandbox's folder, held open. Everything in it is reached through the descriptor, so that a folder that is
  * renamed or replaced by a symbolic link after the check cannot lead elsewhere. (Node has no openat(2); on
- * Linux a path below `/proc/self/fd/N` is the same thing. macOS has none, there the plain path is used.)
+ * Linux a path below `/proc/PID/fd/N` is the same thing. macOS has none, there the plain path is used.)
  */
 export class SandboxFolder {
   constructor(
@@ -42,17 +50,17 @@ export class SandboxFolder {
 
   /** The path by which system calls reach a file in this folder. */
   at(name: string): string {
-    return anchored ? `${DESCRIPTORS}/${this.fd}/${name}` : join(this.path, name)
+    return DESCRIPTORS ? `${DESCRIPTORS}/${this.fd}/${name}` : join(this.path, name)
   }
 
   /**
    * The path by which write-file-atomic reaches a file in this folder; `inner` is a descriptor of a folder in it.
    * That package resolves links in its argument first, and would turn {@link at}'s path into the plain one. This
-   * one it cannot resolve, since `/proc/self/fd/<name>` does not exist, and so uses as it is: for the kernel, `..`
+   * one it cannot resolve, since `/proc/PID/fd/<name>` does not exist, and so uses as it is: for the kernel, `..`
    * of an open folder is its true parent.
    */
   atFromInside(inner: number, name: string): string {
-    return anchored ? `${DESCRIPTORS}/${inner}/../${name}` : join(this.path, name)
+    return DESCRIPTORS ? `${DESCRIPTORS}/${inner}/../${name}` : join(this.path, name)
   }
 
   /** A file's path for messages. */

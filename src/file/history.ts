@@ -66,16 +66,15 @@ export function removeHistory(folder: SandboxFolder): void {
 }
 
 function append(folder: SandboxFolder, change: Recorded): void {
-  let fd = openHistory(folder)
+  let { fd, size } = openHistory(folder)
   try {
-    const { size } = fstatSync(fd)
     const tail = readTail(fd, size)
     const line = JSON.stringify(historyLine(change, lastLine(tail)))
     if (size + line.length > ROTATE_AT) {
       renameSync(folder.at(HISTORY_FILE), folder.at(OLD_HISTORY_FILE))
       closeSync(fd)
       fd = -1
-      fd = openHistory(folder)
+      fd = openHistory(folder).fd
       writeFileSync(fd, `${line}\n`)
     } else {
       // A line that a kill or a full disk cut short stays by itself.
@@ -87,14 +86,15 @@ function append(folder: SandboxFolder, change: Recorded): void {
   }
 }
 
-function openHistory(folder: SandboxFolder): number {
+function openHistory(folder: SandboxFolder): { fd: number; size: number } {
   const { O_RDWR, O_CREAT, O_APPEND, O_NOFOLLOW, O_NONBLOCK } = constants
   const fd = openSync(
     folder.at(HISTORY_FILE),
     O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK,
     FILE_MODE,
   )
-  if (fstatSync(fd).isFile()) return fd
+  const stat = fstatSync(fd)
+  if (stat.isFile()) return { fd, size: stat.size }
   closeSync(fd)
   throw new Error(`${folder.show(HISTORY_FILE)} is not a regular file`)
 }

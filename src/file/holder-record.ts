@@ -16,6 +16,7 @@ export interface HolderRecord extends ProcessIdentity {
 export const RECORD_SIZE = 512
 
 const HELD = '{"held":true ,'
+let identity: string | undefined
 const RELEASED = Buffer.from('{"held":false,')
 
 /**
@@ -24,10 +25,11 @@ const RELEASED = Buffer.from('{"held":false,')
  */
 export function noteHolder(lockFd: number, since: Date): boolean {
   const before = Buffer.alloc(HELD.length)
-  const record = JSON.stringify({ ...thisProcess(), since: since.toISOString() })
+  identity ??= JSON.stringify(thisProcess()).slice(1, -1)
+  const record = `${HELD}${identity},"since":"${since.toISOString()}"}`
   try {
     readSync(lockFd, before, 0, before.length, 0)
-    write(lockFd, Buffer.from(`${(HELD + record.slice(1)).padEnd(RECORD_SIZE - 1)}\n`))
+    write(lockFd, Buffer.from(`${record.padEnd(RECORD_SIZE - 1)}\n`, 'latin1'))
   } catch {
     // The note is for people and for tidying up. On a full disk the lock is held all the same.
   }

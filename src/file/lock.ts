@@ -41,7 +41,7 @@ export async function lockSandbox(
       while (!tryFlock(opened.lockFd, LOCK_EX)) {
         await waitOrGiveUp(root, id, 'flock', patience, attempt++)
       }
-      locked = isStillThere(opened)
+      locked = isTheLock(opened)
     } catch (error) {
       throw ioError(error, 'lock', id, opened.folder.show(LOCK_FILE))
     } finally {
@@ -123,17 +123,13 @@ function openLock(root: string, id: string, make: boolean): LockedSandbox | unde
 function openLockFile(folder: SandboxFolder, make: boolean): number | undefined {
   const { O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants
   const path = folder.show(LOCK_FILE)
-  let fd: number
   try {
-    fd = openSync(folder.at(LOCK_FILE), O_RDWR | O_NOFOLLOW | O_NONBLOCK | (make ? O_CREAT : 0), FILE_MODE)
+    return openSync(folder.at(LOCK_FILE), O_RDWR | O_NOFOLLOW | O_NONBLOCK | (make ? O_CREAT : 0), FILE_MODE)
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined
     if (isErrno(error, 'ELOOP', 'EISDIR', 'ENXIO')) throw notALock(folder, error)
     throw ioError(error, 'open', folder.id, path)
   }
-  if (fstatSync(fd).isFile()) return fd
-  closeSync(fd)
-  throw notALock(folder)
 }
 
 function notALock(folder: SandboxFolder, cause?: unknown): StateStoreError {
@@ -142,8 +138,9 @@ function notALock(folder: SandboxFolder, cause?: unknown): StateStoreError {
 }
 
 /** A sandbox may be deleted, and made again, while one waits: the lock then held is on a file that nobody else sees. */
-function isStillThere({ folder, lockFd }: LockedSandbox): boolean {
+function isTheLock({ folder, lockFd }: LockedSandbox): boolean {
   const locked = fstatSync(lockFd)
+  if (!locked.isFile()) throw notALock(folder)
   const there = lstatSync(folder.at(LOCK_FILE), { throwIfNoEntry: false })
   return there !== undefined && there.ino === locked.ino && there.dev === locked.dev
 }

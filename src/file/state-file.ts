@@ -79,11 +79,11 @@ function readUpTo(fd: number, size: number, limit: number): Uint8Array | undefin
   let buffer = Buffer.allocUnsafe(size + 1)
   let length = 0
   for (;;) {
-    const count = readSync(fd, buffer, length, buffer.length - length, length)
-    if (count === 0) return buffer.subarray(0, length)
-    length += count
+    length += readSync(fd, buffer, length, buffer.length - length, length)
     if (length > limit) return undefined
-    if (length === buffer.length) buffer = Buffer.concat([buffer, Buffer.allocUnsafe(length)])
+    // Of a regular file less comes than was asked for only at its end.
+    if (length < buffer.length) return buffer.subarray(0, length)
+    buffer = Buffer.concat([buffer, Buffer.allocUnsafe(length)])
   }
 }
 

@@ -24,6 +24,9 @@ const OUR_MODE = 0o500
 /** Age in ms after which a stranger's lock that is no longer refreshed counts as left behind: proper-lockfile's default. */
 const STALE = 10_000
 
+/** Nobody with that package takes a lock over sooner: its shortest stale time is 2 s, and its times have a precision of 1 s. */
+const SOONEST_STALE = 1_000
+
 /** proper-lockfile's lock on a state file, held by us. */
 export interface StateLock {
   /** A descriptor of the lock folder. */
@@ -82,6 +85,7 @@ function isMarked(stat: Stats): boolean {
 /** What proper-lockfile does to the filesystem, done so that only the folder that we made is ever ours to remove. */
 class LockFolder {
   fd = -1
+  private madeAt = 0
 
   constructor(readonly path: string) {
     held.set(path, this)
@@ -95,6 +99,7 @@ class LockFolder {
       rmdirSync(this.path)
       mkdirSync(this.path, OUR_MODE)
     }
+    this.madeAt = performance.now()
     this.fd = openSync(this.path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
   }
 
@@ -109,6 +114,7 @@ class LockFolder {
 
   isOurs(): boolean {
     if (this.fd === -1) return false
+    if (performance.now() - this.madeAt < SOONEST_STALE) return true
     const there = lstatSync(this.path, { throwIfNoEntry: false })
     const ours = fstatSync(this.fd)
     return there !== undefined && there.ino === ours.ino && there.dev === ours.dev
