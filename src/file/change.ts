@@ -24,11 +24,12 @@ import {
   OLD_HISTORY_FILE,
   PERSIST_FILE,
   STATE_FILE,
+  STATE_LOCK,
 } from './layout.js'
 import type { LockedSandbox } from './lock.js'
 import { replaceStateFile, syncFolder } from './replace.js'
 import { readStateFile, type StateFile } from './state-file.js'
-import { lockState, type StateLock, stateLockTime } from './state-lock.js'
+import { lockState, type StateLock } from './state-lock.js'
 
 export interface ChangeOptions {
   /** Whether to wait for the disk. */
@@ -120,24 +121,36 @@ function replace(
   after: SandboxState,
   { durable, history }: ChangeOptions,
 ): void {
-  const { uid, gid } = found ?? fstatSync(folder.fd)
-  const left = replaceStateFile(folder, lock, { text: encodeState(after), uid, gid, durable })
+  const { uid, gid } = found ?? ownerOf(folder)
+  // A new folder is a name in the root, which is as much in need of a flush as a name in the folder.
+  const root = durable && found === undefined ? openRoot(folder) : undefined
   try {
-    if (durable) syncFolder(folder.fd, folder.id, folder.path)
-    if (durable && found === undefined) syncParent(folder)
+    const left = replaceStateFile(folder, lock, { text: encodeState(after), uid, gid, durable })
+    try {
+      if (durable) syncFolder(folder.fd, folder.id, folder.path)
+      if (root !== undefined) syncFolder(root.fd, folder.id, root.path)
+    } finally {
+      if (history) appendHistory(folder, { before: found?.state, after, found: found?.version ?? '', left })
+    }
   } finally {
-    if (history) appendHistory(folder, { before: found?.state, after, found: found?.version ?? '', left })
+    if (root !== undefined) closeSync(root.fd)
   }
 }
 
-/** A new folder is a name in the root, which is as much in need of a flush as a name in the folder. */
-function syncParent(folder: SandboxFolder): void {
-  const root = dirname(folder.path)
-  const fd = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY)
+function ownerOf({ fd, id, path }: SandboxFolder): { uid: number; gid: number } {
   try {
-    syncFolder(fd, folder.id, root)
-  } finally {
-    closeSync(fd)
+    return fstatSync(fd)
+  } catch (error) {
+    throw ioError(error, 'look at', id, path)
+  }
+}
+
+function openRoot(folder: SandboxFolder): { fd: number; path: string } {
+  const path = dirname(folder.path)
+  try {
+    return { fd: openSync(path, constants.O_RDONLY | constants.O_DIRECTORY), path }
+  } catch (error) {
+    throw ioError(error, 'open', folder.id, path)
   }
 }
 
@@ -171,10 +184,17 @@ function removeFolder(folder: SandboxFolder): void {
 
 const OURS: ReadonlySet<string> = new Set([LOCK_FILE, HISTORY_FILE, OLD_HISTORY_FILE])
 
-/** Removes the temporary files that killed processes left. Whoever holds the lock knows that nobody writes one now. */
+/**
+ * Removes the temporary files that killed processes left. Whoever holds the lock knows that nobody writes one now.
+ * They take room and do no other harm, so a change does not fail because one cannot be removed.
+ */
 function sweep(folder: SandboxFolder): void {
-  for (const name of readdirSync(folder.at('.'))) {
-    if (isTemporaryFile(name)) rmSync(folder.at(name), { force: true })
+  try {
+    for (const name of readdirSync(folder.at('.'))) {
+      if (isTemporaryFile(name)) rmSync(folder.at(name), { force: true })
+    }
+  } catch {
+    // The next change tries again, and `check` names them.
   }
 }
 
@@ -189,7 +209,7 @@ async function lockStateFile(folder: SandboxFolder, { kind }: ChangeKind): Promi
     if (kind !== 'delete' || !isErrno(error, 'ENOSPC', 'EDQUOT')) {
       throw ioError(error, 'lock', folder.id, folder.show(STATE_FILE))
     }
-    return stateLockTime(folder) === undefined ? NO_LOCK : BUSY
+    return hasEntry(folder, STATE_LOCK) ? BUSY : NO_LOCK
   }
 }
 

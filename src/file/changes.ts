@@ -72,8 +72,12 @@ export class Changes {
    * up, with no bound, and would hold up the whole program.
    */
   private isInMemory(): boolean {
-    this.inMemory ??= MEMORY_FILESYSTEMS.has(statfsSync(this.root).type)
-    return this.inMemory
+    try {
+      this.inMemory ??= MEMORY_FILESYSTEMS.has(statfsSync(this.root).type)
+    } catch {
+      // What is right on a disk is right everywhere.
+    }
+    return this.inMemory ?? false
   }
 
   private async lock(id: string, change: Change, patience: Patience): Promise<LockedSandbox> {
@@ -125,10 +129,19 @@ async function makeFolder(root: string, id: string): Promise<void> {
   const folder = SandboxFolder.open(root, id)
   if (folder === undefined) return
   try {
-    if (made) fchmodSync(folder.fd, FOLDER_MODE) // Whatever the umask.
+    if (made) setMode(folder)
     if (isTaken(folder)) throw alreadyExists(id)
   } finally {
     folder.close()
+  }
+}
+
+/** Whatever the umask. */
+function setMode({ fd, id, path }: SandboxFolder): void {
+  try {
+    fchmodSync(fd, FOLDER_MODE)
+  } catch (error) {
+    throw ioError(error, 'make', id, path)
   }
 }
 

@@ -73,7 +73,14 @@ export class SandboxFolder {
   }
 }
 
-/** Whether something of that name, a dangling link included, is in the folder. */
+/**
+ * Whether something of that name, a dangling link included, is in the folder.
+ * @throws StateStoreError `IO_ERROR`
+ */
 export function hasEntry(folder: SandboxFolder, name: string): boolean {
-  return lstatSync(folder.at(name), { throwIfNoEntry: false }) !== undefined
+  try {
+    return lstatSync(folder.at(name), { throwIfNoEntry: false }) !== undefined
+  } catch (error) {
+    throw ioError(error, 'look for', folder.id, folder.show(name))
+  }
 }

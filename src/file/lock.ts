@@ -95,7 +95,7 @@ export async function withSharedLock<T>(folder: SandboxFolder, read: () => T): P
   }
   try {
     const deadline = performance.now() + SHARED_PATIENCE
-    for (let attempt = 0; !tryFlock(fd, LOCK_SH); attempt++) {
+    for (let attempt = 0; !trySharedFlock(fd); attempt++) {
       const left = deadline - performance.now()
       if (left <= 0) break
       await pause(attempt, left)
@@ -103,6 +103,15 @@ export async function withSharedLock<T>(folder: SandboxFolder, read: () => T): P
     return read()
   } finally {
     closeSync(fd)
+  }
+}
+
+/** A reader does without a lock that is not to be had, for whatever reason. */
+function trySharedFlock(fd: number): boolean {
+  try {
+    return tryFlock(fd, LOCK_SH)
+  } catch {
+    return true
   }
 }
 

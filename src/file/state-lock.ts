@@ -10,7 +10,7 @@ import {
   utimesSync,
 } from 'node:fs'
 import lockfile from 'proper-lockfile'
-import { isErrno } from './errno.js'
+import { ioError, isErrno } from './errno.js'
 import type { SandboxFolder } from './folder.js'
 import { STATE_FILE, STATE_LOCK } from './layout.js'
 
@@ -31,7 +31,10 @@ const SOONEST_STALE = 1_000
 export interface StateLock {
   /** A descriptor of the lock folder. */
   readonly fd: number
-  /** False once someone took it away. */
+  /**
+   * False once someone took it away.
+   * @throws StateStoreError `IO_ERROR`
+   */
   isHeld(): boolean
   release(): Promise<void>
 }
@@ -60,12 +63,19 @@ export async function lockState(folder: SandboxFolder): Promise<StateLock | unde
   }
   return {
     fd: made.fd,
-    isHeld: () => made.isOurs(),
+    isHeld() {
+      try {
+        return made.isOurs()
+      } catch (error) {
+        throw ioError(error, 'look for', folder.id, folder.show(STATE_LOCK))
+      }
+    },
     async release() {
       try {
         await release()
-      } catch (error) {
-        if (!isErrno(error, 'ERELEASED', 'ENOTACQUIRED')) throw error
+      } catch {
+        // Someone took it away, or it cannot be removed now. Then the next of us removes it, and a stranger waits
+        // for its stale time; the change is made either way.
       } finally {
         made.forget()
       }
@@ -100,7 +110,12 @@ class LockFolder {
       mkdirSync(this.path, OUR_MODE)
     }
     this.madeAt = performance.now()
-    this.fd = openSync(this.path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
+    try {
+      this.fd = openSync(this.path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
+    } catch (error) {
+      rmdirSync(this.path)
+      throw error
+    }
   }
 
   stat(): Stats {
