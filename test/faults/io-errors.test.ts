@@ -1,0 +1,165 @@
+import type { ChildProcess } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { openStore, type SandboxStore } from 'sandbox-state'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { filesystems, temporaryFolder } from '../support/root.js'
+import {
+  type Answer,
+  type Asked,
+  ask,
+  type Call,
+  disturbChange,
+  noStrace,
+  startPrepared,
+  traceChange,
+} from '../support/strace.js'
+import { CHANGES, historyOf, isState, namesIn, stateOf, TIDY } from './sandbox.js'
+
+// Every system call of a change fails, one at a time, with every error that a bad disk, a full one, a read-only one,
+// missing rights or missing descriptors would make of it. close(2) is not among them: Linux closes whatever it returns,
+// and what strace injects it does instead of closing.
+
+const ERRORS: Readonly<Record<string, readonly string[]>> = {
+  openat: ['EMFILE', 'EACCES', 'EIO', 'ENOSPC', 'EROFS'],
+  mkdir: ['ENOSPC', 'EACCES', 'EIO', 'EROFS'],
+  rename: ['ENOSPC', 'EACCES', 'EIO', 'EROFS'],
+  write: ['ENOSPC', 'EIO'],
+  pwrite64: ['ENOSPC', 'EIO'],
+  fsync: ['EIO', 'ENOSPC'],
+  unlink: ['EACCES', 'EIO', 'EROFS'],
+  rmdir: ['EACCES', 'EIO', 'EROFS'],
+  chown: ['EIO', 'EROFS'],
+  chmod: ['EIO', 'EROFS'],
+  fchmod: ['EIO', 'EROFS'],
+  flock: ['ENOLCK', 'EIO'],
+  statx: ['EIO', 'EACCES'],
+  getdents64: ['EIO'],
+  readlink: ['EIO'],
+  pread64: ['EIO'],
+  read: ['EIO'],
+}
+
+if (noStrace !== undefined) console.warn(`I/O errors are not injected: ${noStrace}`)
+
+interface Disturbed {
+  readonly root: string
+  readonly store: SandboxStore
+  readonly child: ChildProcess
+  readonly logs: string
+}
+
+describe.skipIf(noStrace !== undefined).each(filesystems)('each call that fails, on $name', ({ folder }) => {
+  async function setUp(): Promise<Disturbed> {
+    const root = temporaryFolder(folder)
+    // What the test itself does need not wait for the disk.
+    const store = await openStore(root, { durable: false })
+    onTestFinished(() => store.close())
+    return { root, store, child: await startPrepared(root), logs: temporaryFolder() }
+  }
+
+  test.each(CHANGES)('of a $what: old or new, typed, tidy', { timeout: 120_000 }, async change => {
+    const { what, before, after } = change
+    const disturbed = await setUp()
+    const { root, store, child, logs } = disturbed
+    if (before !== undefined) await store.create('traced')
+    const calls = await traceChange(child, { what, id: 'traced' }, logs)
+    expect(calls.length).toBeGreaterThan(40)
+    let count = 0
+    const unknown = new Set<string>()
+    for (const call of calls) {
+      for (const errno of ERRORS[call.name] ?? []) {
+        const id = `x${++count}`
+        if (before !== undefined) await store.create(id)
+        const answer = await disturb(disturbed, { what, id }, call, errno)
+        const where = `${errno} at ${call.text}, then ${answer.code ?? 'done'}: ${answer.message ?? ''} ${answer.stack ?? ''}`
+        const state = await stateOf(store, id)
+        if (isHarmless(call, what, errno)) expect.soft(answer.ok, where).toBe(true)
+        if (answer.ok) expect.soft(isState(state, after), where).toBe(true)
+        else {
+          expectTyped(answer, root, id, errno, where)
+          if (answer.code === 'OUTCOME_UNKNOWN') unknown.add(call.text)
+          else expect.soft(isState(state, before), where).toBe(true)
+        }
+        expect.soft(answer.leaked, `leaked descriptors: ${where}`).toBe(0)
+        expect.soft(temporaryFiles(root, id), where).toEqual([])
+        await expectUsable(disturbed, id, where)
+      }
+    }
+    // What is done and may yet be undone by a power cut is neither a success nor a failure.
+    const folders = what === 'create' ? ['fsync .', 'fsync ..'] : ['fsync .']
+    expect([...unknown].sort()).toEqual(folders)
+  })
+})
+
+describe.skipIf(noStrace !== undefined)('each call that fails', () => {
+  test.each(['whole', 'torn'])('of reading a %s state: right or typed, and listed', async kind => {
+    const root = temporaryFolder()
+    const store = await openStore(root)
+    onTestFinished(() => store.close())
+    await store.create('a')
+    if (kind === 'torn') writeFileSync(join(root, 'a', 'state.json'), '{"sta')
+    const child = await startPrepared(root)
+    const logs = temporaryFolder()
+    for (const what of ['read', 'list'] as const) {
+      const undisturbed = await ask(child, { what, id: 'a' })
+      const calls = await traceChange(child, { what, id: 'a' }, logs)
+      expect(calls.length).toBeGreaterThan(4)
+      for (const call of calls) {
+        for (const errno of ERRORS[call.name] ?? []) {
+          const { answer, hit } = await disturbChange(child, { what, id: 'a' }, call, `error=${errno}`, logs)
+          expect(hit).toBe(call.text)
+          if (answer === undefined) throw new Error(`${errno} at ${call.text} ended the process`)
+          const where = `${errno} at ${call.text}, then ${answer.code ?? 'done'}: ${answer.message ?? ''} ${answer.stack ?? ''}`
+          expect.soft(answer.leaked, where).toBe(0)
+          if (what === 'read') expectReadOr(answer, undisturbed, root, errno, where)
+          else if (answer.ok) expect.soft(answer.result, where).toMatchObject([{ id: 'a' }])
+          else expectTyped(answer, root, 'a', errno, where)
+        }
+      }
+    }
+  })
+})
+
+function expectReadOr(answer: Answer, undisturbed: Answer, root: string, errno: string, where: string): void {
+  if (answer.code === undisturbed.code) expect.soft(answer.result, where).toEqual(undisturbed.result)
+  else expectTyped(answer, root, 'a', errno, where)
+}
+
+/** Nothing of the state depends on these: the history, the lock's release; and a deletion must work on a full disk. */
+function isHarmless({ name, text }: Call, what: Asked['what'], errno: string): boolean {
+  if (text.includes('history.jsonl') || text === 'rmdir state.json.lock') return true
+  return what === 'delete' && errno === 'ENOSPC' && name !== 'fsync' && name !== 'openat'
+}
+
+/** Fails one call of a change. */
+async function disturb({ child, logs }: Disturbed, asked: Asked, call: Call, errno: string): Promise<Answer> {
+  const { answer, hit } = await disturbChange(child, asked, call, `error=${errno}`, logs)
+  expect(hit).toBe(call.text)
+  if (answer === undefined) throw new Error(`${errno} at ${call.text} ended the process`)
+  return answer
+}
+
+function expectTyped(answer: Answer, root: string, id: string, errno: string, where: string): void {
+  expect.soft(answer.name, where).toBe('StateStoreError')
+  expect.soft(answer.code, where).toMatch(/^(IO_ERROR|OUTCOME_UNKNOWN)$/)
+  expect.soft(answer.cause, where).toBe(errno)
+  expect.soft(answer.path, where).toMatch(new RegExp(`^${root}(/${id}(/|$)|$)`))
+  expect.soft(answer.message, where).toContain(answer.path)
+  expect.soft(answer.message, where).toContain(errno)
+  expect.soft(answer.message, where).not.toContain('/proc/')
+}
+
+function temporaryFiles(root: string, id: string): string[] {
+  return (namesIn(root, id) ?? []).filter(name => /^state\.json\.\d/.test(name))
+}
+
+/** The next change, by the same process and by another, is at once possible, and leaves nothing that is not to be there. */
+async function expectUsable({ root, store, child }: Disturbed, id: string, where: string): Promise<void> {
+  if ((await stateOf(store, id)) === undefined) await store.create(id)
+  const answer = await ask(child, { what: 'update', id })
+  expect.soft(answer.ok, `${where}; the next change: ${answer.message}`).toBe(true)
+  await store.update(id, state => state)
+  expect.soft(namesIn(root, id), where).toEqual(TIDY)
+  expect(historyOf(root, id).length, where).toBeGreaterThan(0)
+}

@@ -1,0 +1,66 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { SandboxState, SandboxStore } from 'sandbox-state'
+import type { Asked } from '../support/strace.js'
+
+/** The changes that the tests of this folder disturb, with what a sandbox is before and after each. */
+export const CHANGES: readonly {
+  readonly what: Asked['what']
+  readonly before: Partial<SandboxState> | undefined
+  readonly after: Partial<SandboxState> | undefined
+}[] = [
+  { what: 'create', before: undefined, after: { state: 'ready', cgroupPath: '/kata/new' } },
+  { what: 'transition', before: { state: 'ready' }, after: { state: 'running' } },
+  {
+    what: 'update',
+    before: { state: 'ready', blockIndex: 0 },
+    after: { state: 'ready', blockIndex: 1 },
+  },
+  { what: 'delete', before: { state: 'ready' }, after: undefined },
+]
+
+/** A sandbox's state as anyone may read it; undefined when there is none. Anything but a whole state throws. */
+export async function stateOf(store: SandboxStore, id: string): Promise<SandboxState | undefined> {
+  try {
+    return await store.read(id)
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'NOT_FOUND') return undefined
+    throw error
+  }
+}
+
+/** Whether a state has these fields; undefined is no sandbox. */
+export function isState(state: SandboxState | undefined, fields: Partial<SandboxState> | undefined): boolean {
+  if (state === undefined || fields === undefined) return state === fields
+  return Object.entries(fields).every(([name, value]) => state[name as keyof SandboxState] === value)
+}
+
+/** What a sandbox's folder holds; undefined when there is none. */
+export function namesIn(root: string, id: string): string[] | undefined {
+  try {
+    return readdirSync(join(root, id)).sort()
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** What is in a sandbox's folder while nobody changes it. */
+export const TIDY: readonly string[] = ['history.jsonl', 'lock', 'state.json']
+
+/** One line of a history file, as far as the tests of this folder care. */
+export interface HistoryLine {
+  readonly seq: number
+  readonly from: string | null
+  readonly to: string
+  readonly gap?: true
+}
+
+/** The recorded changes of a sandbox, the rotated ones first. A line that is no JSON throws unless it is empty. */
+export function historyOf(root: string, id: string): HistoryLine[] {
+  return ['history.jsonl.1', 'history.jsonl'].flatMap(name => {
+    if (namesIn(root, id)?.includes(name) !== true) return []
+    const lines = readFileSync(join(root, id, name), 'utf8').split('\n')
+    return lines.filter(line => line !== '').map(line => JSON.parse(line) as HistoryLine)
+  })
+}

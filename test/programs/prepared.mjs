@@ -1,0 +1,51 @@
+// Makes changes on demand, with all that a change loads already loaded: prepared.mjs ROOT
+// Each message { what, id } is one change; it runs between two calls that a tracer can see, and its outcome is sent.
+import { readdirSync, statSync } from 'node:fs'
+import { openStore } from 'sandbox-state'
+
+const [root] = process.argv.slice(2)
+const store = await openStore(root, { lockTimeout: 5_000 })
+const calls = {
+  create: id => store.create(id, { cgroupPath: '/kata/new' }),
+  transition: id => store.transition(id, 'ready', 'running'),
+  update: id => store.update(id, state => ({ ...state, blockIndex: state.blockIndex + 1 })),
+  delete: id => store.delete(id),
+  read: id => store.read(id),
+  list: async () => {
+    const entries = []
+    for await (const entry of store.list()) entries.push(entry)
+    return entries
+  },
+}
+
+function mark(name) {
+  statSync(`/proc/${name}-of-the-change`, { throwIfNoEntry: false })
+}
+
+async function run({ what, id }) {
+  mark('begin')
+  try {
+    return { ok: true, result: await calls[what](id) }
+  } catch (error) {
+    const { name, code, message, path, cause } = error
+    return { ok: false, name, code, message, path, cause: cause?.code, stack: error.stack }
+  } finally {
+    mark('end')
+  }
+}
+
+const warmUp = `warm-up-${process.pid}`
+// Code, threads and packages are loaded by changes that matter to nobody; on a disk that is so only after a whole one.
+await calls.create(warmUp)
+await calls.create(warmUp).catch(() => {})
+await calls.update(warmUp)
+await calls.delete(warmUp)
+const descriptors = () => readdirSync('/proc/self/fd').length
+descriptors()
+
+process.on('message', async message => {
+  const before = descriptors()
+  const outcome = await run(message)
+  process.send({ ...outcome, leaked: descriptors() - before })
+})
+process.send('ready')

@@ -1,0 +1,191 @@
+import { type ChildProcess, fork, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { onTestFinished } from 'vitest'
+import { nextMessage } from './program.js'
+
+/** Why strace(1) cannot be used here; undefined when it can. */
+export const noStrace: string | undefined = whyNot()
+
+function whyNot(): string | undefined {
+  if (process.platform !== 'linux') return 'strace is a program of Linux'
+  const { status, stderr, error } = spawnSync('strace', ['-e', 'trace=none', 'true'], { encoding: 'utf8' })
+  if (error !== undefined) return 'strace is not installed'
+  return status === 0 ? undefined : `strace does not work here: ${stderr.trim()}`
+}
+
+/** One system call that a change makes. */
+export interface Call {
+  /** The thread that makes it, counted in the order of their ids. */
+  readonly thread: number
+  readonly name: string
+  /** Counts the calls of that name in that thread, from 1, beginning with the message that asks for the change. */
+  readonly nth: number
+  /** With what it is made on, without what differs from run to run. */
+  readonly text: string
+}
+
+/** A change that a prepared program can be asked for. */
+export interface Asked {
+  readonly what: 'create' | 'transition' | 'update' | 'delete' | 'read' | 'list'
+  readonly id: string
+}
+
+/** What came of it. */
+export interface Answer {
+  readonly ok: boolean
+  readonly result?: unknown
+  readonly name?: string
+  readonly code?: string
+  readonly message?: string
+  readonly path?: string
+  /** The operating system's error. */
+  readonly cause?: string
+  readonly stack?: string
+  /** Descriptors that are open now and were not before. */
+  readonly leaked: number
+}
+
+/** Starts test/programs/prepared.mjs on a root; it ends with the test at the latest. */
+export async function startPrepared(root: string): Promise<ChildProcess> {
+  const program = fileURLToPath(new URL('../programs/prepared.mjs', import.meta.url))
+  const child = fork(program, [root], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    // With one thread for Node's asynchronous calls, it is known which thread makes which.
+    env: { ...process.env, UV_THREADPOOL_SIZE: '1' },
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  await nextMessage(child)
+  return child
+}
+
+export async function ask(child: ChildProcess, asked: Asked): Promise<Answer> {
+  const answered = new AbortController()
+  const { signal } = answered
+  const ended = once(child, 'exit', { signal }).then(() => {
+    throw new Error('the program ended before it answered')
+  })
+  try {
+    const answer = once(child, 'message', { signal })
+    child.send(asked)
+    const [message] = (await Promise.race([answer, ended])) as [Answer]
+    return message
+  } finally {
+    ended.catch(() => {})
+    answered.abort()
+  }
+}
+
+/** Calls on files and folders. Those on memory, clocks and threads change nothing that outlives the process. */
+const FILE_CALLS =
+  'openat,statx,mkdir,rmdir,rename,unlink,write,pwrite64,pread64,read,fsync,close,chown,chmod,fchmod,utimensat,readlink,getdents64,flock,statfs'
+
+/** Asks a prepared program for a change, and returns the calls on files that it made for it, in their order. */
+export async function traceChange(
+  child: ChildProcess,
+  asked: Asked,
+  logFolder: string,
+): Promise<readonly Call[]> {
+  const log = join(logFolder, 'trace')
+  const threads = threadsOf(child)
+  const strace = await attach(['-f', '-yy', '-o', log, '-e', `trace=${FILE_CALLS}`, '-p', String(child.pid)])
+  await ask(child, asked)
+  await detach(strace)
+  return callsOf(readFileSync(log, 'latin1'), threads, asked.id)
+}
+
+/**
+ * Asks a prepared program for a change while strace does something to it at one call.
+ * @param inject what follows `inject=CALL:` (strace(1)), such as `error=EIO`; it happens before the call, or in place of it
+ * @returns what the program said, undefined when it was killed; and the call that was hit, undefined when none was
+ */
+export async function disturbChange(
+  child: ChildProcess,
+  asked: Asked,
+  { thread, name, nth }: Call,
+  inject: string,
+  logFolder: string,
+): Promise<{ answer: Answer | undefined; hit: string | undefined }> {
+  const log = join(logFolder, 'injected')
+  const id = threadsOf(child)[thread]
+  const rule = `inject=${name}:${inject}:when=${nth}`
+  const strace = await attach(['-yy', '-o', log, '-e', `trace=${name}`, '-e', rule, '-p', String(id)])
+  const answer = await ask(child, asked).catch(() => undefined)
+  await detach(strace)
+  const lines = readFileSync(log, 'latin1').split('\n')
+  const hit = lines.find((line, i) => line.includes('(INJECTED)') || lines[i + 1]?.startsWith('+++ killed'))
+  return { answer, hit: hit === undefined ? undefined : normal(hit, asked.id) }
+}
+
+function threadsOf(child: ChildProcess): number[] {
+  return readdirSync(`/proc/${child.pid}/task`)
+    .map(Number)
+    .sort((a, b) => a - b)
+}
+
+async function attach(args: readonly string[]): Promise<ChildProcess> {
+  const strace = spawn('strace', [...args], { stdio: ['ignore', 'ignore', 'pipe'] })
+  let said = ''
+  for await (const chunk of strace.stderr.iterator({ destroyOnReturn: false })) {
+    said += chunk
+    if (said.includes(' attached')) break
+  }
+  if (!said.includes(' attached')) throw new Error(`strace could not attach: ${said}`)
+  strace.stderr.resume()
+  return strace
+}
+
+/** SIGTERM makes strace let go of what it traces, which then runs on. */
+async function detach(strace: ChildProcess): Promise<void> {
+  if (strace.exitCode !== null || strace.signalCode !== null) return
+  const ended = once(strace, 'exit')
+  strace.kill('SIGTERM')
+  await ended
+}
+
+function callsOf(log: string, threads: readonly number[], id: string): Call[] {
+  const counts = new Map<string, number>()
+  const calls: Call[] = []
+  let inside = false
+  for (const line of log.split('\n')) {
+    const parts = /^(\d+)\s+((\w+)\(.*)$/.exec(line)
+    if (parts === null) continue
+    const [, pid, rest = '', name = ''] = parts
+    const thread = threads.indexOf(Number(pid))
+    if (thread === -1) continue
+    const key = `${thread} ${name}`
+    const nth = (counts.get(key) ?? 0) + 1
+    counts.set(key, nth)
+    if (rest.includes('begin-of-the-change')) inside = true
+    else if (rest.includes('end-of-the-change')) inside = false
+    else if (inside && isOnFiles(rest)) calls.push({ thread, name, nth, text: normal(rest, id) })
+  }
+  return calls
+}
+
+/** Not the wake-ups between threads and the messages to the test. */
+function isOnFiles(call: string): boolean {
+  return !/^\w+\(\d+<(anon_inode|pipe|socket|UNIX|TCP|unix)/i.test(call) && !call.includes('eventfd')
+}
+
+/**
+ * A call's name and what it is made on, as `openat state.json.TMP for writing`: a name in the sandbox's folder, or `.`
+ * for that folder and `..` for the root.
+ */
+function normal(line: string, id: string): string {
+  const [name = ''] = line.split('(', 1)
+  const rest = line.slice(name.length + 1)
+  const open = /^\d+<([^>]*)>/.exec(rest)?.[1]
+  const path = open ?? /"([^"]*)"/.exec(rest)?.[1] ?? ''
+  const inFolder = path
+    .replace(/^\/proc\/self\/fd\/\d+\/(\.\.\/)?/, `/${id}/`)
+    .replace(new RegExp(`^.*/${id}(?:/(?:\\.$)?|$)`), './')
+  const shown = inFolder === './' ? '.' : inFolder.startsWith('./') ? inFolder.slice(2) : inFolder
+  const what = shown
+    .replace(/^state\.json\.\d+/, 'state.json.TMP')
+    .replace(/^\/proc\/\d+/, '/proc/PID')
+    .replace(/^\/(?!proc).*$/, '..')
+  return `${name} ${what}${/O_WRONLY|O_RDWR|O_CREAT/.test(rest) ? ' for writing' : ''}`
+}
