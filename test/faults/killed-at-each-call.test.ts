@@ -1,0 +1,98 @@
+import type { ChildProcess } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { openStore, type SandboxStore, type StateString, TRANSITIONS } from 'sandbox-state'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { filesystems, temporaryFolder } from '../support/root.js'
+import {
+  type Asked,
+  type Call,
+  disturbChange,
+  noStrace,
+  startPrepared,
+  traceChange,
+} from '../support/strace.js'
+import { CHANGES, historyOf, isState, namesIn, stateOf, TIDY } from './sandbox.js'
+
+// A process is killed before each system call of a change, one at a time: so after the call before it, in every state
+// that a kill can leave. `npm run soak` does so on a disk, too, for every call; here there only for those that write.
+
+if (noStrace !== undefined) console.warn(`no process is killed at a call: ${noStrace}`)
+
+const soak = process.env['SANDBOX_STATE_SOAK'] !== undefined
+
+/** In ms: a promise of 50 in the 99th of 100 cases, and room for a machine that does other things, too. */
+const AT_ONCE = 1000
+
+describe.skipIf(noStrace !== undefined).each(filesystems)('killed on $name', ({ name, folder }) => {
+  test.each(CHANGES)(
+    'before each call of a $what: old or new, and usable at once',
+    async change => {
+      const { what, before, after } = change
+      const root = temporaryFolder(folder)
+      const logs = temporaryFolder()
+      const store = await openStore(root, { durable: false })
+      onTestFinished(() => store.close())
+      if (before !== undefined) await store.create('traced')
+      const calls = await traceChange(await startPrepared(root), { what, id: 'traced' }, logs)
+      const chosen = soak || name === 'memory' ? calls : calls.filter(({ text, name }) => writes(name, text))
+      expect(chosen.length).toBeGreaterThan(8)
+      const seen = { old: 0, new: 0 }
+      let next = startPrepared(root)
+      for (const [i, call] of chosen.entries()) {
+        const id = `x${i}`
+        const where = `killed before call ${i} of ${chosen.length}, ${call.text}`
+        if (before !== undefined) await store.create(id)
+        const child = await next
+        next = startPrepared(root)
+        await killAt(child, { what, id }, call, logs)
+        const state = await stateOf(store, id)
+        const [isOld, isNew] = [isState(state, before), isState(state, after)]
+        expect.soft(isOld || isNew, `${where}: ${JSON.stringify(state)}`).toBe(true)
+        seen[isNew ? 'new' : 'old']++
+        await expectUsable(store, root, id, where)
+      }
+      await next
+      // Some kills came too early and some too late to undo it; else the calls were not those of the change.
+      expect(seen.old).toBeGreaterThan(2)
+      expect(seen.new).toBeGreaterThan(2)
+    },
+    180_000,
+  )
+})
+
+function writes(name: string, text: string): boolean {
+  return (
+    /^(mkdir|rmdir|rename|unlink|write|pwrite64|fsync|chown|chmod)$/.test(name) || text.endsWith('writing')
+  )
+}
+
+async function killAt(child: ChildProcess, asked: Asked, call: Call, logs: string): Promise<void> {
+  const { answer, hit } = await disturbChange(child, asked, call, 'signal=SIGKILL', logs)
+  expect(answer).toBeUndefined()
+  expect(hit).toBe(call.text)
+}
+
+/** The next change comes through at once and leaves the folder in order, its history a walk of the state machine. */
+async function expectUsable(store: SandboxStore, root: string, id: string, where: string): Promise<void> {
+  const start = performance.now()
+  const state = (await stateOf(store, id)) ?? (await store.create(id))
+  await store.update(id, current => ({ ...current, guestMemoryBlockSize: 7 }))
+  expect.soft(performance.now() - start, where).toBeLessThan(AT_ONCE)
+  expect.soft(await store.read(id), where).toMatchObject({ ...state, guestMemoryBlockSize: 7 })
+  expect.soft(namesIn(root, id), where).toEqual(TIDY)
+  expect.soft(readFileSync(join(root, id, 'lock'), 'latin1'), where).toMatch(/^\{"held":false,/)
+  expectWalk(root, id, where)
+  await store.delete(id, { force: true })
+  expect.soft(namesIn(root, id), where).toBeUndefined()
+}
+
+function expectWalk(root: string, id: string, where: string): void {
+  const lines = historyOf(root, id)
+  expect.soft(lines.length, where).toBeGreaterThan(0)
+  for (const [i, { from, to, gap }] of lines.entries()) {
+    const previous = lines[i - 1]
+    if (gap !== true && previous !== undefined) expect.soft(from, where).toBe(previous.to)
+    if (from !== null && from !== to) expect.soft(TRANSITIONS[from as StateString], where).toContain(to)
+  }
+}
