@@ -180,7 +180,7 @@ function normal(line: string, id: string): string {
   const open = /^\d+<([^>]*)>/.exec(rest)?.[1]
   const path = open ?? /"([^"]*)"/.exec(rest)?.[1] ?? ''
   const inFolder = path
-    .replace(/^\/proc\/self\/fd\/\d+\/(\.\.\/)?/, `/${id}/`)
+    .replace(/^\/proc\/(?:self|\d+)\/fd\/\d+\/(\.\.\/)?/, `/${id}/`)
     .replace(new RegExp(`^.*/${id}(?:/(?:\\.$)?|$)`), './')
   const shown = inFolder === './' ? '.' : inFolder.startsWith('./') ? inFolder.slice(2) : inFolder
   const what = shown

@@ -1,0 +1,116 @@
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { json } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import { holdLock } from './hold-lock.js'
+import { BIN, Root, spawnCli, stateText } from './support.js'
+
+const execute = promisify(execFile)
+
+function manySandboxes(count: number, bytes: number): Root {
+  const root = new Root()
+  const content = stateText({ cgroupPath: `/${'x'.repeat(bytes)}` })
+  for (let n = 0; n < count; n++) root.put(`sandbox-${String(n).padStart(6, '0')}`, content)
+  return root
+}
+
+describe('the program', () => {
+  it('is run by a shell, and its exit status is the outcome', async () => {
+    const root = new Root()
+    const env = { SANDBOX_STATE_ROOT: root.path }
+    expect(await spawnCli(['create', 'a'], env)).toEqual({ status: 0, stdout: '', stderr: '' })
+    expect(await spawnCli(['list', '--format', 'ids'], env)).toEqual({ status: 0, stdout: 'a\n', stderr: '' })
+    expect(await spawnCli(['state', 'b'], env)).toMatchObject({ status: 1, stdout: '' })
+    expect(await spawnCli(['state'], env)).toMatchObject({ status: 2, stdout: '' })
+  })
+
+  it('loads for a read only what a read needs', async () => {
+    const root = new Root()
+    await root.done('create a')
+    const preload = new URL('./loaded-modules.mjs', import.meta.url).href
+    const { stderr } = await execute(process.execPath, [
+      '--import',
+      preload,
+      BIN,
+      '--root',
+      root.path,
+      'state',
+      'a',
+    ])
+    const loaded = stderr.split('\n')
+    expect(loaded).toContainEqual(expect.stringMatching(/dist\/cli\/commands\/state\.js$/))
+    expect(loaded).toContainEqual(expect.stringMatching(/commander\/lib\/command\.js$/))
+    const packages = loaded
+      .map(name => /node_modules\/([^/]+)/.exec(name)?.[1])
+      .filter(name => name !== undefined)
+    expect([...new Set(packages)]).toEqual(['commander'])
+    expect(loaded.filter(name => /dist\/cli\/commands\//.test(name))).toHaveLength(1)
+    expect(loaded).not.toContainEqual(expect.stringMatching(/dist\/(index|file\/(changes|lock|flock))\.js$/))
+  })
+
+  it('waits for a slow reader, and loses nothing', async () => {
+    const root = manySandboxes(2_000, 1_000)
+    const child = spawn(process.execPath, [BIN, '--root', root.path, 'list', '--format', 'json'])
+    await sleep(500)
+    const entries = await json(child.stdout)
+    expect(entries).toHaveLength(2_000)
+    expect(entries).toMatchObject({ 1999: { id: 'sandbox-001999', state: { state: 'ready' } } })
+  })
+
+  it('lists as JSON more than fits into its memory', async () => {
+    const root = manySandboxes(1_000, 60_000)
+    const child = spawn(
+      process.execPath,
+      ['--max-old-space-size=24', BIN, '--root', root.path, 'list', '--format', 'json'],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    )
+    const ended = once(child, 'close')
+    let bytes = 0
+    for await (const chunk of child.stdout) bytes += chunk.length
+    expect(await ended).toEqual([0, null])
+    expect(bytes).toBeGreaterThan(60_000_000)
+  })
+
+  it.each(['table', 'json', 'ids'])('ends quietly when its reader has seen enough (%s)', async format => {
+    const root = manySandboxes(2_000, 200)
+    const script = 'set -o pipefail; "$0" "$1" --root "$2" list --format "$3" | head -n 1'
+    const { stdout, stderr } = await execute('bash', ['-c', script, process.execPath, BIN, root.path, format])
+    expect(stdout).toMatch(/^[^\n]+\n$/)
+    expect(stderr).toBe('')
+  })
+
+  it('keeps its exit status when nobody listens to its errors', async () => {
+    const child = spawn(process.execPath, [BIN, 'state', 'none'], { stdio: ['ignore', 'ignore', 'pipe'] })
+    child.stderr.destroy()
+    expect(await once(child, 'close')).toEqual([1, null])
+  })
+
+  it.runIf(existsSync('/dev/full'))('fails when its output cannot be written', async () => {
+    const script = '"$0" "$1" --help > /dev/full'
+    const failed = execute('bash', ['-c', script, process.execPath, BIN])
+    await expect(failed).rejects.toMatchObject({
+      code: 1,
+      stderr: 'sandbox-state: IO_ERROR: cannot write the output: ENOSPC: no space left on device\n',
+    })
+  })
+
+  it('is ended by SIGINT, as any program', async () => {
+    const root = new Root()
+    await root.done('create a')
+    using _ = holdLock(root, 'a')
+    const child = spawn(process.execPath, [BIN, '--root', root.path, 'update', 'a', '--block-index', '1'])
+    const ended = once(child, 'close')
+    await sleep(700) // By then it waits for the lock.
+    child.kill('SIGINT')
+    expect(await ended).toEqual([null, 'SIGINT'])
+  })
+
+  it('is what package.json names', async () => {
+    const { default: manifest } = await import('../../package.json', { with: { type: 'json' } })
+    expect(fileURLToPath(new URL(`../../${manifest.bin['sandbox-state']}`, import.meta.url))).toBe(BIN)
+  })
+})

@@ -1,0 +1,62 @@
+import { describe, expect, it } from 'vitest'
+import { Output, OutputError, type OutputStream } from '#src/cli/output.js'
+import { Screen } from './support.js'
+
+/** A stream that takes its time. */
+class Slow implements OutputStream {
+  readonly taken: string[] = []
+  atOnce = 0
+  mostAtOnce = 0
+
+  write(text: string, done: () => void): void {
+    this.atOnce += text.length
+    this.mostAtOnce = Math.max(this.mostAtOnce, this.atOnce)
+    setTimeout(() => {
+      this.atOnce -= text.length
+      this.taken.push(text)
+      done()
+    }, 1)
+  }
+
+  on(): void {}
+}
+
+const failing = (code: string): OutputStream => ({
+  write(_, done) {
+    done(Object.assign(new Error(`${code}: it is so, write`), { code }))
+  },
+  on() {},
+})
+
+describe('an output', () => {
+  it('gathers small texts, and waits for the reader of large ones', async () => {
+    const stream = new Slow()
+    const out = new Output(stream)
+    for (let line = 0; line < 20_000; line++) await out.write(`${line}\n`)
+    await out.flush()
+    expect(stream.taken.join('')).toBe(Array.from({ length: 20_000 }, (_, line) => `${line}\n`).join(''))
+    expect(stream.taken.length).toBeLessThan(20)
+    expect(stream.mostAtOnce).toBeLessThan(32 * 1024)
+  })
+
+  it('writes nothing when there is nothing', async () => {
+    const stream = new Slow()
+    await new Output(stream).flush()
+    expect(stream.taken).toEqual([])
+  })
+
+  it.each([
+    ['EPIPE', true],
+    ['ENOSPC', false],
+  ])('tells of %s', async (code, isClosedPipe) => {
+    const out = new Output(failing(code))
+    const failure = await out.write('x'.repeat(100_000)).catch(error => error)
+    expect(failure).toBeInstanceOf(OutputError)
+    expect(failure).toMatchObject({ isClosedPipe, message: `cannot write the output: ${code}: it is so` })
+  })
+
+  it('knows its terminal', () => {
+    expect(new Output(new Screen(true, 120))).toMatchObject({ isTerminal: true, columns: 120 })
+    expect(new Output(new Slow())).toMatchObject({ isTerminal: false, columns: 80 })
+  })
+})
