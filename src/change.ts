@@ -42,7 +42,8 @@ export function applyChange(
   }
 }
 
-function checkMove(id: string, current: string, expected: string, next: string): void {
+/** As {@link checkTransition}, with the sandbox's name in the error. */
+export function checkMove(id: string, current: string, expected: string, next: string): void {
   try {
     checkTransition(current, expected, next)
   } catch (error) {

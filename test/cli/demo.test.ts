@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { temporaryFolder } from '../support/root.js'
 import { BIN, MEMORY, Root, spawnCli, UNPRINTABLE } from './support.js'
 
@@ -14,6 +14,9 @@ function processesOf(folder: string): string[] {
     .split('\n')
     .filter(line => line.includes(folder))
 }
+
+// Seven processes start in each.
+vi.setConfig({ testTimeout: 90_000 })
 
 describe('demo', () => {
   it.each([
@@ -74,6 +77,7 @@ describe('demo', () => {
       env: { ...process.env, TMPDIR },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
+    onTestFinished(() => void child.kill())
     const ended = once(child, 'close')
     const stderr = text(child.stderr)
     for await (const line of createInterface({ input: child.stdout })) {
@@ -91,6 +95,7 @@ describe('demo', () => {
       env: { ...process.env, TMPDIR },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
+    onTestFinished(() => void child.kill())
     const ended = once(child, 'close')
     const stderr = text(child.stderr)
     child.stdout.once('data', () => child.stdout.destroy())

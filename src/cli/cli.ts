@@ -1,0 +1,59 @@
+import type { Command } from 'commander'
+import type { SandboxStore } from '../store.js'
+import { EXIT, UsageError } from './errors.js'
+import type { GlobalOptions } from './options.js'
+import { Output, type OutputStream } from './output.js'
+import { resolveRoot } from './root.js'
+
+/** The world around a command line; `process` is one. */
+export interface Io {
+  readonly stdout: OutputStream
+  readonly stderr: OutputStream
+  readonly env: Readonly<Record<string, string | undefined>>
+}
+
+/** The command line that explains the whole program. */
+export const PROGRAM_HELP = 'sandbox-state --help'
+
+/** What the commands share in one run. */
+export class Cli {
+  readonly out: Output
+  readonly err: Output
+  /** The exit status so far. */
+  status: number = EXIT.done
+  /** The command line that explains the command at hand. */
+  help = PROGRAM_HELP
+
+  constructor(private readonly io: Io) {
+    this.out = new Output(io.stdout)
+    this.err = new Output(io.stderr)
+  }
+
+  /** Whether to print in colour: for people who have not said no (https://no-color.org). */
+  get colors(): boolean {
+    const { NO_COLOR, TERM } = this.io.env
+    return this.out.isTerminal && !NO_COLOR && TERM !== 'dumb'
+  }
+
+  /** The root that a command is asked to work on. */
+  root(command: Command): string {
+    return resolveRoot(command.optsWithGlobals<GlobalOptions>().root, this.io.env)
+  }
+
+  /** Opens the store that a command is asked to work on, lends it, and closes it. */
+  async withStore<T>(command: Command, use: (store: SandboxStore) => Promise<T>): Promise<T> {
+    const { lockTimeout } = command.optsWithGlobals<GlobalOptions>()
+    const { openStore } = await import('../store.js')
+    const store = await openStore(this.root(command), { lockTimeout: lockTimeout * 1000 }).catch(asUsageError)
+    try {
+      return await use(store)
+    } finally {
+      await store.close()
+    }
+  }
+}
+
+/** The store is given nothing but what was on the command line. */
+function asUsageError(error: unknown): never {
+  throw error instanceof TypeError ? new UsageError(error.message) : error
+}

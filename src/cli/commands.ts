@@ -1,0 +1,64 @@
+import type { Command } from 'commander'
+import type { Cli } from './cli.js'
+
+/** Gives a command its description, its arguments and options, and its action. */
+export type Define = (command: Command, cli: Cli) => void
+
+interface CommandEntry {
+  readonly name: string
+  /** For the list of commands. */
+  readonly summary: string
+  /** A command's code is loaded when that command is called, and no other's. */
+  load(): Promise<{ readonly define: Define }>
+}
+
+/** Every command, in the order of the help. */
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'list',
+    summary: 'list the sandboxes and their states',
+    load: () => import('./commands/list.js'),
+  },
+  {
+    name: 'state',
+    summary: "print one sandbox's state as JSON",
+    load: () => import('./commands/state.js'),
+  },
+  {
+    name: 'create',
+    summary: 'make a sandbox, which starts ready',
+    load: () => import('./commands/create.js'),
+  },
+  {
+    name: 'transition',
+    summary: 'move a sandbox to another state',
+    load: () => import('./commands/transition.js'),
+  },
+  {
+    name: 'update',
+    summary: "change a sandbox's other fields",
+    load: () => import('./commands/update.js'),
+  },
+  {
+    name: 'delete',
+    summary: 'delete a sandbox',
+    load: () => import('./commands/delete.js'),
+  },
+  {
+    name: 'demo',
+    summary: 'show all of it on a temporary store',
+    load: () => import('./commands/demo.js'),
+  },
+  {
+    name: 'help',
+    summary: 'explain a command',
+    load: () => import('./commands/help.js'),
+  },
+]
+
+/** Fills in one of the program's commands, of which so far only the name is known. */
+export async function defineCommand(command: Command, cli: Cli): Promise<void> {
+  const entry = COMMANDS.find(({ name }) => name === command.name())
+  const module = await entry?.load()
+  module?.define(command, cli)
+}

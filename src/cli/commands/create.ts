@@ -1,0 +1,38 @@
+import { printMade } from '../changed.js'
+import type { Define } from '../commands.js'
+import { changeHelpTail } from '../help.js'
+import {
+  addFieldOptions,
+  type ChangeFormat,
+  changeFormatOption,
+  type FieldFlags,
+  givenFields,
+  idArgument,
+} from '../options.js'
+
+interface Options extends FieldFlags {
+  readonly format: ChangeFormat
+}
+
+export const define: Define = (command, cli) =>
+  addFieldOptions(command)
+    .description('Make a sandbox. It starts ready; a field that is not given is 0, false or empty.')
+    .addArgument(idArgument())
+    .addOption(changeFormatOption())
+    .addHelpText(
+      'after',
+      changeHelpTail({
+        examples: [
+          ['create a', 'a sandbox named a'],
+          ['create a --cgroup-path /kata/a', 'with one of its fields'],
+        ],
+        done: 'the sandbox is made, and on the disk',
+        failed: 'it is not: ALREADY_EXISTS, INVALID_ID, LOCK_TIMEOUT, IO_ERROR,',
+      }),
+    )
+    .action((id: string, { format, ...flags }: Options) =>
+      cli.withStore(command, async store => {
+        const state = await store.create(id, givenFields(flags))
+        await printMade(cli, { id, state, words: `created, ${state.state}` }, format)
+      }),
+    )

@@ -1,0 +1,99 @@
+import type { ListEntry } from '../../backend.js'
+import { StateStoreError } from '../../errors.js'
+import type { StateString } from '../../state/machine.js'
+import { visible } from '../../state/show.js'
+import type { Cli } from '../cli.js'
+import type { Define } from '../commands.js'
+import { EXIT, failureLine } from '../errors.js'
+import { helpTail } from '../help.js'
+import { stateJson } from '../json.js'
+import { listingLines } from '../listing.js'
+import { formatOption, stateOption } from '../options.js'
+
+interface Options {
+  readonly state?: StateString
+  readonly format: keyof typeof PRINTERS
+}
+
+type Print = (entries: AsyncIterable<ListEntry>, cli: Cli, root: string) => Promise<void>
+
+const PRINTERS = { table: printTable, json: printJson, ids: printIds } satisfies Record<string, Print>
+
+export const define: Define = (command, cli) =>
+  command
+    .description('List the sandboxes and their states, sorted by id. Takes no lock and makes no file.')
+    .addOption(stateOption('--state <state>', 'only those in this state'))
+    .addOption(formatOption('how to print them', ['table', 'json', 'ids']))
+    .addHelpText(
+      'after',
+      helpTail({
+        notes: `Formats:
+  table  a line for each, in columns; without any sandbox no line at all
+  json   one array of {id, state: {...}} and {id, error: {code, message}}
+  ids    one id a line
+
+A sandbox that cannot be read is listed whatever --state says: in a table with
+the error's code for its state, with ids on stderr. The others still follow.`,
+        examples: [
+          ['list', 'all of them'],
+          ['list --state running --format ids', 'the running ones'],
+          ["list --format json | jq '.[] | select(.error)'", 'the broken ones'],
+        ],
+        done: 'listed',
+        failed: 'a sandbox cannot be read, or the root cannot (IO_ERROR)',
+      }),
+    )
+    .action(({ state, format }: Options) =>
+      cli.withStore(command, async store => {
+        const entries = store.list(state === undefined ? {} : { state })
+        await PRINTERS[format](entries, cli, cli.root(command))
+      }),
+    )
+
+/** The columns are as wide as their widest cells, so all of the entries are gathered before the first line. */
+async function printTable(entries: AsyncIterable<ListEntry>, cli: Cli, root: string): Promise<void> {
+  const rows: ListEntry[] = []
+  for await (const entry of entries) {
+    if ('error' in entry) cli.status = EXIT.failed
+    rows.push(entry)
+  }
+  for (const line of listingLines(rows, cli.colors)) await cli.out.write(`${line}\n`)
+  // A script sees from the absence of lines that there are none.
+  if (rows.length === 0 && cli.out.isTerminal) await cli.err.write(`no sandboxes in ${visible(root)}\n`)
+}
+
+async function printJson(entries: AsyncIterable<ListEntry>, cli: Cli): Promise<void> {
+  let isFirst = true
+  for await (const entry of entries) {
+    await cli.out.write(`${isFirst ? '[\n' : ',\n'}  ${entryJson(entry, cli)}`)
+    isFirst = false
+  }
+  await cli.out.write(isFirst ? '[]\n' : '\n]\n')
+}
+
+function entryJson(entry: ListEntry, cli: Cli): string {
+  const { id } = entry
+  if ('error' in entry) {
+    cli.status = EXIT.failed
+    const { code, message } = entry.error
+    return visible(JSON.stringify({ id, error: { code, message } }))
+  }
+  try {
+    return `{"id":${JSON.stringify(id)},"state":${stateJson(entry.state)}}`
+  } catch (error) {
+    // A file full of "<" is six times as long with each of them escaped, and may then be too long for a state.
+    if (error instanceof StateStoreError) return entryJson({ id, error }, cli)
+    throw error
+  }
+}
+
+async function printIds(entries: AsyncIterable<ListEntry>, cli: Cli): Promise<void> {
+  for await (const entry of entries) {
+    if ('error' in entry) {
+      cli.status = EXIT.failed
+      await cli.err.write(failureLine(entry.error))
+    } else {
+      await cli.out.write(`${entry.id}\n`)
+    }
+  }
+}

@@ -1,0 +1,51 @@
+import { checkMove } from '../../change.js'
+import { STATES, type StateString, TRANSITIONS } from '../../state/machine.js'
+import { printMade } from '../changed.js'
+import type { Define } from '../commands.js'
+import { changeHelpTail } from '../help.js'
+import { type ChangeFormat, changeFormatOption, idArgument, stateArgument, stateOption } from '../options.js'
+
+interface Options {
+  readonly from?: StateString
+  readonly format: ChangeFormat
+}
+
+const MOVES = STATES.map(state => `  ${state.padEnd(7)} -> ${TRANSITIONS[state].join(', ')}`).join('\n')
+
+export const define: Define = (command, cli) =>
+  command
+    .description('Move a sandbox to another state, if the state machine allows it.')
+    .addArgument(idArgument())
+    .addArgument(stateArgument('to', 'the state to move to'))
+    .addOption(stateOption('--from <state>', 'only if it is in this state'))
+    .addOption(changeFormatOption())
+    .addHelpText(
+      'after',
+      changeHelpTail({
+        notes: `Moves:\n${MOVES}
+
+With --from, just one wins of several that race for the same move.`,
+        examples: [
+          ['transition a running', 'start it, or resume it'],
+          ['transition a running --from ready', 'start it, unless somebody has'],
+        ],
+        done: 'the sandbox is moved, and on the disk',
+        failed:
+          'it is not: STATE_MISMATCH (it is not in the state of --from), INVALID_TRANSITION (there is no such move), NOT_FOUND, INVALID_ID, INVALID_STATE, CORRUPT_STATE, LOCK_TIMEOUT, IO_ERROR,',
+      }),
+    )
+    .action((id: string, to: StateString, { from, format }: Options) =>
+      cli.withStore(command, async store => {
+        let left = from
+        const state =
+          from !== undefined
+            ? await store.transition(id, from, to)
+            : await store.update(id, current => {
+                left = current.state
+                // An update may leave the state as it is; a transition to where it is already is refused.
+                checkMove(id, left, left, to)
+                return { ...current, state: to }
+              })
+        await printMade(cli, { id, state, words: `${left} -> ${to}` }, format)
+      }),
+    )

@@ -1,0 +1,52 @@
+import { CommanderError } from 'commander'
+import { StateStoreError } from '../errors.js'
+import { visible } from '../state/show.js'
+import { OutputError } from './output.js'
+
+/** What each exit status means. */
+export const EXIT = { done: 0, failed: 1, usage: 2 } as const
+
+/** The command line is wrong, in a way that commander cannot see. */
+export class UsageError extends Error {}
+
+/** An error as a user sees it. */
+export interface Failure {
+  readonly status: number
+  readonly code: string
+  readonly message: string
+  readonly id?: string | undefined
+  readonly path?: string | undefined
+  readonly from?: string | undefined
+  readonly to?: string | undefined
+}
+
+/** @param help the command that explains what may be written, such as `sandbox-state create --help` */
+export function failureOf(error: unknown, help: string): Failure {
+  if (error instanceof StateStoreError) {
+    const { code, message, id, path, from, to } = error
+    return { status: EXIT.failed, code, message, id, path, from, to }
+  }
+  if (error instanceof UsageError || error instanceof CommanderError) {
+    return { status: EXIT.usage, code: 'USAGE', message: `${plainMessage(error)} (see: ${help})` }
+  }
+  if (error instanceof OutputError) return { status: EXIT.failed, code: 'IO_ERROR', message: error.message }
+  return { status: EXIT.failed, code: 'INTERNAL', message: String(error) }
+}
+
+/** Commander begins with `error: `, and ends with a full stop or with a suggestion on a line of its own. */
+function plainMessage({ message }: Error): string {
+  return message
+    .replace(/^error: /, '')
+    .replace(/\.$/, '')
+    .replace(/\n\(Did you mean (.*)\?\)$/, ', did you mean $1?')
+}
+
+/** One line, whatever is in the message. */
+export function failureLine({ code, message }: Pick<Failure, 'code' | 'message'>): string {
+  return `sandbox-state: ${code}: ${visible(message)}\n`
+}
+
+/** A JSON object, on one line. */
+export function failureJson({ status: _, ...failure }: Failure): string {
+  return `${visible(JSON.stringify(failure))}\n`
+}

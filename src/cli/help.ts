@@ -1,0 +1,59 @@
+/** The end of a command's help: what is worth knowing, how it is used, and what its exit status means. */
+export interface HelpTail {
+  /** Lines of 80 characters at most. */
+  readonly notes?: string
+  /** Command lines without `sandbox-state`, each with what it does. */
+  readonly examples: readonly (readonly [command: string, meaning: string])[]
+  /** What exit status 0 means. */
+  readonly done: string
+  /** What exit status 1 means. */
+  readonly failed: string
+}
+
+export function helpTail({ notes, examples, done, failed }: HelpTail): string {
+  const sections = [
+    `Examples:\n${columns(examples.map(([command, meaning]) => [`sandbox-state ${command}`, meaning]))}`,
+    `Exit status:\n${columns([
+      ['0', done],
+      ['1', failed],
+      ['2', 'the command line is wrong'],
+    ])}`,
+  ]
+  if (notes !== undefined) sections.unshift(notes)
+  return `\n${sections.join('\n\n')}`
+}
+
+const CHANGE_NOTE = `Says in one line what it did, on a terminal only. With --format json it prints the
+new state, which is null after a deletion.`
+
+const UNCERTAIN = 'or OUTCOME_UNKNOWN (it is done, but a power cut may undo it)'
+
+/** As {@link helpTail}, for a command that changes a sandbox. */
+export function changeHelpTail({ notes, failed, ...rest }: HelpTail): string {
+  return helpTail({
+    ...rest,
+    notes: notes === undefined ? CHANGE_NOTE : `${notes}\n\n${CHANGE_NOTE}`,
+    failed: `${failed} ${UNCERTAIN}`,
+  })
+}
+
+const WIDTH = 80
+
+function columns(rows: readonly (readonly [left: string, right: string])[]): string {
+  const start = Math.max(...rows.map(([left]) => left.length)) + 4
+  const newLine = `\n${' '.repeat(start)}`
+  return rows
+    .map(([left, right]) => `  ${left}`.padEnd(start) + wrap(right, WIDTH - start).join(newLine))
+    .join('\n')
+}
+
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = []
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1)
+    if (line !== undefined && line.length + 1 + word.length <= width)
+      lines[lines.length - 1] = `${line} ${word}`
+    else lines.push(word)
+  }
+  return lines
+}

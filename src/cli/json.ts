@@ -1,0 +1,55 @@
+import { encodeState } from '../state/codec.js'
+import type { SandboxState } from '../state/sandbox-state.js'
+import { visible } from '../state/show.js'
+
+/**
+ * A state as it is written to its file, on one line: the keys in their order, those that are not known too, and
+ * every number digit by digit. What a terminal could obey is escaped, which in JSON means the same.
+ */
+export function stateJson(state: SandboxState): string {
+  return visible(encodeState(state))
+}
+
+/**
+ * Nested more deeply than this, an object or a list stays on one line: a file of one MiB can be nested so deeply
+ * that its indentation alone would take gigabytes.
+ */
+const DEEPEST = 32
+
+const TOKEN = /"(?:[^"\\]+|\\.)*"|\{\}|\[\]|[{}[\],:]|[^"{}[\],:]+/g
+
+/**
+ * Breaks compact JSON into lines that are indented by two spaces. It goes by the text alone, for
+ * `JSON.parse` would round the numbers and sort some of the keys.
+ */
+export function indentJson(compact: string): string {
+  const parts: string[] = []
+  let depth = 0
+  for (const [token] of compact.matchAll(TOKEN)) {
+    switch (token) {
+      case '{':
+      case '[':
+        depth += 1
+        parts.push(token, lineBreak(depth, depth))
+        break
+      case '}':
+      case ']':
+        parts.push(lineBreak(depth, depth - 1), token)
+        depth -= 1
+        break
+      case ',':
+        parts.push(token, lineBreak(depth, depth))
+        break
+      case ':':
+        parts.push(': ')
+        break
+      default:
+        parts.push(token)
+    }
+  }
+  return parts.join('')
+}
+
+function lineBreak(depth: number, indent: number): string {
+  return depth > DEEPEST ? '' : `\n${'  '.repeat(indent)}`
+}

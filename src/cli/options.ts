@@ -1,0 +1,91 @@
+import { Argument, type Command, InvalidArgumentError, Option } from 'commander'
+import { isInt, isUint32, withoutNegativeZero } from '../state/fields.js'
+import { STATES } from '../state/machine.js'
+import type { CompleteFields } from '../state/sandbox-state.js'
+
+// The arguments and options that commands share.
+
+/** Those that every command takes, before its name or after it. */
+export interface GlobalOptions {
+  readonly root?: string
+  /** In seconds. */
+  readonly lockTimeout: number
+}
+
+export function rootOption(): Option {
+  return new Option('--root <dir>', 'the folder that holds the sandboxes')
+}
+
+export function lockTimeoutOption(): Option {
+  return new Option('--lock-timeout <seconds>', 'how long to wait for a locked sandbox')
+    .argParser(seconds)
+    .default(10)
+}
+
+export function idArgument(): Argument {
+  return new Argument('<id>', "the sandbox's name: letters, digits, _ . and -")
+}
+
+export function stateArgument(name: string, description: string): Argument {
+  return new Argument(`<${name}>`, description).choices(STATES)
+}
+
+export function stateOption(flags: string, description: string): Option {
+  return new Option(flags, description).choices(STATES)
+}
+
+/** The first format is the default. */
+export function formatOption(description: string, formats: readonly [string, ...string[]]): Option {
+  return new Option('--format <format>', description).choices(formats).default(formats[0])
+}
+
+/** How a change tells what it made. */
+export type ChangeFormat = 'text' | 'json'
+
+export function changeFormatOption(): Option {
+  return formatOption('what to print', ['text', 'json'])
+}
+
+/** The flags that say a state's fields. */
+export interface FieldFlags {
+  readonly cgroupPath?: string
+  readonly blockIndex?: number
+  readonly memoryBlockSize?: number
+  readonly hotplugProbe?: boolean
+}
+
+export function addFieldOptions(command: Command): Command {
+  return command
+    .option('--cgroup-path <path>', "the cgroup that holds the sandbox's processes")
+    .option('--block-index <n>', 'the index of the block device passed to the hypervisor', int)
+    .option('--memory-block-size <n>', "the size of a memory block of the guest's, in MiB", uint32)
+    .option('--hotplug-probe', "the guest's kernel can probe hotplugged memory")
+}
+
+/** The fields that were given, and no others. */
+export function givenFields(flags: FieldFlags): Partial<CompleteFields> {
+  const { cgroupPath, blockIndex, memoryBlockSize, hotplugProbe } = flags
+  return {
+    ...(cgroupPath === undefined ? {} : { cgroupPath }),
+    ...(blockIndex === undefined ? {} : { blockIndex }),
+    ...(memoryBlockSize === undefined ? {} : { guestMemoryBlockSize: memoryBlockSize }),
+    ...(hotplugProbe === undefined ? {} : { guestMemoryHotplugProbe: hotplugProbe }),
+  }
+}
+
+const int = integer(isInt, '-(2^53 - 1) to 2^53 - 1')
+const uint32 = integer(isUint32, '0 to 2^32 - 1')
+
+/** Text such as `1e3` or the empty one is a number to JavaScript, but hardly one to a user. */
+function integer(isInRange: (value: number) => boolean, range: string): (text: string) => number {
+  return text => {
+    const value = /^-?\d+$/.test(text) ? Number(text) : Number.NaN
+    if (!isInRange(value)) throw new InvalidArgumentError(`It must be an integer from ${range}.`)
+    return withoutNegativeZero(value)
+  }
+}
+
+function seconds(text: string): number {
+  if (!/^\d+(\.\d+)?$/.test(text)) throw new InvalidArgumentError('It must be in seconds, such as 2 or 0.5.')
+  return Number(text)
+}

@@ -1,0 +1,59 @@
+import { CommanderError } from 'commander'
+import { Cli, type Io } from './cli.js'
+import { EXIT, failureJson, failureLine, failureOf } from './errors.js'
+import { OutputError } from './output.js'
+import { createProgram } from './program.js'
+
+/**
+ * Runs one command line. It is given all that it needs and never ends the process, so that a test can call it.
+ *
+ * @param argv the arguments, without the program
+ * @returns the exit status: 0 done, 1 the operation failed, 2 the command line is wrong
+ */
+export async function run(argv: readonly string[], io: Io): Promise<number> {
+  const cli = new Cli(io)
+  try {
+    await parse(argv, cli)
+    await cli.out.flush()
+  } catch (error) {
+    if (!isClosedPipe(error)) await fail(error, argv, cli)
+  }
+  await cli.err.flush().catch(ignore)
+  return cli.status
+}
+
+async function parse(argv: readonly string[], cli: Cli): Promise<void> {
+  try {
+    await createProgram(cli).parseAsync(argv, { from: 'user' })
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    // Commander throws, too, when it has printed what was asked for.
+    if (error.code === 'commander.helpDisplayed' || error.code === 'commander.version') return
+    if (error.code !== 'commander.help') throw error
+    cli.status = EXIT.usage // No command was given, and the help is on stderr.
+  }
+}
+
+/** What was printed before the failure comes first. */
+async function fail(error: unknown, argv: readonly string[], cli: Cli): Promise<void> {
+  const failure = failureOf(error, cli.help)
+  cli.status = failure.status
+  await cli.out.flush().catch(ignore)
+  cli.err.add(asksForJson(argv) ? failureJson(failure) : failureLine(failure))
+}
+
+/** Asked of the bare arguments, since the error may be that they cannot be parsed. */
+function asksForJson(argv: readonly string[]): boolean {
+  const end = argv.indexOf('--')
+  const options = end === -1 ? argv : argv.slice(0, end)
+  return options.some(
+    (word, at) => word === '--format=json' || (word === '--format' && options[at + 1] === 'json'),
+  )
+}
+
+function isClosedPipe(error: unknown): boolean {
+  return error instanceof OutputError && error.isClosedPipe
+}
+
+/** For an output that cannot be written while something worse is told, or when there is nowhere to tell it. */
+function ignore(): void {}

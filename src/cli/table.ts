@@ -1,0 +1,40 @@
+/** Puts a cell's text, already padded, in colour. */
+export type Paint = (text: string) => string
+
+export interface Cell {
+  readonly text: string
+  /** Numbers are easier to compare when their last digits stand below each other. */
+  readonly align?: 'left' | 'right'
+  readonly paint?: Paint
+}
+
+export type Row = readonly Cell[]
+
+const GAP = '  '
+
+/**
+ * Lines of aligned columns, without trailing spaces. The last cell of a row takes what is left of its line: it may be
+ * long, and a row may have fewer cells than others.
+ */
+export function tableLines(rows: readonly Row[]): string[] {
+  const widths: number[] = []
+  for (const row of rows) {
+    for (const [column, { text }] of row.slice(0, -1).entries()) {
+      widths[column] = Math.max(widths[column] ?? 0, text.length)
+    }
+  }
+  return rows.map(row => {
+    const cells = row.map((cell, column) => padded(cell, widths[column] ?? 0))
+    return cells.join(GAP).trimEnd()
+  })
+}
+
+/** The spaces are outside of the paint, which could show on them. */
+function padded({ text, align = 'left', paint = plain }: Cell, width: number): string {
+  const space = ' '.repeat(Math.max(width - text.length, 0))
+  return align === 'left' ? paint(text) + space : space + paint(text)
+}
+
+function plain(text: string): string {
+  return text
+}

@@ -1,0 +1,41 @@
+import { execFileSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { ERROR_CODES } from 'sandbox-state'
+import { expect, test } from 'vitest'
+import { temporaryFolder } from './support/root.js'
+
+const project = fileURLToPath(new URL('..', import.meta.url))
+const readme = readFileSync(join(project, 'README.md'), 'utf8')
+
+test('the example does what its comments say', () => {
+  const source = /<!-- example -->\n```js\n([\s\S]*?)```/.exec(readme)?.[1] ?? ''
+  expect(source.split('\n').length).toBeLessThanOrEqual(13)
+  const folder = temporaryFolder()
+  const program = source
+    .replace("'sandbox-state'", JSON.stringify(join(project, 'dist', 'index.js')))
+    .replace("'/tmp/sandboxes'", JSON.stringify(join(folder, 'root')))
+  writeFileSync(join(folder, 'example.mjs'), program)
+  const printed = execFileSync(process.execPath, [join(folder, 'example.mjs')], { encoding: 'utf8' })
+  expect(printed).toMatch(/^web-1 \{\n {2}state: 'running',\n {2}blockIndex: 1,/)
+})
+
+test('the help is the one that the command prints', () => {
+  const help = execFileSync(process.execPath, [join(project, 'dist', 'cli', 'bin.js'), '--help'], {
+    encoding: 'utf8',
+    env: {},
+  })
+  expect(readme).toContain(`\`\`\`\n${help}\`\`\``)
+})
+
+test('the table of errors has every code, and no other', () => {
+  const table = /## Errors\n([\s\S]*?)\n## /.exec(readme)?.[1] ?? ''
+  const codes = Array.from(table.matchAll(/^\| `([A-Z_]+)` \|/gm), match => match[1])
+  expect(codes).toEqual([...ERROR_CODES])
+})
+
+test('the commands to try it are single lines that do their own set-up', () => {
+  for (const line of ['npm ci && npm run demo', 'npm ci && npm test'])
+    expect(readme).toContain(`\`\`\`sh\n${line}\n\`\`\``)
+})
