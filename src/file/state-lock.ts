@@ -105,7 +105,9 @@ class LockFolder {
     try {
       mkdirSync(this.path, OUR_MODE)
     } catch (error) {
-      if (!isErrno(error, 'EEXIST') || !isMarked(lstatSync(this.path))) throw error
+      // A stranger's may be gone by now; proper-lockfile then finds so, and tries again.
+      const there = lstatSync(this.path, { throwIfNoEntry: false })
+      if (!isErrno(error, 'EEXIST') || there === undefined || !isMarked(there)) throw error
       rmdirSync(this.path)
       mkdirSync(this.path, OUR_MODE)
     }
