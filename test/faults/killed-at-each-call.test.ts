@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { openStore, type SandboxStore, type StateString, TRANSITIONS } from 'sandbox-state'
+import { openStore, type SandboxStore } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { filesystems, temporaryFolder } from '../support/root.js'
 import {
@@ -12,14 +12,14 @@ import {
   startPrepared,
   traceChange,
 } from '../support/strace.js'
-import { CHANGES, historyOf, isState, namesIn, stateOf, TIDY } from './sandbox.js'
+import { CHANGES, expectWalk, isState, namesIn, stateOf, TIDY } from './sandbox.js'
 
 // A process is killed before each system call of a change, one at a time: so after the call before it, in every state
 // that a kill can leave. `npm run soak` does so on a disk, too, for every call; here there only for those that write.
 
 if (noStrace !== undefined) console.warn(`no process is killed at a call: ${noStrace}`)
 
-const soak = process.env['SANDBOX_STATE_SOAK'] !== undefined
+const soak = process.env.SANDBOX_STATE_SOAK !== undefined
 
 /** In ms: a promise of 50 in the 99th of 100 cases, and room for a machine that does other things, too. */
 const AT_ONCE = 1000
@@ -85,14 +85,4 @@ async function expectUsable(store: SandboxStore, root: string, id: string, where
   expectWalk(root, id, where)
   await store.delete(id, { force: true })
   expect.soft(namesIn(root, id), where).toBeUndefined()
-}
-
-function expectWalk(root: string, id: string, where: string): void {
-  const lines = historyOf(root, id)
-  expect.soft(lines.length, where).toBeGreaterThan(0)
-  for (const [i, { from, to, gap }] of lines.entries()) {
-    const previous = lines[i - 1]
-    if (gap !== true && previous !== undefined) expect.soft(from, where).toBe(previous.to)
-    if (from !== null && from !== to) expect.soft(TRANSITIONS[from as StateString], where).toContain(to)
-  }
 }

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { SandboxState, SandboxStore } from 'sandbox-state'
+import { type SandboxState, type SandboxStore, type StateString, TRANSITIONS } from 'sandbox-state'
+import { expect } from 'vitest'
 import type { Asked } from '../support/strace.js'
 
 /** The changes that the tests of this folder disturb, with what a sandbox is before and after each. */
@@ -63,4 +64,15 @@ export function historyOf(root: string, id: string): HistoryLine[] {
     const lines = readFileSync(join(root, id, name), 'utf8').split('\n')
     return lines.filter(line => line !== '').map(line => JSON.parse(line) as HistoryLine)
   })
+}
+
+/** A recorded history holds together: each change begins where the one before ended, and is one of the state machine's. */
+export function expectWalk(root: string, id: string, where: string): void {
+  const lines = historyOf(root, id)
+  expect.soft(lines.length, where).toBeGreaterThan(0)
+  for (const [i, { from, to, gap }] of lines.entries()) {
+    const previous = lines[i - 1]
+    if (gap !== true && previous !== undefined) expect.soft(from, where).toBe(previous.to)
+    if (from !== null && from !== to) expect.soft(TRANSITIONS[from as StateString], where).toContain(to)
+  }
 }
