@@ -102,7 +102,9 @@ export class SandboxStore {
 
   /**
    * Changes a sandbox's fields: the function is given the state and returns the next one. It runs once, while the
-   * sandbox is locked; so it should do nothing else. A new `state` must be one that the state machine allows.
+   * sandbox is locked; so it should do nothing else. (It runs again, on the newer state, if this process stood still
+   * in it so long that another program's proper-lockfile took the lock for one left behind.) A new `state` must be
+   * one that the state machine allows.
    * @throws TypeError when it returns a promise or nothing; what the function throws; StateStoreError
    * `INVALID_TRANSITION` `INVALID_STATE` (a field) `NOT_FOUND` `INVALID_ID` `CORRUPT_STATE` `LOCK_TIMEOUT`
    * `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`. The sandbox then is as it was, except after `OUTCOME_UNKNOWN`.
