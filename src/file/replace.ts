@@ -12,6 +12,10 @@ import type { StateLock } from './state-lock.js'
 // first there, and removes them when it is the last. One that stays makes it neither, at a fifth of the cost.
 onExit(() => {})
 
+// signal-exit also ends the process on SIGXFSZ, unless somebody else listens. Node by itself ignores that signal, so that
+// a write beyond the largest size of a file (`ulimit -f`) fails with EFBIG; here, too, it shall be an error of one change.
+process.on('SIGXFSZ', () => {})
+
 export interface Replacement {
   readonly text: string
   /** Whose the file shall be: as the one that it replaces, so that root does not lock its owner out. */
