@@ -1,0 +1,84 @@
+import { type ChildProcess, spawnSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { openStore } from 'sandbox-state'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { filesystems, temporaryFolder } from '../support/root.js'
+import { type Answer, ask, startPrepared } from '../support/strace.js'
+import { namesIn, TIDY } from './sandbox.js'
+
+// The limits of a process, setrlimit(2): a file may only grow so far, which makes writes stop half-way as on a full
+// disk, and only so many files may be open.
+
+const missing = spawnSync('prlimit', ['--fsize']).status === 0 ? undefined : 'prlimit is not installed'
+if (missing !== undefined) console.warn(`processes are not limited: ${missing}`)
+
+function limit(child: ChildProcess, what: 'fsize' | 'nofile', value: string): void {
+  const { status, stderr } = spawnSync('prlimit', ['--pid', String(child.pid), `--${what}=${value}:`])
+  if (status !== 0) throw new Error(`prlimit failed: ${stderr}`)
+}
+
+function expectFailed(answer: Answer, errno: string, path: string): void {
+  expect(answer).toMatchObject({
+    ok: false,
+    name: 'StateStoreError',
+    code: 'IO_ERROR',
+    cause: errno,
+    leaked: 0,
+  })
+  expect(answer.path).toMatch(new RegExp(`^${path}`))
+  expect(answer.message).toContain(answer.path)
+  expect(answer.message).not.toContain('/proc/')
+}
+
+describe.skipIf(missing !== undefined).each(filesystems)('a limited process, on $name', ({ folder }) => {
+  async function setUp() {
+    const root = temporaryFolder(folder)
+    const store = await openStore(root)
+    onTestFinished(() => store.close())
+    await store.create('a')
+    const state = join(root, 'a', 'state.json')
+    return { root, store, child: await startPrepared(root), state, before: readFileSync(state) }
+  }
+
+  test('that can write the first bytes of a state only commits none of them', async () => {
+    const { root, store, child, state, before } = await setUp()
+    for (const bytes of [0, 1, 13, 50, before.length - 1]) {
+      limit(child, 'fsize', String(bytes))
+      expectFailed(await ask(child, { what: 'update', id: 'a' }), 'EFBIG', state)
+      expectFailed(await ask(child, { what: 'create', id: 'new' }), 'EFBIG', join(root, 'new'))
+      expect(readFileSync(state)).toEqual(before)
+      expect(namesIn(root, 'a')).toEqual(TIDY)
+      await expect(store.read('new')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    }
+    limit(child, 'fsize', 'unlimited')
+    expect(await ask(child, { what: 'update', id: 'a' })).toMatchObject({ ok: true })
+    expect(await ask(child, { what: 'create', id: 'new' })).toMatchObject({ ok: true })
+    expect(namesIn(root, 'new')).toEqual(TIDY)
+  })
+
+  test('that can open few files or none fails, leaks none, and goes on when it can open more', async () => {
+    const { root, child, state, before } = await setUp()
+    const used = readdirSync(`/proc/${child.pid}/fd`).map(Number)
+    const lowestFree = used.sort((a, b) => a - b).findIndex((fd, i) => fd !== i)
+    const free = lowestFree === -1 ? used.length : lowestFree
+    const codes: (string | undefined)[] = []
+    // With one it can just count them.
+    for (let more = 1; more < 20; more++) {
+      limit(child, 'nofile', String(free + more))
+      const id = `new-${more}`
+      for (const asked of [{ what: 'update', id: 'a' } as const, { what: 'create', id } as const]) {
+        const answer = await ask(child, asked)
+        codes.push(answer.code)
+        if (!answer.ok) expectFailed(answer, 'EMFILE', asked.id === 'a' ? join(root, 'a') : root)
+      }
+      limit(child, 'nofile', '1024')
+      expect(namesIn(root, 'a')).toEqual(TIDY)
+      if (codes.at(-2) !== undefined) expect(readFileSync(state)).toEqual(before)
+      const again = await ask(child, { what: codes.at(-1) === undefined ? 'update' : 'create', id })
+      expect(again).toMatchObject({ ok: true, leaked: 0 })
+    }
+    expect(codes).toContain('IO_ERROR')
+    expect(codes.slice(-2)).toEqual([undefined, undefined])
+  })
+})

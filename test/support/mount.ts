@@ -1,0 +1,108 @@
+import { spawnSync } from 'node:child_process'
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
+import { temporaryFolder } from './root.js'
+
+export interface Filesystem {
+  readonly name: string
+  /** Why it cannot be mounted here; undefined when it can. */
+  readonly missing: string | undefined
+  /** Mounts one, empty, and gives its folder; it is unmounted when the test ends. */
+  mount(): string
+}
+
+/** While it is found out what can be mounted, no test runs that could clean up. */
+let probing = false
+const probed: (() => void)[] = []
+
+/** Small filesystems that a test can fill up. */
+export const smallFilesystems: readonly Filesystem[] = [
+  { name: 'tmpfs of 128 kB', mount: () => mountTmpfs('size=128k') },
+  { name: 'ext4 of 2 MB', mount: mountExt4 },
+].map(filesystem => ({ ...filesystem, missing: whyNot(filesystem.mount) }))
+
+/** A tmpfs in which only so many files and folders can be. */
+export function mountTmpfs(options: string): string {
+  const folder = mountPoint()
+  run('mount', '-t', 'tmpfs', '-o', options, 'sandbox-state-test', folder)
+  return folder
+}
+
+function mountExt4(): string {
+  const folder = mountPoint()
+  const image = `${folder}.image`
+  cleanUp(() => rmSync(image, { force: true }))
+  closeSync(openSync(image, 'w'))
+  truncateSync(image, 2 * 1024 * 1024)
+  run('mkfs.ext4', '-q', '-F', image)
+  run('mount', '-o', 'loop', image, folder)
+  return folder
+}
+
+export function remount(folder: string, how: 'ro' | 'rw'): void {
+  run('mount', '-o', `remount,${how}`, folder)
+}
+
+/** Writes a file until nothing more fits; gives what makes some room again. */
+export function fill(folder: string): { readonly file: string; leave(bytes: number): void; empty(): void } {
+  const file = join(folder, 'filler')
+  const fd = openSync(file, 'w')
+  for (let size = 64 * 1024; size >= 1; size = Math.floor(size / 2)) {
+    const chunk = Buffer.alloc(size, 'x')
+    try {
+      while (writeSync(fd, chunk) === size);
+    } catch {
+      // Less than this is left.
+    }
+  }
+  closeSync(fd)
+  return {
+    file,
+    leave: bytes => truncateSync(file, statSync(file).size - bytes),
+    empty: () => unlinkSync(file),
+  }
+}
+
+/** Tries it once, outside of any test. */
+function whyNot(mount: () => string): string | undefined {
+  if (process.getuid?.() !== 0) return 'only root can mount'
+  probing = true
+  try {
+    mount()
+    return undefined
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  } finally {
+    probing = false
+    for (const clean of probed.splice(0).reverse()) clean()
+  }
+}
+
+function cleanUp(clean: () => void): void {
+  if (probing) probed.push(clean)
+  else onTestFinished(clean)
+}
+
+function mountPoint(): string {
+  const folder = probing ? mkdtempSync(join(tmpdir(), 'sandbox-state-test-')) : temporaryFolder()
+  if (probing) probed.push(() => rmSync(folder, { recursive: true, force: true }))
+  cleanUp(() => void spawnSync('umount', [folder]))
+  return folder
+}
+
+function run(command: string, ...args: string[]): void {
+  const { status, stderr, error } = spawnSync(command, args, { encoding: 'utf8' })
+  if (error !== undefined) throw new Error(`${command} cannot be started: ${error.message}`)
+  if (status !== 0) throw new Error(`${command} failed: ${stderr.trim()}`)
+}
