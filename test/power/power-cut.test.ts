@@ -1,0 +1,57 @@
+import { describe, expect, test } from 'vitest'
+import { Image, kindsHere } from './image.js'
+import { type Cut, cutPower, type Scenario } from './scenario.js'
+
+/** With one worker, with two and with three, and on for as long as $POWER_CUT_SECONDS says. */
+const ROUNDS = 3
+const SECONDS = Number(process.env.POWER_CUT_SECONDS ?? 4)
+/** A loss shows in most rounds, not in each: by chance all may be on the disk. */
+const ATTEMPTS = 15
+const LIMIT = 90_000 + SECONDS * 1_000
+
+const cuts = kindsHere().flatMap(kind => {
+  const ways: Cut[] = kind.shutdown ? ['shutdown', 'copy'] : ['copy']
+  return ways.map(cut => ({ kind, cut, name: `${kind.name}, by ${cut}` }))
+})
+
+if (cuts.length === 0) test.skip('the power is cut: no filesystem can be made here, see above why')
+
+describe.each(cuts)('the power is cut on $name', ({ kind, cut }) => {
+  test('every acknowledged change is there, whole, and the store works on', { timeout: LIMIT }, async () => {
+    const image = Image.make(kind)
+    const end = performance.now() + SECONDS * 1_000
+    for (let round = 0; round < ROUNDS || performance.now() < end; round++) {
+      const { acknowledged, faults } = await cutPower(image, round, { cut, workers: 1 + (round % 3) })
+      expect(faults).toEqual([])
+      expect(acknowledged).toBeGreaterThan(10)
+    }
+    await image.unmount()
+  })
+
+  /** That the test above would see a loss: what it looks for is in fact lost. */
+  async function firstLoss(scenario: Omit<Scenario, 'cut' | 'workers' | 'rest'>): Promise<string[]> {
+    const image = Image.make(kind)
+    for (let round = 0; round < ATTEMPTS; round++) {
+      const { faults } = await cutPower(image, round, { cut, workers: 1, rest: 5, ...scenario })
+      const losses = faults.filter(fault => !fault.startsWith('a worker failed'))
+      if (losses.length > 0) return losses
+    }
+    return []
+  }
+
+  test('without the flush of the file, acknowledged states are empty or torn', {
+    timeout: LIMIT,
+  }, async () => {
+    expect((await firstLoss({ without: ['file'] })).join('\n')).toMatch(/state\.json: not a JSON object/)
+  })
+
+  test('without the flush of the sandbox folder, acknowledged changes are undone', {
+    timeout: LIMIT,
+  }, async () => {
+    expect((await firstLoss({ without: ['folder'] })).join('\n')).toMatch(/acknowledged/)
+  })
+
+  test('a store that is not durable loses what it acknowledged', { timeout: LIMIT }, async () => {
+    expect(await firstLoss({ durable: false })).not.toEqual([])
+  })
+})

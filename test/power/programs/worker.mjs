@@ -1,0 +1,70 @@
+// Changes sandboxes at random until it is stopped: worker.mjs ROOT LOG NAME DURABLE REST
+// Before each change it appends to the log, which lies outside of ROOT's filesystem, what the sandbox will be, and
+// after it that the store has acknowledged it. Ends when the store fails.
+import { openSync, writeSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { openStore, TRANSITIONS } from 'sandbox-state'
+import { cgroupPathOf } from './payload.mjs'
+
+const [root, log, name, durable, rest] = process.argv.slice(2)
+const logFd = openSync(log, 'a')
+const note = line => writeSync(logFd, `${JSON.stringify({ by: name, ...line })}\n`)
+const pick = items => items[Math.floor(Math.random() * items.length)]
+
+const store = await openStore(root, { durable: durable === 'true' })
+const own = ['a', 'b', 'c'].map(letter => `${name}-${letter}`)
+const current = new Map(own.map(id => [id, null]))
+let count = 0
+
+/** One change of a sandbox of this process's own, and what it makes of it. */
+function next(id) {
+  const before = current.get(id)
+  count++
+  const fields = { blockIndex: count, cgroupPath: cgroupPathOf(id, count) }
+  if (before === null) {
+    return { after: { state: 'ready', blockIndex: count }, call: () => store.create(id, fields) }
+  }
+  const kind = Math.random()
+  if (kind < 0.25) return { after: null, call: () => store.delete(id, { force: true }) }
+  const moves = TRANSITIONS[before.state]
+  if (kind < 0.6 && moves.length > 0) {
+    const state = pick(moves)
+    return { after: { ...before, state }, call: () => store.transition(id, before.state, state) }
+  }
+  return { after: { ...before, blockIndex: count }, call: () => store.update(id, s => ({ ...s, ...fields })) }
+}
+
+async function changeOwn() {
+  const id = pick(own)
+  const { after, call } = next(id)
+  note({ begin: id, after })
+  await call()
+  current.set(id, after)
+  note({ done: id })
+}
+
+/** Every process counts it up. */
+async function changeShared() {
+  note({ begin: 'shared' })
+  const { blockIndex } = await store.update('shared', state => {
+    const blockIndex = state.blockIndex + 1
+    return { ...state, blockIndex, cgroupPath: cgroupPathOf('shared', blockIndex) }
+  })
+  note({ done: 'shared', blockIndex })
+}
+
+try {
+  await store.create('shared', { cgroupPath: cgroupPathOf('shared', 0) }).then(
+    () => note({ created: 'shared' }),
+    error => {
+      if (error.code !== 'ALREADY_EXISTS') throw error
+    },
+  )
+  for (;;) {
+    await (Math.random() < 0.8 ? changeOwn() : changeShared())
+    if (rest !== '0') await sleep(Number(rest))
+  }
+} catch (error) {
+  note({ failed: error.code ?? null, message: error.message })
+}
+await store.close()
