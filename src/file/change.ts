@@ -2,6 +2,7 @@ import {
   closeSync,
   constants,
   fstatSync,
+  fsyncSync,
   openSync,
   readdirSync,
   rmdirSync,
@@ -122,18 +123,12 @@ function replace(
   { durable, history }: ChangeOptions,
 ): void {
   const { uid, gid } = found ?? ownerOf(folder)
-  // A new folder is a name in the root, which is as much in need of a flush as a name in the folder.
-  const root = durable && found === undefined ? openRoot(folder) : undefined
+  if (durable && found === undefined) syncRoot(folder)
+  const left = replaceStateFile(folder, lock, { text: encodeState(after), uid, gid, durable })
   try {
-    const left = replaceStateFile(folder, lock, { text: encodeState(after), uid, gid, durable })
-    try {
-      if (durable) syncFolder(folder.fd, folder.id, folder.path)
-      if (root !== undefined) syncFolder(root.fd, folder.id, root.path)
-    } finally {
-      if (history) appendHistory(folder, { before: found?.state, after, found: found?.version ?? '', left })
-    }
+    if (durable) syncFolder(folder.fd, folder.id, folder.path)
   } finally {
-    if (root !== undefined) closeSync(root.fd)
+    if (history) appendHistory(folder, { before: found?.state, after, found: found?.version ?? '', left })
   }
 }
 
@@ -145,12 +140,21 @@ function ownerOf({ fd, id, path }: SandboxFolder): { uid: number; gid: number } 
   }
 }
 
-function openRoot(folder: SandboxFolder): { fd: number; path: string } {
-  const path = dirname(folder.path)
+/**
+ * A new folder is a name in the root, which is as much in need of a flush as a name in the folder. It comes before
+ * the state: whoever finds one there, its maker killed or not, need not ask whether the folder's name is on the disk.
+ */
+function syncRoot(folder: SandboxFolder): void {
+  const root = dirname(folder.path)
   try {
-    return { fd: openSync(path, constants.O_RDONLY | constants.O_DIRECTORY), path }
+    const fd = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY)
+    try {
+      fsyncSync(fd)
+    } finally {
+      closeSync(fd)
+    }
   } catch (error) {
-    throw ioError(error, 'open', folder.id, path)
+    throw ioError(error, 'flush', folder.id, root)
   }
 }
 

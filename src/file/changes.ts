@@ -1,5 +1,5 @@
 import { fchmodSync, statfsSync } from 'node:fs'
-import { mkdir, open } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { alreadyExists, applyChange, type Change, notFound } from '../change.js'
 import { KeyedQueue } from '../queue.js'
@@ -26,6 +26,7 @@ export class Changes {
   private readonly underWay = new Set<Promise<unknown>>()
   private readonly threads = new DiskThreads()
   private inMemory: boolean | undefined
+  private rootIsFlushed = false
 
   constructor(
     private readonly root: string,
@@ -83,7 +84,7 @@ export class Changes {
   private async lock(id: string, change: Change, patience: Patience): Promise<LockedSandbox> {
     const creates = change.kind === 'create'
     for (;;) {
-      if (creates) await makeFolder(this.root, id)
+      if (creates) await this.makeFolder(id)
       // A state file that was put there by other means has no lock file beside it; where there is no state, none is made.
       const sandbox =
         (await lockSandbox(this.root, id, patience, creates)) ??
@@ -93,6 +94,26 @@ export class Changes {
       if (sandbox !== undefined) return sandbox
       if (!creates) throw notFound(id)
     }
+  }
+
+  private async makeFolder(id: string): Promise<void> {
+    try {
+      await this.makeRoot()
+    } catch (error) {
+      throw ioError(error, 'make', id, this.root)
+    }
+    await makeFolder(this.root, id)
+  }
+
+  /**
+   * A root that is new must itself survive a power cut. One that is there may be as new: whoever made it may have
+   * been killed before he flushed its name. So the first sandbox that a store makes flushes the way to it, too.
+   */
+  private async makeRoot(): Promise<void> {
+    const made = await mkdir(this.root, { recursive: true, mode: FOLDER_MODE })
+    if (made === undefined && this.rootIsFlushed) return
+    if (this.options.durable) await flushWayTo(this.root)
+    this.rootIsFlushed = true
   }
 
   /** Waits for the changes under way. */
@@ -120,7 +141,6 @@ async function makeFolder(root: string, id: string): Promise<void> {
   const path = join(root, id)
   let made = true
   try {
-    await makeRoot(root)
     await mkdir(path, { mode: FOLDER_MODE })
   } catch (error) {
     if (!isErrno(error, 'EEXIST')) throw ioError(error, 'make', id, path)
@@ -145,13 +165,19 @@ function setMode({ fd, id, path }: SandboxFolder): void {
   }
 }
 
-/** A root that is new must itself survive a power cut: each folder on the way to it is flushed into its parent. */
-async function makeRoot(root: string): Promise<void> {
-  const first = await mkdir(root, { recursive: true, mode: FOLDER_MODE })
-  if (first === undefined) return
-  for (let folder = root; folder.length >= first.length; folder = dirname(folder)) {
-    const parent = await open(dirname(folder), 'r')
+/** Flushes the names on the way to a folder, from its own up to the one where its filesystem is mounted. */
+async function flushWayTo(path: string): Promise<void> {
+  const { dev } = await stat(path)
+  for (let child = path; dirname(child) !== child; child = dirname(child)) {
+    let parent: FileHandle
     try {
+      parent = await open(dirname(child), 'r')
+    } catch (error) {
+      if (isErrno(error, 'EACCES', 'EPERM')) continue // What we may not read, another user made for us.
+      throw error
+    }
+    try {
+      if ((await parent.stat()).dev !== dev) return
       await parent.sync()
     } finally {
       await parent.close()

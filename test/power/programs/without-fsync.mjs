@@ -1,17 +1,31 @@
 // Preloaded (`node --import`, in threads too) to take flushes away: $WITHOUT_FSYNC names, separated by commas, the
-// kinds that then do nothing: `file`, `folder` (a sandbox's own) and `root` (the folder $STORE_ROOT).
+// kinds that then do nothing: `file`, `folder` (a sandbox's own), `root` ($STORE_ROOT) and `parent` (of a new root).
 import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 
 const without = new Set(process.env.WITHOUT_FSYNC.split(','))
+const root = process.env.STORE_ROOT
 const { fsyncSync } = fs
+const { open } = fs.promises
 
 function kindOf(fd) {
   if (!fs.fstatSync(fd).isDirectory()) return 'file'
-  return fs.readlinkSync(`/proc/self/fd/${fd}`) === process.env.STORE_ROOT ? 'root' : 'folder'
+  const path = fs.readlinkSync(`/proc/self/fd/${fd}`)
+  if (path === root) return 'root'
+  return root.startsWith(path) ? 'parent' : 'folder'
 }
 
 fs.fsyncSync = fd => {
   if (!without.has(kindOf(fd))) fsyncSync(fd)
 }
+
+fs.promises.open = async (...args) => {
+  const handle = await open(...args)
+  const sync = handle.sync.bind(handle)
+  handle.sync = async () => {
+    if (!without.has(kindOf(handle.fd))) await sync()
+  }
+  return handle
+}
+
 syncBuiltinESMExports()

@@ -1,0 +1,105 @@
+// Preloaded (`node --import`, in threads too) to note each call that changes a filesystem, once it is done, as a line
+// of JSON in $TRACE, with inode numbers for files and folders. With $KILL_AT=N the process ends at its Nth line.
+import fs from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
+import { basename } from 'node:path'
+
+const real = { ...fs }
+const realPromises = { ...fs.promises }
+const traceFd = real.openSync(process.env.TRACE, 'a')
+const killAt = Number(process.env.KILL_AT ?? 0)
+
+function note(line) {
+  real.writeSync(traceFd, `${JSON.stringify({ pid: process.pid, ...line })}\n`)
+  if (killAt > 0 && linesOfThisProcess() >= killAt) process.kill(process.pid, 'SIGKILL')
+}
+
+/** Its threads count together. */
+function linesOfThisProcess() {
+  return real.readFileSync(process.env.TRACE, 'latin1').split(`{"pid":${process.pid},`).length - 1
+}
+
+/** As the kernel takes it: `..` after a link is the parent of where the link leads. */
+const folderOf = path => path.slice(0, path.lastIndexOf('/') + 1)
+const place = path => ({ dir: real.statSync(folderOf(path)).ino, name: basename(path) })
+const inode = path => real.lstatSync(path, { throwIfNoEntry: false })?.ino
+const inodeOf = fd => real.fstatSync(fd).ino
+
+fs.openSync = (path, flags, ...rest) => {
+  const before = inode(path)
+  const fd = real.openSync(path, flags, ...rest)
+  if (before === undefined) note({ call: 'create', ...place(path), ino: inodeOf(fd) })
+  else if (truncates(flags)) note({ call: 'write', ino: inodeOf(fd) })
+  return fd
+}
+
+function truncates(flags) {
+  return typeof flags === 'number' ? (flags & real.constants.O_TRUNC) !== 0 : /^w/.test(flags ?? 'r')
+}
+
+fs.mkdirSync = (path, ...rest) => {
+  const result = real.mkdirSync(path, ...rest)
+  note({ call: 'mkdir', ...place(path), ino: inode(path) })
+  return result
+}
+
+fs.writeSync = (fd, ...rest) => {
+  const count = real.writeSync(fd, ...rest)
+  if (count > 0) note({ call: 'write', ino: inodeOf(fd) })
+  return count
+}
+
+fs.writeFileSync = (file, ...rest) => {
+  real.writeFileSync(file, ...rest)
+  note({ call: 'write', ino: typeof file === 'number' ? inodeOf(file) : inode(file) })
+}
+
+for (const call of ['fsyncSync', 'fdatasyncSync']) {
+  fs[call] = fd => {
+    real[call](fd)
+    note({ call: 'fsync', ino: inodeOf(fd) })
+  }
+}
+
+fs.renameSync = (from, to) => {
+  real.renameSync(from, to)
+  note({ call: 'rename', ...place(to), from: basename(from) })
+}
+
+for (const call of ['unlinkSync', 'rmdirSync', 'rmSync']) {
+  fs[call] = (path, ...rest) => {
+    const before = inode(path)
+    real[call](path, ...rest)
+    if (before !== undefined) note({ call: 'remove', ...place(path) })
+  }
+}
+
+fs.promises.mkdir = async (path, ...rest) => {
+  const first = await realPromises.mkdir(path, ...rest)
+  if (first !== undefined) {
+    const made = path.slice(first.length).split('/').filter(Boolean)
+    let below = first
+    note({ call: 'mkdir', ...place(below), ino: inode(below) })
+    for (const name of made) {
+      below = `${below}/${name}`
+      note({ call: 'mkdir', ...place(below), ino: inode(below) })
+    }
+  } else if (rest[0]?.recursive !== true) {
+    note({ call: 'mkdir', ...place(path), ino: inode(path) })
+  }
+  return first
+}
+
+fs.promises.open = async (...args) => {
+  const handle = await realPromises.open(...args)
+  const sync = handle.sync.bind(handle)
+  handle.sync = async () => {
+    await sync()
+    note({ call: 'fsync', ino: inodeOf(handle.fd) })
+  }
+  return handle
+}
+
+/** For the program itself to say what the store has acknowledged. */
+globalThis.noteAcknowledged = acknowledged => note({ call: 'acknowledged', acknowledged })
+syncBuiltinESMExports()
