@@ -107,7 +107,7 @@ export class Changes {
 
   /**
    * A root that is new must itself survive a power cut. One that is there may be as new: whoever made it may have
-   * been killed before he flushed its name. So the first sandbox that a store makes flushes the way to it, too.
+   * been killed before its name was flushed. So the first sandbox that a store makes flushes the way to it, too.
    */
   private async makeRoot(): Promise<void> {
     const made = await mkdir(this.root, { recursive: true, mode: FOLDER_MODE })
