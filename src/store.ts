@@ -189,12 +189,20 @@ export class SandboxStore {
   }
 
   /**
-   * The recorded changes of a sandbox, oldest first.
-   * @throws StateStoreError `NOT_FOUND` `INVALID_ID` `IO_ERROR` `CLOSED`
+   * The recorded changes of a sandbox, oldest first. Old ones go as the history grows: a first `seq` above 1 tells.
+   * An entry with a `gap` follows something that was not recorded; what was not recorded after the last entry is
+   * told by the next one only. Takes no lock and makes nothing.
+   * @throws StateStoreError `NOT_FOUND` when there is neither a sandbox nor a history of it; `CORRUPT_STATE` when
+   * the history is kept in something else than a file; `INVALID_ID` `IO_ERROR` `CLOSED`
    */
   async *history(id: string): AsyncGenerator<HistoryEntry, void, undefined> {
     this.check(id)
-    yield* this.backend.history(id)
+    let recorded = false
+    for await (const entry of this.backend.history(id)) {
+      recorded = true
+      yield entry
+    }
+    if (!recorded && !(await this.exists(id))) throw notFound(id)
   }
 
   /** Waits for the changes under way and lets go of everything. Whatever is called afterwards ends with `CLOSED`. */
@@ -228,6 +236,16 @@ export class SandboxStore {
     const state = await this.backend.change(id, change)
     if (state === undefined) throw notFound(id)
     return state
+  }
+
+  /** One whose state cannot be read exists all the same. */
+  private async exists(id: string): Promise<boolean> {
+    try {
+      return (await this.backend.read(id)) !== undefined
+    } catch (error) {
+      if (error instanceof StateStoreError && error.code !== 'IO_ERROR') return true
+      throw error
+    }
   }
 
   private check(id: string): void {

@@ -129,6 +129,7 @@ function replace(
     if (durable) syncFolder(folder.fd, folder.id, folder.path)
   } finally {
     if (history) appendHistory(folder, { before: found?.state, after, found: found?.version ?? '', left })
+    else if (found === undefined) removeHistory(folder) // An earlier sandbox's, left by a deletion that was killed.
   }
 }
 

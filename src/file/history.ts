@@ -1,16 +1,9 @@
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  openSync,
-  readSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { closeSync, fstatSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { isValidState } from '../state/machine.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import type { SandboxFolder } from './folder.js'
-import { FILE_MODE, HISTORY_FILE, OLD_HISTORY_FILE } from './layout.js'
+import { openToAppend, openToRead, ROTATE_AT, readTail } from './history-file.js'
+import { HISTORY_FILE, OLD_HISTORY_FILE } from './layout.js'
 import { thisProcess } from './process-identity.js'
 
 /** One line of a history file. */
@@ -42,9 +35,7 @@ export interface Recorded {
   readonly left: string
 }
 
-/** A file grows to this many bytes; then it becomes the old one, and the old one goes. */
-const ROTATE_AT = 64 * 1024
-/** Room for the last line: no line is longer. */
+/** Room for the last line, as long as it is whole and one of ours: no such line is longer. */
 const TAIL = 1024
 
 /**
@@ -60,21 +51,29 @@ export function appendHistory(folder: SandboxFolder, change: Recorded): void {
   }
 }
 
+/** Does what can be done: a line of a create says by itself that what comes before it is of another sandbox. */
 export function removeHistory(folder: SandboxFolder): void {
-  rmSync(folder.at(HISTORY_FILE), { force: true })
-  rmSync(folder.at(OLD_HISTORY_FILE), { force: true })
+  for (const name of [HISTORY_FILE, OLD_HISTORY_FILE]) {
+    try {
+      rmSync(folder.at(name), { force: true })
+    } catch {
+      // See above.
+    }
+  }
 }
 
 function append(folder: SandboxFolder, change: Recorded): void {
-  let { fd, size } = openHistory(folder)
+  let fd = openToAppend(folder)
   try {
-    const tail = readTail(fd, size)
-    const line = JSON.stringify(historyLine(change, lastLine(tail)))
+    const { size } = fstatSync(fd)
+    const tail = tailText(fd, size, TAIL)
+    const last = change.before && (lastLine(tail) ?? lastLineFartherBack(folder, fd, size))
+    const line = JSON.stringify(historyLine(change, last))
     if (size + line.length > ROTATE_AT) {
       renameSync(folder.at(HISTORY_FILE), folder.at(OLD_HISTORY_FILE))
       closeSync(fd)
       fd = -1
-      fd = openHistory(folder).fd
+      fd = openToAppend(folder)
       writeFileSync(fd, `${line}\n`)
     } else {
       // A line that a kill or a full disk cut short stays by itself.
@@ -86,44 +85,55 @@ function append(folder: SandboxFolder, change: Recorded): void {
   }
 }
 
-function openHistory(folder: SandboxFolder): { fd: number; size: number } {
-  const { O_RDWR, O_CREAT, O_APPEND, O_NOFOLLOW, O_NONBLOCK } = constants
-  const fd = openSync(
-    folder.at(HISTORY_FILE),
-    O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK,
-    FILE_MODE,
-  )
-  const stat = fstatSync(fd)
-  if (stat.isFile()) return { fd, size: stat.size }
-  closeSync(fd)
-  throw new Error(`${folder.show(HISTORY_FILE)} is not a regular file`)
-}
-
-function readTail(fd: number, size: number): string {
-  const buffer = Buffer.allocUnsafe(Math.min(size, TAIL))
-  const length = readSync(fd, buffer, 0, buffer.length, size - buffer.length)
-  return buffer.toString('latin1', 0, length)
+/** In ASCII, as our lines are: what else there may be need only be no line of ours. */
+function tailText(fd: number, size: number, limit: number): string {
+  return readTail(fd, { size }, limit).toString('latin1')
 }
 
 /** What the next line needs of the last one. */
 interface LastLine {
   readonly seq: number
+  readonly to: string
   readonly file: string
 }
 
-function lastLine(tail: string): LastLine | undefined {
-  const text = tail.trimEnd()
+/** The last line in a text that is one. What is none, after it, shows in the file itself. */
+function lastLine(text: string): LastLine | undefined {
+  for (const line of text.split('\n').reverse()) {
+    const found = line === '' ? undefined : parseLine(line)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+function parseLine(line: string): LastLine | undefined {
   try {
-    const { seq, file } = JSON.parse(text.slice(text.lastIndexOf('\n') + 1))
-    return Number.isSafeInteger(seq) && typeof file === 'string' ? { seq, file } : undefined
+    const { seq, to, file } = JSON.parse(line)
+    if (!Number.isSafeInteger(seq + 1) || seq < 1 || !isValidState(to) || typeof file !== 'string') {
+      return undefined
+    }
+    return { seq, to, file }
   } catch {
     return undefined
   }
 }
 
+/** The end of the file is damaged, or there is nothing in it since a rotation was cut short. */
+function lastLineFartherBack(folder: SandboxFolder, fd: number, size: number): LastLine | undefined {
+  const inThis = lastLine(tailText(fd, size, ROTATE_AT))
+  if (inThis !== undefined) return inThis
+  const old = openToRead(folder, OLD_HISTORY_FILE)
+  if (old === undefined) return undefined
+  try {
+    return lastLine(tailText(old, fstatSync(old).size, ROTATE_AT))
+  } finally {
+    closeSync(old)
+  }
+}
+
 function historyLine({ before, after, found, left }: Recorded, last: LastLine | undefined): HistoryLine {
   const { pid, host, command } = thisProcess()
-  const gap = before !== undefined && last?.file !== found
+  const gap = before !== undefined && !tellsOf(last, before, found)
   const fields = before === undefined ? [] : changedFields(before, after)
   return {
     seq: (last?.seq ?? 0) + 1,
@@ -137,6 +147,14 @@ function historyLine({ before, after, found, left }: Recorded, last: LastLine | 
     ...(gap ? { gap } : {}),
     file: left,
   }
+}
+
+/**
+ * Whether the last line is of the change that left the state as it was found. The version alone would do, but for a
+ * write in place within one tick of the kernel's clock.
+ */
+function tellsOf(last: LastLine | undefined, before: SandboxState, found: string): boolean {
+  return last !== undefined && last.file === found && last.to === before.state
 }
 
 const FIELDS = ['blockIndex', 'guestMemoryBlockSize', 'guestMemoryHotplugProbe', 'cgroupPath'] as const

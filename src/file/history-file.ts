@@ -1,0 +1,68 @@
+import { closeSync, constants, fchownSync, fstatSync, openSync, readSync, type Stats } from 'node:fs'
+import { StateStoreError } from '../errors.js'
+import { ioError, isErrno } from './errno.js'
+import type { SandboxFolder } from './folder.js'
+import { FILE_MODE, HISTORY_FILE } from './layout.js'
+
+/** A history file grows to this many bytes; then it becomes the old one, and the old one goes. */
+export const ROTATE_AT = 64 * 1024
+
+const { O_RDONLY, O_RDWR, O_CREAT, O_APPEND, O_NOFOLLOW, O_NONBLOCK } = constants
+
+/** Opens the history to append to, and makes it if there is none. */
+export function openToAppend(folder: SandboxFolder): number {
+  const fd = openSync(
+    folder.at(HISTORY_FILE),
+    O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK,
+    FILE_MODE,
+  )
+  try {
+    const stat = fstatSync(fd)
+    if (!stat.isFile()) throw new Error(`${folder.show(HISTORY_FILE)} is not a regular file`)
+    if (stat.size === 0) giveToOwner(fd, folder)
+    return fd
+  } catch (error) {
+    closeSync(fd)
+    throw error
+  }
+}
+
+/** As with the state file: what root makes must not lock the sandbox's owner out. */
+function giveToOwner(fd: number, folder: SandboxFolder): void {
+  if (process.geteuid?.() !== 0) return
+  const { uid, gid } = fstatSync(folder.fd)
+  if (uid !== 0) fchownSync(fd, uid, gid)
+}
+
+/**
+ * Opens a history file to read it, if it is there.
+ * @throws StateStoreError `CORRUPT_STATE` when it is a link or no regular file, `IO_ERROR`
+ */
+export function openToRead(folder: SandboxFolder, name: string): number | undefined {
+  const { id } = folder
+  const path = folder.show(name)
+  let fd: number
+  try {
+    fd = openSync(folder.at(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined
+    if (!isErrno(error, 'ELOOP', 'ENXIO')) throw ioError(error, 'open', id, path)
+    throw new StateStoreError('CORRUPT_STATE', `${path} is not a regular file`, { id, path, cause: error })
+  }
+  if (fstatSync(fd).isFile()) return fd
+  closeSync(fd)
+  throw new StateStoreError('CORRUPT_STATE', `${path} is not a regular file`, { id, path })
+}
+
+/** The last bytes of a file, `limit` at most. */
+export function readTail(fd: number, { size }: Pick<Stats, 'size'>, limit: number): Buffer {
+  const buffer = Buffer.allocUnsafe(Math.min(size, limit))
+  const start = size - buffer.length
+  let length = 0
+  while (length < buffer.length) {
+    const count = readSync(fd, buffer, length, buffer.length - length, start + length)
+    if (count === 0) break
+    length += count
+  }
+  return buffer.subarray(0, length)
+}
