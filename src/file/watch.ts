@@ -1,7 +1,36 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Sighting } from '../backend.js'
+import { Follower } from './follower.js'
 
+/** After so many ms of work the event loop turns, in which the kernel's reports and everything else have their chance. */
+const TURN = 5
+
+/**
+ * What is there below a root, then what becomes of it, whoever writes it; see {@link Backend.watch}. It holds one
+ * watch of the kernel's for each sandbox, until the signal, also when nobody asks for the next sighting.
+ * @throws StateStoreError `IO_ERROR` when the root cannot be listed at the beginning
+ */
 export async function* watchFiles(
-  _root: string,
-  _id: string | undefined,
-  _signal: AbortSignal,
-): AsyncGenerator<Sighting> {}
+  root: string,
+  id: string | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<Sighting> {
+  if (signal.aborted) return
+  const follower = new Follower(root, id)
+  const close = () => follower.close()
+  signal.addEventListener('abort', close, { once: true })
+  try {
+    let turn = performance.now()
+    while (!follower.closed) {
+      const sighting = follower.next()
+      if (sighting !== undefined) yield sighting
+      else await follower.wait()
+      if (performance.now() - turn < TURN) continue
+      await nextTurn()
+      turn = performance.now()
+    }
+  } finally {
+    signal.removeEventListener('abort', close)
+    follower.close()
+  }
+}
