@@ -1,6 +1,14 @@
 export type { HistoryEntry, ListEntry } from './backend.js'
 export type { Update } from './change.js'
+export {
+  CHANNELS,
+  type ChangeMessage,
+  type ConflictMessage,
+  type ErrorMessage,
+  type LockWaitMessage,
+} from './diagnostics.js'
 export { ERROR_CODES, type ErrorCode, type ErrorDetails, StateStoreError } from './errors.js'
+export type { LockHolder } from './file/lock-holder.js'
 export { decodeState, encodeState } from './state/codec.js'
 export { Cmd, EnvVar, LinuxCapabilities } from './state/command.js'
 export { type GoJson, toGoJson } from './state/go-json.js'

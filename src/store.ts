@@ -1,13 +1,15 @@
 import { resolve } from 'node:path'
+import { onAbort } from './abort.js'
 import type { Backend, HistoryEntry, ListEntry, Sighting } from './backend.js'
 import { type Change, notFound, type Update } from './change.js'
+import { told } from './diagnostics.js'
 import { StateStoreError } from './errors.js'
 import { FileBackend } from './file/backend.js'
 import { assertId } from './file/layout.js'
 import { isValidState, type NextState, type StateString } from './state/machine.js'
 import type { SandboxFields, SandboxState } from './state/sandbox-state.js'
 import { show } from './state/show.js'
-import { eventsOf, type StateEvent } from './watch.js'
+import { eventsOf, leavable, type StateEvent } from './watch.js'
 
 export interface StoreOptions {
   /** How long a change waits for a sandbox that others hold, in ms; 10,000 by default. 0 asks once. */
@@ -126,7 +128,7 @@ export class SandboxStore {
   async delete(id: string, options: DeleteOptions = {}): Promise<void> {
     const force = flag('force', options.force, false)
     this.check(id)
-    await this.backend.change(id, { kind: 'delete', force })
+    await told(id, { kind: 'delete', force }, change => this.backend.change(id, change))
   }
 
   /**
@@ -148,11 +150,18 @@ export class SandboxStore {
    * is closed, and when the loop over it is left.
    * @throws StateStoreError `INVALID_ID` `IO_ERROR` `CLOSED`
    */
-  async *watch(options: WatchOptions = {}): AsyncGenerator<StateEvent, void, undefined> {
-    const { id, signal } = options
+  watch(options: WatchOptions = {}): AsyncGenerator<StateEvent, void, undefined> {
+    const left = new AbortController()
+    return leavable(this.events(options, left.signal), () => left.abort(ENDED))
+  }
+
+  private async *events(
+    { id, signal }: WatchOptions,
+    left: AbortSignal,
+  ): AsyncGenerator<StateEvent, void, undefined> {
     if (id !== undefined) assertId(id)
     this.assertOpen()
-    yield* eventsOf(this.sightings(id, signal))
+    yield* eventsOf(this.sightings(id, [left, signal]))
   }
 
   /**
@@ -176,7 +185,7 @@ export class SandboxStore {
     if (state !== 'deleted') assertState(state)
     this.check(id)
     signal?.throwIfAborted()
-    for await (const sighting of this.sightings(id, signal)) {
+    for await (const sighting of this.sightings(id, [signal])) {
       if ('error' in sighting) throw sighting.error
       if ('gone' in sighting) {
         if (state === 'deleted') return undefined
@@ -209,7 +218,7 @@ export class SandboxStore {
   async close(): Promise<void> {
     if (this.closed) return
     this.closed = true
-    this.closing.abort()
+    this.closing.abort(ENDED)
     await this.backend.close()
   }
 
@@ -217,23 +226,26 @@ export class SandboxStore {
     await this.close()
   }
 
-  /** Ends with the signal, with the store, and when the loop over it is left. */
+  /** Ends with any of the signals, with the store, and when the loop over it is left. */
   private async *sightings(
     id: string | undefined,
-    signal: AbortSignal | undefined,
-  ): AsyncGenerator<Sighting> {
-    const left = new AbortController()
-    const signals = [this.closing.signal, left.signal, ...(signal === undefined ? [] : [signal])]
+    signals: readonly (AbortSignal | undefined)[],
+  ): AsyncGenerator<Sighting, void, undefined> {
+    // AbortSignal.any would keep some bytes for each call as long as the longest-lived of its signals.
+    const ended = new AbortController()
+    const end = () => ended.abort(ENDED)
+    const takeBack = [this.closing.signal, ...signals].map(signal => signal && onAbort(signal, end))
     try {
-      yield* this.backend.watch(id, AbortSignal.any(signals))
+      yield* this.backend.watch(id, ended.signal)
     } finally {
-      left.abort()
+      for (const back of takeBack) back?.()
+      end()
     }
   }
 
   private async changed(id: string, change: Change): Promise<SandboxState> {
     this.check(id)
-    const state = await this.backend.change(id, change)
+    const state = await told(id, change, asked => this.backend.change(id, asked))
     if (state === undefined) throw notFound(id)
     return state
   }
@@ -257,6 +269,9 @@ export class SandboxStore {
     if (this.closed) throw closedError()
   }
 }
+
+/** A reason that nobody sees. Without one, each signal would make an error and its stack. */
+const ENDED = 'ended'
 
 function closedError(): StateStoreError {
   return new StateStoreError('CLOSED', 'this store is closed')

@@ -57,3 +57,19 @@ export async function* eventsOf(
     }
   }
 }
+
+/**
+ * An asynchronous generator that waits for its next value cannot be ended by `return`, which would wait for that value
+ * first. This one can: `leave` ends what it is waiting for.
+ */
+export function leavable<T>(
+  generator: AsyncGenerator<T, void, undefined>,
+  leave: () => void,
+): typeof generator {
+  const end = generator.return.bind(generator)
+  generator.return = value => {
+    leave()
+    return end(value)
+  }
+  return generator
+}

@@ -2,6 +2,7 @@ import { fchmodSync, statfsSync } from 'node:fs'
 import { type FileHandle, mkdir, open, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { alreadyExists, applyChange, type Change, notFound } from '../change.js'
+import { areLockWaitsWanted } from '../diagnostics.js'
 import { KeyedQueue } from '../queue.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { BUSY, changeLocked, find, isTaken } from './change.js'
@@ -10,6 +11,7 @@ import { ioError, isErrno } from './errno.js'
 import { SandboxFolder } from './folder.js'
 import { FOLDER_MODE } from './layout.js'
 import { type LockedSandbox, lockSandbox, type Patience, unlock, waitOrGiveUp } from './lock.js'
+import type { LockWait } from './lock-wait.js'
 
 export interface ChangesOptions {
   /** How long a change waits for the locks, in ms. */
@@ -45,10 +47,31 @@ export class Changes {
     }
   }
 
-  /** Lock, change, unlock. While another program holds its lock on the state file, ours is free for others. */
   private async inTurn(id: string, change: Change, patience: Patience): Promise<SandboxState | undefined> {
+    if (!areLockWaitsWanted()) return this.attempt(id, change, patience)
+    const { LockWait } = await import('./lock-wait.js')
+    const wait = new LockWait(this.root, id, change.kind)
+    let failure: unknown
+    try {
+      return await this.attempt(id, change, { ...patience, blocked: lock => wait.blocked(lock) }, wait)
+    } catch (error) {
+      failure = error
+      throw error
+    } finally {
+      wait.publish(failure)
+    }
+  }
+
+  /** Lock, change, unlock. While another program holds its lock on the state file, ours is free for others. */
+  private async attempt(
+    id: string,
+    change: Change,
+    patience: Patience,
+    wait?: LockWait,
+  ): Promise<SandboxState | undefined> {
     for (let attempt = 0; ; attempt++) {
       const sandbox = await this.lock(id, change, patience)
+      wait?.entered()
       let result: SandboxState | undefined | typeof BUSY
       try {
         result = await this.run(sandbox, change)

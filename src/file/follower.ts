@@ -138,7 +138,8 @@ export class Follower {
       folder = SandboxFolder.open(this.root, id)
       if (folder === undefined) return this.lose(id)
       const followed = this.follow(id)
-      this.watch(followed, folder)
+      if (this.isFirstOfOne(followed)) this.noted.add(id)
+      else this.watch(followed, folder)
       const stat = lstatSync(folder.at(STATE_FILE), { throwIfNoEntry: false })
       followed.version = versionOf(stat)
       followed.uncertain = stat !== undefined && Date.now() - stat.mtimeMs < RECENT
@@ -150,6 +151,11 @@ export class Follower {
     } finally {
       folder?.close()
     }
+  }
+
+  /** Whoever follows one sandbox may be content with what is there; it is watched, and read again, if not. */
+  private isFirstOfOne({ told }: Followed): boolean {
+    return this.only !== undefined && told === 'nothing'
   }
 
   /** There is no such folder. */

@@ -19,6 +19,8 @@ export interface Patience {
   readonly deadline: number
   /** What was allowed from the start, in ms, for the message. */
   readonly timeout: number
+  /** Is told, each time that a lock is not to be had, which one. */
+  readonly blocked?: (lock: LockHolder['lock']) => void
 }
 
 /**
@@ -59,6 +61,7 @@ export async function waitOrGiveUp(
   patience: Patience,
   attempt: number,
 ): Promise<void> {
+  patience.blocked?.(lock)
   const left = patience.deadline - performance.now()
   if (left > 0) return pause(attempt, left)
   const { describeHolder } = await import('./lock-holder.js')

@@ -88,6 +88,13 @@ export function stateLockTime(folder: SandboxFolder): Date | undefined {
   return lstatSync(folder.at(STATE_LOCK), { throwIfNoEntry: false })?.mtime
 }
 
+/** The same of another program's lock that is in force: neither one of ours nor one left behind. */
+export function strangersLockTime(folder: SandboxFolder): Date | undefined {
+  const stat = lstatSync(folder.at(STATE_LOCK), { throwIfNoEntry: false })
+  if (stat === undefined || isMarked(stat) || Date.now() - stat.mtimeMs > STALE) return undefined
+  return stat.mtime
+}
+
 function isMarked(stat: Stats): boolean {
   return stat.isDirectory() && (stat.mode & 0o7777) === OUR_MODE
 }

@@ -1,0 +1,95 @@
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { LOCK_EX, LOCK_SH, tryFlock } from './flock.js'
+import { SandboxFolder } from './folder.js'
+import { LOCK_FILE } from './layout.js'
+import { findHolder, type LockHolder } from './lock-holder.js'
+import { listIds } from './read.js'
+import { strangersLockTime } from './state-lock.js'
+
+/** A lock that somebody holds on a sandbox. */
+export interface HeldLock {
+  readonly id: string
+  readonly holder: LockHolder
+}
+
+/** After so many ms of one sandbox after another, a listing lets the event loop turn. */
+const TURN = 5
+
+/**
+ * Every lock that is held now on a sandbox below a root, by us, Kata, flock(1) or a program with proper-lockfile,
+ * sorted by id; a sandbox can be locked in both ways at once. Makes and changes nothing. To know whether a lock is
+ * free it is taken, shared and for some microseconds: a change that comes just then asks again a millisecond later.
+ * @throws StateStoreError `IO_ERROR` when the root cannot be read
+ */
+export async function* listLocks(root: string): AsyncGenerator<HeldLock, void, undefined> {
+  let shared = sharedLocks()
+  let turn = performance.now()
+  for (const id of listIds(root)) {
+    for (const holder of holdersOf(root, id, shared)) yield { id, holder }
+    if (performance.now() - turn < TURN) continue
+    await nextTurn()
+    shared = sharedLocks()
+    turn = performance.now()
+  }
+}
+
+function holdersOf(root: string, id: string, shared: ReadonlySet<string>): LockHolder[] {
+  const folder = openFolder(root, id)
+  if (folder === undefined) return []
+  try {
+    const refreshed = strangersLockTime(folder)
+    const stranger: LockHolder[] =
+      refreshed === undefined ? [] : [{ lock: 'proper-lockfile', since: refreshed.toISOString() }]
+    return [...flockHolders(folder, shared), ...stranger]
+  } finally {
+    folder.close()
+  }
+}
+
+function openFolder(root: string, id: string): SandboxFolder | undefined {
+  try {
+    return SandboxFolder.open(root, id)
+  } catch {
+    return undefined // What cannot be opened, a listing of states tells.
+  }
+}
+
+function flockHolders(folder: SandboxFolder, shared: ReadonlySet<string>): LockHolder[] {
+  if (!isFlocked(folder, shared)) return []
+  const holder = findHolder(folder, 'flock')
+  // One whom nobody knows may have gone in the meantime.
+  return holder.pid !== undefined || isFlocked(folder, shared) ? [holder] : []
+}
+
+function isFlocked(folder: SandboxFolder, shared: ReadonlySet<string>): boolean {
+  let fd: number
+  try {
+    fd = openSync(folder.at(LOCK_FILE), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  } catch {
+    return false
+  }
+  try {
+    const stat = fstatSync(fd)
+    if (!stat.isFile()) return false
+    if (!tryFlock(fd, LOCK_SH)) return true
+    return shared.has(String(stat.ino)) && !tryFlock(fd, LOCK_EX)
+  } catch {
+    return false // A filesystem without flock(2).
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/**
+ * The inodes that are locked in shared mode, as Kata's readers do: beside these, our own shared lock would be
+ * granted. From lines such as `1: FLOCK  ADVISORY  READ 4711 fe:00:131 0 EOF` (proc_locks(5)).
+ */
+function sharedLocks(): Set<string> {
+  try {
+    const lines = readFileSync('/proc/locks', 'latin1').matchAll(/ FLOCK +\S+ +READ +\d+ +\S+:\S+:(\d+) /g)
+    return new Set([...lines].map(([, inode = '']) => inode))
+  } catch {
+    return new Set()
+  }
+}
