@@ -1,4 +1,5 @@
 import type { Change } from './change.js'
+import type { Finding, Repair } from './check.js'
 import type { StateStoreError } from './errors.js'
 import type { StateString } from './state/machine.js'
 import type { SandboxState } from './state/sandbox-state.js'
@@ -57,6 +58,12 @@ export interface Backend {
 
   /** The recorded changes of a sandbox, oldest first; none when it does not exist or nothing was recorded. */
   history(id: string): AsyncIterable<HistoryEntry>
+
+  /** Every fault of what is kept, each once; changes nothing. Undefined where nothing can be told. */
+  check?(): AsyncIterable<Finding>
+
+  /** Does about each fault what can be done without losing or inventing a state; undefined where nothing can. */
+  repair?(dryRun: boolean): Promise<readonly Repair[]>
 
   /** Waits for what is under way and lets go of everything. */
   close(): Promise<void>

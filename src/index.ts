@@ -1,6 +1,14 @@
 export type { HistoryEntry, ListEntry } from './backend.js'
 export type { Update } from './change.js'
 export {
+  FINDING_CODES,
+  type Finding,
+  type FindingCode,
+  type Repair,
+  type RepairAction,
+  type RepairOptions,
+} from './check.js'
+export {
   CHANNELS,
   type ChangeMessage,
   type ConflictMessage,

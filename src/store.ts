@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { onAbort } from './abort.js'
 import type { Backend, HistoryEntry, ListEntry, Sighting } from './backend.js'
 import { type Change, notFound, type Update } from './change.js'
+import type { Finding, Repair, RepairOptions } from './check.js'
 import { told } from './diagnostics.js'
 import { StateStoreError } from './errors.js'
 import { FileBackend } from './file/backend.js'
@@ -80,7 +81,7 @@ export class SandboxStore {
    * @throws StateStoreError `NOT_FOUND` `INVALID_ID` `CORRUPT_STATE` `INVALID_STATE` `IO_ERROR` `CLOSED`
    */
   async read(id: string): Promise<SandboxState> {
-    this.check(id)
+    this.assertUsable(id)
     const state = await this.backend.read(id)
     if (state === undefined) throw notFound(id)
     return state
@@ -127,7 +128,7 @@ export class SandboxStore {
    */
   async delete(id: string, options: DeleteOptions = {}): Promise<void> {
     const force = flag('force', options.force, false)
-    this.check(id)
+    this.assertUsable(id)
     await told(id, { kind: 'delete', force }, change => this.backend.change(id, change))
   }
 
@@ -183,7 +184,7 @@ export class SandboxStore {
     { signal }: WaitOptions = {},
   ): Promise<SandboxState | undefined> {
     if (state !== 'deleted') assertState(state)
-    this.check(id)
+    this.assertUsable(id)
     signal?.throwIfAborted()
     for await (const sighting of this.sightings(id, [signal])) {
       if ('error' in sighting) throw sighting.error
@@ -205,13 +206,42 @@ export class SandboxStore {
    * the history is kept in something else than a file; `INVALID_ID` `IO_ERROR` `CLOSED`
    */
   async *history(id: string): AsyncGenerator<HistoryEntry, void, undefined> {
-    this.check(id)
+    this.assertUsable(id)
     let recorded = false
     for await (const entry of this.backend.history(id)) {
       recorded = true
       yield entry
     }
     if (!recorded && !(await this.exists(id))) throw notFound(id)
+  }
+
+  /**
+   * Every fault of what is kept, each once, in no order: damaged states, what killed processes left, wrong rights,
+   * what is not ours. Changes nothing, and takes no fault of a change under way for one.
+   * @throws StateStoreError `IO_ERROR` when the root cannot be read, `UNSUPPORTED` where the backend has no check, `CLOSED`
+   */
+  async *check(): AsyncGenerator<Finding, void, undefined> {
+    this.assertOpen()
+    const findings = this.backend.check?.()
+    if (findings === undefined) throw new StateStoreError('UNSUPPORTED', 'this backend has no check')
+    for await (const finding of findings) {
+      this.assertOpen()
+      yield finding
+    }
+  }
+
+  /**
+   * Removes what killed processes left, moves what is damaged to the quarantine, and sets wrong modes right; never
+   * deletes a state and never makes one. Each sandbox is locked as for a change, those that stay busy are skipped.
+   * @returns every fault that was found and what became of it; with `dryRun`, what would
+   * @throws StateStoreError `IO_ERROR` when the root cannot be read, `UNSUPPORTED` where the backend has no repair, `CLOSED`
+   */
+  async repair(options: RepairOptions = {}): Promise<readonly Repair[]> {
+    const dryRun = flag('dryRun', options.dryRun, false)
+    this.assertOpen()
+    const repaired = this.backend.repair?.(dryRun)
+    if (repaired === undefined) throw new StateStoreError('UNSUPPORTED', 'this backend has no repair')
+    return repaired
   }
 
   /** Waits for the changes under way and lets go of everything. Whatever is called afterwards ends with `CLOSED`. */
@@ -244,7 +274,7 @@ export class SandboxStore {
   }
 
   private async changed(id: string, change: Change): Promise<SandboxState> {
-    this.check(id)
+    this.assertUsable(id)
     const state = await told(id, change, asked => this.backend.change(id, asked))
     if (state === undefined) throw notFound(id)
     return state
@@ -260,7 +290,7 @@ export class SandboxStore {
     }
   }
 
-  private check(id: string): void {
+  private assertUsable(id: string): void {
     assertId(id)
     this.assertOpen()
   }

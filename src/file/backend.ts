@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Backend, HistoryEntry, ListEntry, Sighting } from '../backend.js'
 import type { Change } from '../change.js'
+import type { Finding, Repair } from '../check.js'
 import { StateStoreError } from '../errors.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import type { Changes, ChangesOptions } from './changes.js'
@@ -15,6 +16,7 @@ const TURN = 5
 export class FileBackend implements Backend {
   private changes: Promise<Changes> | undefined
   private loaded: Changes | undefined
+  private readonly repairs = new Set<Promise<unknown>>()
 
   constructor(
     /** An absolute path. */
@@ -60,6 +62,23 @@ export class FileBackend implements Backend {
     return readHistory(this.root, id)
   }
 
+  async *check(): AsyncGenerator<Finding, void, undefined> {
+    const { checkFiles } = await import('./check.js')
+    yield* checkFiles(this.root)
+  }
+
+  async repair(dryRun: boolean): Promise<readonly Repair[]> {
+    const { repairFiles } = await import('./repair.js')
+    const { lockTimeout, durable } = this.options
+    const repair = repairFiles(this.root, { dryRun, lockTimeout, durable })
+    this.repairs.add(repair)
+    try {
+      return await repair
+    } finally {
+      this.repairs.delete(repair)
+    }
+  }
+
   /** Reading needs none of the packages that changing does; a command that only reads starts without them. */
   private loadChanges(): Promise<Changes> {
     this.changes ??= import('./changes.js').then(({ Changes }) => new Changes(this.root, this.options))
@@ -67,6 +86,7 @@ export class FileBackend implements Backend {
   }
 
   async close(): Promise<void> {
+    await Promise.allSettled(this.repairs)
     await (await this.changes)?.close()
   }
 }

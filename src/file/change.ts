@@ -174,7 +174,7 @@ function removeState(folder: SandboxFolder, { durable }: ChangeOptions): void {
  * Removes the folder of a sandbox that is no more, or never came to be, unless something of others' is in it.
  * The lock file goes last: whoever waits for it then finds that it is no longer the one in the folder.
  */
-function removeFolder(folder: SandboxFolder): void {
+export function removeFolder(folder: SandboxFolder): void {
   try {
     const names = readdirSync(folder.at('.'))
     if (names.some(name => name === STATE_FILE)) return
@@ -193,7 +193,7 @@ const OURS: ReadonlySet<string> = new Set([LOCK_FILE, HISTORY_FILE, OLD_HISTORY_
  * Removes the temporary files that killed processes left. Whoever holds the lock knows that nobody writes one now.
  * They take room and do no other harm, so a change does not fail because one cannot be removed.
  */
-function sweep(folder: SandboxFolder): void {
+export function sweep(folder: SandboxFolder): void {
   try {
     for (const name of readdirSync(folder.at('.'))) {
       if (isTemporaryFile(name)) rmSync(folder.at(name), { force: true })
@@ -207,7 +207,10 @@ function sweep(folder: SandboxFolder): void {
  * On a full disk no lock folder can be made, and deleting is what helps. Nobody else can make one there either,
  * so a deletion does without, if there is none.
  */
-async function lockStateFile(folder: SandboxFolder, { kind }: ChangeKind): Promise<StateLock | typeof BUSY> {
+export async function lockStateFile(
+  folder: SandboxFolder,
+  { kind }: ChangeKind,
+): Promise<StateLock | typeof BUSY> {
   try {
     return (await lockState(folder)) ?? BUSY
   } catch (error) {

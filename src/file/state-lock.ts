@@ -83,6 +83,11 @@ export async function lockState(folder: SandboxFolder): Promise<StateLock | unde
   }
 }
 
+/** Whether a lock folder cannot be a living holder's, told by one who knows that none of us is inside. */
+export function isDead(stat: Stats): boolean {
+  return isMarked(stat) || stat.mtimeMs < Date.now() - STALE
+}
+
 /** When the lock folder on a sandbox's state was last refreshed; undefined when there is none. */
 export function stateLockTime(folder: SandboxFolder): Date | undefined {
   return lstatSync(folder.at(STATE_LOCK), { throwIfNoEntry: false })?.mtime

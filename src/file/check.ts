@@ -1,0 +1,61 @@
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Finding } from '../check.js'
+import { show } from '../state/show.js'
+import { isValidId, QUARANTINE } from './layout.js'
+import type { Owners } from './look.js'
+import { lookTwice } from './look-twice.js'
+import { namesIn } from './names-in.js'
+import { lookAtQuarantine } from './quarantine.js'
+
+/** What was found in one place below the root. */
+export interface Found {
+  /** The sandbox; undefined for the root itself and what is beside the sandboxes. */
+  readonly id: string | undefined
+  readonly findings: readonly Finding[]
+  /** What seemed wrong in a sandbox that was never free for a look. */
+  readonly suspicions: readonly Finding[]
+}
+
+/**
+ * Every fault below a root, in no order; changes nothing. See `lookTwice` for what it does beside running processes.
+ * @throws StateStoreError `IO_ERROR` when the root cannot be read
+ */
+export async function* checkFiles(root: string): AsyncGenerator<Finding, void, undefined> {
+  for await (const { findings } of findBelow(root)) yield* findings
+}
+
+export async function* findBelow(root: string): AsyncGenerator<Found, void, undefined> {
+  const stat = statSync(root, { throwIfNoEntry: false })
+  if (stat === undefined) return
+  const owners = ownersBelow(stat.uid)
+  if ((stat.mode & 0o022) !== 0) yield beside([openToOthers(root, stat.mode)])
+  yield beside(await lookAtQuarantine(root, owners))
+  for await (const name of namesIn(root)) {
+    if (isValidId(name)) yield { id: name, ...(await lookTwice(root, name, owners)) }
+    else if (!EXPECTED.has(name)) yield beside([stray(root, name)])
+  }
+}
+
+/** What is no sandbox and yet no fault; `lost+found` is there where the root is a filesystem's own. */
+const EXPECTED: ReadonlySet<string> = new Set([QUARANTINE, 'lost+found'])
+
+/** Whose files belong below a root: its owner's and this user's. */
+export function ownersBelow(owner: number): Owners {
+  return new Set([owner, process.geteuid?.() ?? owner])
+}
+
+function beside(findings: readonly Finding[]): Found {
+  return { id: undefined, findings, suspicions: [] }
+}
+
+function openToOthers(root: string, mode: number): Finding {
+  const shown = (mode & 0o7777).toString(8)
+  const message = `${root}: its mode is 0${shown}, so that other users can put sandboxes there or take them away`
+  return { code: 'WRONG_MODE', path: root, message, repairable: false }
+}
+
+function stray(root: string, name: string): Finding {
+  const message = `${show(name)} in ${root} is no sandbox id, and nothing of ours`
+  return { code: 'INVALID_ID', path: join(root, name), message, repairable: false }
+}

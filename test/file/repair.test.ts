@@ -1,0 +1,359 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import lockfile from 'proper-lockfile'
+import { openStore, type Repair, type SandboxStore } from 'sandbox-state'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { all } from '../support/all.js'
+import { age, faults } from '../support/faults.js'
+import { picture } from '../support/picture.js'
+import { nextMessage, startProgram } from '../support/program.js'
+import { filesystems, temporaryFolder } from '../support/root.js'
+
+async function setUp(options: { lockTimeout?: number; durable?: boolean; on?: string } = {}) {
+  const { lockTimeout = 200, durable = false, on } = options
+  const root = temporaryFolder(on)
+  const store = await openStore(root, { lockTimeout, durable })
+  onTestFinished(() => store.close())
+  for (const id of ['bad', 'good']) {
+    await store.create(id)
+    await store.transition(id, 'ready', 'running')
+  }
+  return { root, store, folder: join(root, 'bad') }
+}
+
+const isRoot = process.geteuid?.() === 0
+
+/** A list of repairs without the names of the folders in the quarantine, which a dry run does not know. */
+function withoutPlaces(repairs: readonly Repair[]): unknown[] {
+  return repairs.map(({ to, ...repair }) => ({ ...repair, moved: to !== undefined }))
+}
+
+async function stateOf(store: SandboxStore, id: string): Promise<string> {
+  return store.read(id).then(
+    ({ state }) => state,
+    ({ code }) => code,
+  )
+}
+
+/** The entries of the quarantine, each with its note. */
+function quarantined(root: string): { path: string; files: string[]; note: Note }[] {
+  const quarantine = join(root, '.quarantine')
+  return readdirSync(quarantine)
+    .sort()
+    .map(name => {
+      const path = join(quarantine, name)
+      const files = readdirSync(path).filter(file => file !== 'note.json')
+      return { path, files: files.sort(), note: JSON.parse(readFileSync(join(path, 'note.json'), 'utf8')) }
+    })
+}
+
+interface Note {
+  readonly time: string
+  readonly id: string
+  readonly files: string[]
+  readonly faults: { code: string; path: string; message: string }[]
+  readonly by: { pid: number; host: string; command: string }
+}
+
+describe.each(Object.entries(faults))('%s', (_name, fault) => {
+  test.skipIf(fault.needsRoot === true && !isRoot)(
+    'is repaired as a dry run says, and stays so',
+    async () => {
+      const { root, store, folder } = await setUp()
+      fault.make(folder)
+      const before = picture(root)
+      const path = join(root, fault.path)
+      const good = picture(join(root, 'good'))
+      const [finding] = await all(store.check())
+      const planned = await store.repair({ dryRun: true })
+      expect(picture(root)).toEqual(before)
+      const start = performance.now()
+      const done = await store.repair({ dryRun: false })
+      expect(performance.now() - start).toBeLessThan(2000)
+      expect(withoutPlaces(done)).toEqual(withoutPlaces(planned))
+      const id = fault.code === 'INVALID_ID' ? {} : { id: 'bad' }
+      const { code, action } = fault
+      expect(withoutPlaces(done)).toEqual([
+        { ...id, code, path, action, message: finding?.message, moved: action === 'moved' },
+      ])
+      if (action === 'moved') {
+        const name = fault.path === 'bad' ? 'bad' : fault.path.slice('bad/'.length)
+        const [entry, ...others] = quarantined(root)
+        expect(others).toEqual([])
+        expect(entry?.path).toBe(done[0]?.to)
+        expect(entry?.files).toEqual(name === 'state.json' ? ['history.jsonl', 'state.json'] : [name])
+        const { dev, ino } = lstatSync(join(entry?.path ?? '', name))
+        // A rename: the very same file, with its content, its mode and its times.
+        expect(before[path]).toContain(` ${ino} `)
+        expect(dev).toBe(lstatSync(root).dev)
+        const withoutCtime = (text: string | undefined) => text?.split(' ').toSpliced(7, 1)
+        expect(withoutCtime(picture(join(entry?.path ?? ''))[join(entry?.path ?? '', name)])).toEqual(
+          withoutCtime(before[path]),
+        )
+        expect(entry?.note).toEqual({
+          time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+          id: 'bad',
+          files: entry?.files,
+          faults: [{ code, path, message: finding?.message }],
+          by: { pid: process.pid, host: hostname(), command: expect.any(String) },
+        })
+      }
+      if (action === 'left') expect(picture(root)).toEqual(before)
+      expect(picture(join(root, 'good'))).toEqual(good)
+      expect(await stateOf(store, 'bad')).toBe(fault.after)
+      const left = await all(store.check())
+      expect(left.map(({ code }) => code)).toEqual(action === 'left' ? [code] : [])
+      const after = picture(root)
+      expect(withoutPlaces(await store.repair())).toEqual(action === 'left' ? withoutPlaces(done) : [])
+      expect(picture(root)).toEqual(after)
+      if (fault.after === 'NOT_FOUND' && action !== 'left') {
+        expect((await store.create('bad')).state).toBe('ready')
+        expect(await all(store.check())).toEqual([])
+      }
+    },
+  )
+})
+
+test('a damaged state goes with its histories; what others keep in the folder stays', async () => {
+  const { root, store, folder } = await setUp()
+  const line = readFileSync(join(folder, 'history.jsonl'), 'utf8')
+  writeFileSync(join(folder, 'history.jsonl.1'), line, { mode: 0o600 })
+  writeFileSync(join(folder, 'state.json'), '{"st')
+  writeFileSync(join(folder, 'agent.json'), '{}')
+  const [done] = await store.repair()
+  expect(done?.action).toBe('moved')
+  const [entry] = quarantined(root)
+  expect(entry?.files).toEqual(['history.jsonl', 'history.jsonl.1', 'state.json'])
+  expect(readFileSync(join(entry?.path ?? '', 'history.jsonl'), 'utf8')).toBe(line)
+  expect(readdirSync(folder)).toContain('agent.json')
+  await store.create('bad')
+  expect(await stateOf(store, 'bad')).toBe('ready')
+})
+
+test('what is set aside is so under names of its own, also the second time, and only for its owner', async () => {
+  const umask = process.umask(0)
+  onTestFinished(() => void process.umask(umask))
+  const { root, store, folder } = await setUp()
+  for (const text of ['1', '2', '3']) {
+    writeFileSync(join(folder, 'state.json'), text)
+    await store.repair()
+    await store.create('bad')
+  }
+  const entries = quarantined(root)
+  expect(entries.map(({ path }) => readFileSync(join(path, 'state.json'), 'utf8'))).toEqual(['1', '2', '3'])
+  const mode = (path: string) => lstatSync(path).mode & 0o7777
+  expect(mode(join(root, '.quarantine'))).toBe(0o700)
+  expect(entries.map(({ path }) => mode(path))).toEqual([0o700, 0o700, 0o700])
+  expect(entries.map(({ path }) => mode(join(path, 'note.json')))).toEqual([0o600, 0o600, 0o600])
+  expect(await all(store.list())).toMatchObject([{ id: 'bad' }, { id: 'good' }])
+})
+
+test.each<[string, (path: string) => void]>([
+  ['a link', path => symlinkSync(temporaryFolder(), path)],
+  ['a file', path => writeFileSync(path, '')],
+  [
+    'open to others',
+    path => {
+      mkdirSync(path)
+      chmodSync(path, 0o777)
+    },
+  ],
+])('nothing is moved into a quarantine that is %s', async (_kind, make) => {
+  const { root, store, folder } = await setUp()
+  make(join(root, '.quarantine'))
+  writeFileSync(join(folder, 'state.json'), '{"st')
+  const done = await store.repair()
+  expect(done.map(({ code, action }) => `${code} ${action}`).sort()).toEqual([
+    'CORRUPT_STATE failed',
+    expect.stringMatching(/^(SYMLINK|NOT_A_FOLDER|WRONG_MODE) left$/),
+  ])
+  expect(readFileSync(join(folder, 'state.json'), 'utf8')).toBe('{"st')
+})
+
+test('entries into which a killed repair moved nothing are swept', async () => {
+  const { root, store } = await setUp()
+  const entry = join(root, '.quarantine', '20260102T030405.678Z-bad-1')
+  mkdirSync(entry, { recursive: true, mode: 0o700 })
+  writeFileSync(join(entry, 'note.json'), '{')
+  mkdirSync(join(root, '.quarantine', '20260102T030405.678Z-bad-2'))
+  mkdirSync(join(root, '.quarantine', 'mine'))
+  expect(await all(store.check())).toMatchObject([
+    { code: 'LEFTOVER', repairable: true },
+    { code: 'LEFTOVER', repairable: true },
+  ])
+  expect(await store.repair()).toMatchObject([{ action: 'removed' }, { action: 'removed' }])
+  expect(readdirSync(join(root, '.quarantine'))).toEqual(['mine'])
+})
+
+describe('a sandbox that somebody holds', () => {
+  test('under flock(2), with what a change makes, is no finding, and repair skips it and says so', async () => {
+    const { root, store, folder } = await setUp()
+    writeFileSync(join(folder, 'state.json.1'), '')
+    mkdirSync(join(folder, 'state.json.lock'), 0o500)
+    const child = spawn('flock', ['--no-fork', join(folder, 'lock'), 'sh', '-c', 'echo held; read line'], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    onTestFinished(() => void child.kill('SIGKILL'))
+    await once(child.stdout, 'data')
+    const before = picture(root)
+    const start = performance.now()
+    expect(await all(store.check())).toEqual([])
+    const expected = [
+      { id: 'bad', code: 'LEFTOVER', action: 'busy' },
+      { id: 'bad', code: 'DEAD_LOCK', action: 'busy' },
+    ]
+    expect(await store.repair({ dryRun: true })).toMatchObject(expected)
+    expect(await store.repair()).toMatchObject(expected)
+    expect(performance.now() - start).toBeLessThan(3000)
+    expect(picture(root)).toEqual(before)
+    const ended = once(child, 'exit')
+    child.stdin.end('\n')
+    await ended
+    expect(await store.repair()).toMatchObject([{ action: 'removed' }, { action: 'removed' }])
+    expect(await all(store.check())).toEqual([])
+  })
+
+  test('under flock(2), and whose state is damaged all the time, is a finding', async () => {
+    const { store, folder } = await setUp()
+    writeFileSync(join(folder, 'state.json'), '')
+    const child = spawn('flock', [join(folder, 'lock'), 'sh', '-c', 'echo held; exec sleep 20'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      detached: true,
+    })
+    onTestFinished(() => void process.kill(-(child.pid ?? 0), 'SIGKILL'))
+    await once(child.stdout, 'data')
+    expect(await all(store.check())).toMatchObject([{ id: 'bad', code: 'EMPTY_STATE' }])
+    expect(await store.repair()).toMatchObject([{ id: 'bad', code: 'EMPTY_STATE', action: 'busy' }])
+    expect(readFileSync(join(folder, 'state.json'), 'utf8')).toBe('')
+  })
+
+  test("with another program's proper-lockfile lock, is left alone as well", async () => {
+    const { store, folder } = await setUp()
+    const release = await lockfile.lock(join(folder, 'state.json'))
+    writeFileSync(join(folder, 'state.json.1'), '')
+    expect(await all(store.check())).toEqual([])
+    writeFileSync(join(folder, 'state.json'), '')
+    expect(await store.repair()).toMatchObject([{ id: 'bad', code: 'EMPTY_STATE', action: 'busy' }])
+    expect(readdirSync(folder)).toContain('state.json.1')
+    await release()
+    await store.repair()
+    expect(await stateOf(store, 'bad')).toBe('NOT_FOUND')
+  })
+
+  test('for a moment is waited for', async () => {
+    const { store, folder } = await setUp({ lockTimeout: 5000 })
+    writeFileSync(join(folder, 'state.json'), '')
+    const child = spawn('flock', [join(folder, 'lock'), 'sh', '-c', 'echo held; sleep 0.6'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    onTestFinished(() => void child.kill('SIGKILL'))
+    await once(child.stdout, 'data')
+    expect(await store.repair()).toMatchObject([{ id: 'bad', code: 'EMPTY_STATE', action: 'moved' }])
+  })
+})
+
+describe.each(filesystems)('beside running processes, on $name', ({ folder: on }) => {
+  test('changes by the thousand make no finding, and none is lost', { timeout: 60_000 }, async () => {
+    const { root, store } = await setUp({ lockTimeout: 20_000, on })
+    const ids = ['good', 'bad']
+    const programs = [0, 1].map(() => startProgram('load', [root, '4000', ...ids]))
+    await Promise.all(programs.map(nextMessage))
+    const reports = programs.map(nextMessage)
+    for (const program of programs) program.send('go')
+    let running = true
+    const counts = Promise.all(reports).then(counts => {
+      running = false
+      return counts as { increments: Record<string, number>; errors: string[]; created: number }[]
+    })
+    let rounds = 0
+    const found: unknown[] = []
+    while (running) {
+      found.push(...(await all(store.check())))
+      found.push(...(await store.repair()))
+      rounds++
+    }
+    expect(found).toEqual([])
+    const done = await counts
+    expect(done.flatMap(({ errors }) => errors)).toEqual([])
+    for (const id of ids) {
+      const sum = done.reduce((total, { increments }) => total + (increments[id] ?? 0), 0)
+      expect(sum).toBeGreaterThan(20)
+      expect((await store.read(id)).blockIndex).toBe(sum)
+    }
+    expect(done.every(({ created }) => created > 10)).toBe(true)
+    expect(rounds).toBeGreaterThan(5)
+    expect(readdirSync(root).sort()).toEqual(['bad', 'good'])
+  })
+
+  test('two repairs at once move each damaged state once, and lose no change', {
+    timeout: 60_000,
+  }, async () => {
+    const { root, store } = await setUp({ lockTimeout: 20_000, on })
+    const other = await openStore(root, { lockTimeout: 20_000, durable: false })
+    onTestFinished(() => other.close())
+    const ids = Array.from({ length: 30 }, (_, i) => `s${i}`)
+    const fills: ((folder: string) => void)[] = [
+      folder => writeFileSync(join(folder, 'state.json'), '{"st'),
+      folder => faults['a lock that is a FIFO']?.make(folder),
+      folder => faults['a folder with all that a killed create leaves']?.make(folder),
+    ]
+    for (const [i, id] of ids.entries()) {
+      await store.create(id, { blockIndex: i })
+      fills[i % fills.length]?.(join(root, id))
+    }
+    const lists = await Promise.all([store.repair(), other.repair(), store.repair()])
+    const rows = lists.flat()
+    expect(rows.filter(({ action }) => action === 'failed' || action === 'busy')).toEqual([])
+    const moved = rows.filter(({ action }) => action === 'moved')
+    expect(moved.map(({ id }) => id).sort()).toEqual(ids.filter((_, i) => i % 3 !== 2).sort())
+    expect(
+      quarantined(root)
+        .map(({ note }) => note.id)
+        .sort(),
+    ).toEqual(moved.map(({ id }) => id).sort())
+    for (const [i, id] of ids.entries()) {
+      expect(await stateOf(store, id)).toBe(i % 3 === 1 ? 'ready' : 'NOT_FOUND')
+    }
+    expect(await all(store.check())).toEqual([])
+  })
+
+  test('a repair that is killed is finished by the next one', { timeout: 60_000 }, async () => {
+    const { root, store } = await setUp({ lockTimeout: 5000, on })
+    const ids = Array.from({ length: 40 }, (_, i) => `s${i}`)
+    for (const id of ids) {
+      await store.create(id)
+      writeFileSync(join(root, id, 'state.json'), `damaged ${id}`)
+      age(join(root, id), 10_000)
+    }
+    for (let kills = 0; kills < 8; kills++) {
+      const program = startProgram('repairer', [root])
+      await nextMessage(program)
+      program.send('go')
+      await new Promise(resolve => setTimeout(resolve, 2 + kills * 3))
+      const ended = once(program, 'exit')
+      program.kill('SIGKILL')
+      await ended
+    }
+    const done = await store.repair()
+    expect(done.filter(({ action }) => action === 'failed' || action === 'busy')).toEqual([])
+    expect(await all(store.check())).toEqual([])
+    const entries = quarantined(root)
+    expect(entries.map(({ note }) => note.id).sort()).toEqual([...ids].sort())
+    for (const { path, note, files } of entries) {
+      expect(readFileSync(join(path, 'state.json'), 'utf8')).toBe(`damaged ${note.id}`)
+      expect(files).toEqual(['history.jsonl', 'state.json'])
+    }
+    expect(await all(store.list())).toHaveLength(2)
+  })
+})

@@ -1,0 +1,282 @@
+import { spawnSync } from 'node:child_process'
+import {
+  appendFileSync,
+  chmodSync,
+  chownSync,
+  linkSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import type { FindingCode, RepairAction } from 'sandbox-state'
+
+/** One fault of the sandbox `bad`, which was healthy, with a history of two lines. */
+export interface Fault {
+  readonly make: (folder: string) => void
+  readonly code: FindingCode
+  /** Of what is at fault, from the root. */
+  readonly path: string
+  readonly action: RepairAction
+  /** What `read` gives once it was repaired: a state, or an error's code. */
+  readonly after: string
+  readonly needsRoot?: true
+}
+
+const STATE = 'bad/state.json'
+const WHOLE = '{"state":"running","blockIndex":3,"guestMemoryBlockSize":128,"guestMemoryHotplugProbe":true}'
+
+const writes = (content: string | Uint8Array) => (folder: string) =>
+  writeFileSync(join(folder, 'state.json'), content)
+
+const replaced = (name: string, by: (path: string) => void) => (folder: string) => {
+  rmSync(join(folder, name), { recursive: true, force: true })
+  by(join(folder, name))
+}
+
+const fifo = (path: string) => void spawnSync('mkfifo', [path])
+
+/** Bound by a process that was killed before it could remove it. */
+function socket(path: string): void {
+  const bind = "require('node:net').createServer().listen('s', () => process.kill(process.pid, 'SIGKILL'))"
+  spawnSync(process.execPath, ['-e', bind], { cwd: join(path, '..') })
+  renameSync(join(path, '..', 's'), path)
+}
+
+const damaged = (code: FindingCode, make: (folder: string) => void): Fault => ({
+  make,
+  code,
+  path: STATE,
+  action: 'moved',
+  after: 'NOT_FOUND',
+})
+
+const at = (
+  name: string,
+  code: FindingCode,
+  action: RepairAction,
+  make: (folder: string) => void,
+  after = 'running',
+): Fault => ({ make, code, path: name === '' ? 'bad' : `bad/${name}`, action, after })
+
+export const faults: Readonly<Record<string, Fault>> = {
+  'a state that is cut off': damaged('CORRUPT_STATE', writes(WHOLE.slice(0, 40))),
+  'a state followed by another': damaged('CORRUPT_STATE', writes(WHOLE + WHOLE)),
+  'a state that is no text': damaged('CORRUPT_STATE', writes(Buffer.from([0xff, 0xfe, 0, 0x80]))),
+  'a state of deep JSON': damaged('CORRUPT_STATE', writes(`{"state":"ready","x":${'['.repeat(500_000)}`)),
+  'an empty state': damaged('EMPTY_STATE', writes('')),
+  'a state of NULs': damaged('NUL_STATE', writes(Buffer.alloc(4096))),
+  'an unknown state': damaged('INVALID_STATE', writes('{"state":"\\u001b[31mexploded"}')),
+  'a null': damaged('INVALID_STATE', writes('null')),
+  'a field of another type': damaged('INVALID_STATE', writes('{"state":"ready","blockIndex":"1"}')),
+  'a huge state': damaged('OVERSIZE', folder => truncateSync(join(folder, 'state.json'), 2 ** 40)),
+  'a state that is a link to a good one': damaged(
+    'SYMLINK',
+    replaced('state.json', path => symlinkSync('../good/state.json', path)),
+  ),
+  'a state that is a link to nothing': damaged(
+    'SYMLINK',
+    replaced('state.json', path => symlinkSync('nothing', path)),
+  ),
+  'a state that is a FIFO': damaged('NOT_A_FILE', replaced('state.json', fifo)),
+  'a state that is a socket': damaged('NOT_A_FILE', replaced('state.json', socket)),
+  'a state that is a folder': damaged(
+    'NOT_A_FILE',
+    replaced('state.json', path => mkdirSync(path)),
+  ),
+  'a lock that is a link': at(
+    'lock',
+    'SYMLINK',
+    'moved',
+    replaced('lock', path => symlinkSync('/etc/hostname', path)),
+  ),
+  'a lock that is a FIFO': at('lock', 'NOT_A_FILE', 'moved', replaced('lock', fifo)),
+  'a lock that is a folder': at(
+    'lock',
+    'NOT_A_FILE',
+    'moved',
+    replaced('lock', path => mkdirSync(path)),
+  ),
+  'a history that is a link': at(
+    'history.jsonl',
+    'SYMLINK',
+    'moved',
+    replaced('history.jsonl', path => symlinkSync('/etc/hostname', path)),
+  ),
+  'a history that is a folder': at(
+    'history.jsonl',
+    'NOT_A_FILE',
+    'moved',
+    replaced('history.jsonl', path => mkdirSync(path)),
+  ),
+  'a history that is cut off': at('history.jsonl', 'DAMAGED_HISTORY', 'moved', folder =>
+    appendFileSync(join(folder, 'history.jsonl'), '{"seq":3,"ti'),
+  ),
+  'a history with NULs in it': at('history.jsonl', 'DAMAGED_HISTORY', 'moved', folder =>
+    appendFileSync(join(folder, 'history.jsonl'), Buffer.alloc(100)),
+  ),
+  'a huge history': at('history.jsonl', 'OVERSIZE', 'moved', folder =>
+    truncateSync(join(folder, 'history.jsonl'), 2 ** 40),
+  ),
+  'an old history that is damaged': at('history.jsonl.1', 'DAMAGED_HISTORY', 'moved', folder =>
+    writeFileSync(join(folder, 'history.jsonl.1'), 'x\n', { mode: 0o600 }),
+  ),
+  'a history with another name elsewhere': at('history.jsonl', 'HARD_LINK', 'left', folder =>
+    linkSync(join(folder, 'history.jsonl'), join(folder, 'other')),
+  ),
+  'a lock with another name elsewhere': at('lock', 'HARD_LINK', 'left', folder =>
+    linkSync(join(folder, 'lock'), join(folder, 'other')),
+  ),
+  'a leftover temporary file': at('state.json.4711', 'LEFTOVER', 'removed', folder =>
+    writeFileSync(join(folder, 'state.json.4711'), WHOLE.slice(0, 10)),
+  ),
+  'a temporary file that is a link': at('state.json.4711', 'LEFTOVER', 'removed', folder =>
+    symlinkSync('/etc/hostname', join(folder, 'state.json.4711')),
+  ),
+  'a folder with the name of a temporary file': at('state.json.4711', 'NOT_A_FILE', 'left', folder =>
+    mkdirSync(join(folder, 'state.json.4711')),
+  ),
+  'a lock of ours whose holder is dead': at('state.json.lock', 'DEAD_LOCK', 'removed', folder =>
+    mkdirSync(join(folder, 'state.json.lock'), 0o500),
+  ),
+  'a lock of a stranger that is stale': at('state.json.lock', 'DEAD_LOCK', 'removed', folder => {
+    mkdirSync(join(folder, 'state.json.lock'), 0o755)
+    age(join(folder, 'state.json.lock'), 11_000)
+  }),
+  'a dead lock with something in it': at('state.json.lock', 'NOT_A_FOLDER', 'moved', folder => {
+    mkdirSync(join(folder, 'state.json.lock', 'x'), { recursive: true })
+    age(join(folder, 'state.json.lock'), 11_000)
+  }),
+  'a file in the place of the lock folder': at('state.json.lock', 'NOT_A_FOLDER', 'moved', folder =>
+    writeFileSync(join(folder, 'state.json.lock'), ''),
+  ),
+  'a link in the place of the lock folder': at('state.json.lock', 'SYMLINK', 'moved', folder =>
+    symlinkSync('/tmp', join(folder, 'state.json.lock')),
+  ),
+  'a folder that others can read': at('', 'WRONG_MODE', 'chmod', folder => chmodSync(folder, 0o755)),
+  'a folder that others can write': at('', 'WRONG_MODE', 'chmod', folder => chmodSync(folder, 0o770)),
+  'a state that others can read': at('state.json', 'WRONG_MODE', 'chmod', folder =>
+    chmodSync(join(folder, 'state.json'), 0o644),
+  ),
+  'a lock that others can open': at('lock', 'WRONG_MODE', 'chmod', folder =>
+    chmodSync(join(folder, 'lock'), 0o666),
+  ),
+  'a history that its owner cannot write': at('history.jsonl', 'WRONG_MODE', 'chmod', folder =>
+    chmodSync(join(folder, 'history.jsonl'), 0o400),
+  ),
+  'a set-user-ID state': at('state.json', 'WRONG_MODE', 'chmod', folder =>
+    chmodSync(join(folder, 'state.json'), 0o4700),
+  ),
+  "another user's state": {
+    ...at('state.json', 'WRONG_OWNER', 'left', folder => chownSync(join(folder, 'state.json'), 4711, 4711)),
+    needsRoot: true,
+  },
+  "another user's folder": {
+    ...at('', 'WRONG_OWNER', 'left', folder => chownSync(folder, 4711, 4711)),
+    needsRoot: true,
+  },
+  'a folder without anything': at('', 'UNFINISHED_CREATE', 'removed', empty, 'NOT_FOUND'),
+  'a folder with a lock only': at(
+    '',
+    'UNFINISHED_CREATE',
+    'removed',
+    folder => {
+      empty(folder)
+      writeFileSync(join(folder, 'lock'), '', { mode: 0o600 })
+    },
+    'NOT_FOUND',
+  ),
+  'a folder with all that a killed create leaves': at(
+    '',
+    'UNFINISHED_CREATE',
+    'removed',
+    folder => {
+      empty(folder)
+      writeFileSync(join(folder, 'lock'), '', { mode: 0o600 })
+      writeFileSync(join(folder, 'state.json.1'), '{"st')
+      mkdirSync(join(folder, 'state.json.lock'), 0o500)
+    },
+    'NOT_FOUND',
+  ),
+  'a deletion that left the history': at(
+    '',
+    'UNFINISHED_CREATE',
+    'removed',
+    folder => unlinkSync(join(folder, 'state.json')),
+    'NOT_FOUND',
+  ),
+  "a folder with another program's files only": at(
+    '',
+    'UNFINISHED_CREATE',
+    'left',
+    folder => {
+      empty(folder)
+      writeFileSync(join(folder, 'agent.json'), '{}')
+    },
+    'NOT_FOUND',
+  ),
+  'a folder with persist.json only': at(
+    'persist.json',
+    'FOREIGN_SCHEMA',
+    'left',
+    folder => {
+      empty(folder)
+      writeFileSync(join(folder, 'persist.json'), '{}')
+    },
+    'NOT_FOUND',
+  ),
+  "a state of Kata's Rust runtime": at(
+    'state.json',
+    'FOREIGN_SCHEMA',
+    'left',
+    writes('{"sandbox_type":"virtcontainer","resource":null}'),
+    'NOT_FOUND',
+  ),
+  'a persist.json beside a state': at('persist.json', 'MIXED_SCHEMA', 'left', folder =>
+    writeFileSync(join(folder, 'persist.json'), '{}'),
+  ),
+  'a sandbox that is a link to a good one': at(
+    '',
+    'SYMLINK',
+    'moved',
+    replaced('', path => symlinkSync('good', path)),
+    'NOT_FOUND',
+  ),
+  'a sandbox that is a link to another folder': at(
+    '',
+    'SYMLINK',
+    'moved',
+    replaced('', path => symlinkSync('/tmp', path)),
+    'NOT_FOUND',
+  ),
+  'a sandbox that is a file': at(
+    '',
+    'NOT_A_FOLDER',
+    'left',
+    replaced('', path => writeFileSync(path, WHOLE)),
+    'CORRUPT_STATE',
+  ),
+  'a name that is no id': {
+    ...at('', 'INVALID_ID', 'left', folder => mkdirSync(join(folder, '..', '.bad\u001b[31m'))),
+    path: '.bad\u001b[31m',
+  },
+  'a file that is no id': {
+    ...at('', 'INVALID_ID', 'left', folder => writeFileSync(join(folder, '..', 'a b'), '')),
+    path: 'a b',
+  },
+}
+
+function empty(folder: string): void {
+  rmSync(folder, { recursive: true })
+  mkdirSync(folder, 0o700)
+}
+
+export function age(path: string, ms: number): void {
+  const time = new Date(Date.now() - ms)
+  utimesSync(path, time, time)
+}
