@@ -24,6 +24,8 @@ export type PlainChange =
   | { readonly kind: 'delete'; readonly force: boolean }
 
 export type FromThread =
+  /** It has loaded its code. Before that it has touched nothing. */
+  | { readonly kind: 'ready' }
   /** The state that an update, a function of the main thread's, is to be applied to. */
   | { readonly kind: 'ask'; readonly job: number; readonly text: string }
   | { readonly kind: 'done'; readonly job: number; readonly text: string | undefined }

@@ -18,6 +18,8 @@ port.on('message', (message: ToThread) => {
   else void run(message).then(reply => port.postMessage(reply))
 })
 
+port.postMessage({ kind: 'ready' } satisfies FromThread)
+
 async function run(message: Extract<ToThread, { kind: 'change' }>): Promise<FromThread> {
   const { job, id, path, folderFd, lockFd, change, options } = message
   const folder = new SandboxFolder(id, path, folderFd)

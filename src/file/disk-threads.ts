@@ -5,6 +5,7 @@ import { decodeState, encodeState } from '../state/codec.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { BUSY, type ChangeOptions } from './change.js'
 import { type FromThread, fromPlain, type PlainChange, type ToThread } from './disk-protocol.js'
+import { ioError } from './errno.js'
 import type { LockedSandbox } from './lock.js'
 import { type ThreadData, thisProcess } from './process-identity.js'
 
@@ -31,6 +32,7 @@ export class DiskThreads {
   private readonly jobs = new Map<number, Job>()
   private readonly waiting: number[] = []
   private readonly threads = new Map<Worker, number | undefined>()
+  private readonly ready = new WeakSet<Worker>()
   private lastJob = 0
 
   run(
@@ -54,11 +56,20 @@ export class DiskThreads {
   }
 
   private next(): void {
-    const thread = this.waiting.length === 0 ? undefined : this.idleThread()
-    if (thread === undefined) return
-    const job = this.waiting.shift()
+    const job = this.waiting[0]
     const task = job === undefined ? undefined : this.jobs.get(job)
     if (job === undefined || task === undefined) return
+    let thread: Worker | undefined
+    try {
+      thread = this.idleThread()
+    } catch (error) {
+      this.waiting.shift()
+      this.jobs.delete(job)
+      task.reject(notStarted(task, error))
+      return
+    }
+    if (thread === undefined) return
+    this.waiting.shift()
     const { sandbox, change, options } = task
     const { folder, lockFd } = sandbox
     this.threads.set(thread, job)
@@ -95,6 +106,10 @@ export class DiskThreads {
   }
 
   private receive(thread: Worker, message: FromThread): void {
+    if (message.kind === 'ready') {
+      this.ready.add(thread)
+      return
+    }
     const job = this.jobs.get(message.job)
     if (job === undefined) return
     if (message.kind === 'ask') {
@@ -118,11 +133,21 @@ export class DiskThreads {
     const job = number === undefined ? undefined : this.jobs.get(number)
     if (number === undefined || job === undefined) return
     this.jobs.delete(number)
-    const { id, path } = job.sandbox.folder
-    const message = `the thread that was changing ${path} ended, the change may have been made or not`
-    job.reject(new StateStoreError('OUTCOME_UNKNOWN', message, { id, path, cause }))
+    job.reject(this.ready.has(thread) ? ended(job, cause) : notStarted(job, cause))
     this.next()
   }
+}
+
+/** For want of memory or descriptors, say. */
+function notStarted({ sandbox }: Job, cause: unknown): StateStoreError {
+  const { id, path } = sandbox.folder
+  return ioError(cause, 'start a thread to change', id, path)
+}
+
+function ended({ sandbox }: Job, cause: unknown): StateStoreError {
+  const { id, path } = sandbox.folder
+  const message = `the thread that was changing ${path} ended, the change may have been made or not`
+  return new StateStoreError('OUTCOME_UNKNOWN', message, { id, path, cause })
 }
 
 function plain(change: Change): PlainChange {
@@ -143,7 +168,7 @@ function update(job: Job, text: string): string | null {
   }
 }
 
-function settle(job: Job, message: Exclude<FromThread, { kind: 'ask' }>): void {
+function settle(job: Job, message: Exclude<FromThread, { kind: 'ask' | 'ready' }>): void {
   if (message.kind === 'busy') job.resolve(BUSY)
   else if (message.kind === 'failed') job.reject(job.thrown ? job.thrown.error : fromPlain(message.error))
   else if (job.updated !== undefined) job.resolve(job.updated)
