@@ -31,6 +31,14 @@ function expectFailed(answer: Answer, errno: string, path: string): void {
   expect(answer.message).not.toContain('/proc/')
 }
 
+/** The number that the next file to be opened gets; a limit on open files is one on their numbers. */
+function lowestFree(child: ChildProcess): number {
+  const used = new Set(readdirSync(`/proc/${child.pid}/fd`).map(Number))
+  let fd = 0
+  while (used.has(fd)) fd++
+  return fd
+}
+
 describe.skipIf(missing !== undefined).each(filesystems)('a limited process, on $name', ({ folder }) => {
   async function setUp() {
     const root = temporaryFolder(folder)
@@ -59,9 +67,7 @@ describe.skipIf(missing !== undefined).each(filesystems)('a limited process, on 
 
   test('that can open few files or none fails, leaks none, and goes on when it can open more', async () => {
     const { root, child, state, before } = await setUp()
-    const used = readdirSync(`/proc/${child.pid}/fd`).map(Number)
-    const lowestFree = used.sort((a, b) => a - b).findIndex((fd, i) => fd !== i)
-    const free = lowestFree === -1 ? used.length : lowestFree
+    const free = lowestFree(child)
     const codes: (string | undefined)[] = []
     // With one it can just count them.
     for (let more = 1; more < 20; more++) {
@@ -80,5 +86,22 @@ describe.skipIf(missing !== undefined).each(filesystems)('a limited process, on 
     }
     expect(codes).toContain('IO_ERROR')
     expect(codes.slice(-2)).toEqual([undefined, undefined])
+  })
+
+  test('that cannot open what a first change takes fails it, and makes the next', async () => {
+    const { root } = await setUp()
+    const child = await startPrepared(root, 'cold')
+    for (let more = 1; more < 20; more += 3) {
+      limit(child, 'nofile', String(lowestFree(child) + more))
+      const answer = await ask(child, { what: 'create', id: `new-${more}` })
+      limit(child, 'nofile', '1024')
+      if (answer.ok) return
+      expect(answer).toMatchObject({ name: 'StateStoreError', code: 'IO_ERROR' })
+      expect(answer.message).toContain('EMFILE')
+      expect(answer.message).toContain(root)
+      expect(namesIn(root, `new-${more}`) ?? []).not.toContain('state.json')
+    }
+    expect(await ask(child, { what: 'create', id: 'at-last' })).toMatchObject({ ok: true })
+    expect(namesIn(root, 'at-last')).toEqual(TIDY)
   })
 })

@@ -1,9 +1,10 @@
-// Makes changes on demand, with all that a change loads already loaded: prepared.mjs ROOT
+// Makes changes on demand, with all that a change loads already loaded: prepared.mjs ROOT [cold]
+// With `cold`, it has the code, but has not changed anything.
 // Each message { what, id } is one change; it runs between two calls that a tracer can see, and its outcome is sent.
 import { readdirSync, statSync } from 'node:fs'
 import { openStore } from 'sandbox-state'
 
-const [root] = process.argv.slice(2)
+const [root, cold] = process.argv.slice(2)
 const store = await openStore(root, { lockTimeout: 5_000 })
 const calls = {
   create: id => store.create(id, { cgroupPath: '/kata/new' }),
@@ -36,10 +37,12 @@ async function run({ what, id }) {
 
 const warmUp = `warm-up-${process.pid}`
 // Code, threads and packages are loaded by changes that matter to nobody; on a disk that is so only after a whole one.
-await calls.create(warmUp)
-await calls.create(warmUp).catch(() => {})
-await calls.update(warmUp)
-await calls.delete(warmUp)
+if (cold === undefined) {
+  await calls.create(warmUp)
+  await calls.create(warmUp).catch(() => {})
+}
+await calls.update(warmUp).catch(() => {})
+await calls.delete(warmUp).catch(() => {})
 const descriptors = () => readdirSync('/proc/self/fd').length
 descriptors()
 

@@ -49,9 +49,9 @@ export interface Answer {
 }
 
 /** Starts test/programs/prepared.mjs on a root; it ends with the test at the latest. */
-export async function startPrepared(root: string): Promise<ChildProcess> {
+export async function startPrepared(root: string, ...more: 'cold'[]): Promise<ChildProcess> {
   const program = fileURLToPath(new URL('../programs/prepared.mjs', import.meta.url))
-  const child = fork(program, [root], {
+  const child = fork(program, [root, ...more], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     // With one thread for Node's asynchronous calls, it is known which thread makes which.
     env: { ...process.env, UV_THREADPOOL_SIZE: '1' },
