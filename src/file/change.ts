@@ -6,7 +6,6 @@ import {
   openSync,
   readdirSync,
   rmdirSync,
-  rmSync,
   unlinkSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
@@ -15,7 +14,7 @@ import { StateStoreError } from '../errors.js'
 import { encodeState } from '../state/codec.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { ioError, isErrno } from './errno.js'
-import { hasEntry, type SandboxFolder } from './folder.js'
+import { hasEntry, removeFile, type SandboxFolder } from './folder.js'
 import { appendHistory, removeHistory } from './history.js'
 import { noteHolder, noteRelease } from './holder-record.js'
 import {
@@ -75,7 +74,7 @@ export async function changeLocked(
     // A stranger who thought our lock stale, because we were stopped for long, may be inside by now.
     if (!lock.isHeld()) return BUSY
     if (after === undefined || found === UNREADABLE) removeState(folder, options)
-    else replace(folder, lock, found, after, options)
+    else replace(folder, found, after, options)
     exists = after !== undefined
     return after
   } finally {
@@ -117,14 +116,13 @@ export function isTaken(folder: SandboxFolder): boolean {
 
 function replace(
   folder: SandboxFolder,
-  lock: StateLock,
   found: StateFile | undefined,
   after: SandboxState,
   { durable, history }: ChangeOptions,
 ): void {
   const { uid, gid } = found ?? ownerOf(folder)
   if (durable && found === undefined) syncRoot(folder)
-  const left = replaceStateFile(folder, lock, { text: encodeState(after), uid, gid, durable })
+  const left = replaceStateFile(folder, { text: encodeState(after), uid, gid, durable })
   try {
     if (durable) syncFolder(folder.fd, folder.id, folder.path)
   } finally {
@@ -196,7 +194,7 @@ const OURS: ReadonlySet<string> = new Set([LOCK_FILE, HISTORY_FILE, OLD_HISTORY_
 export function sweep(folder: SandboxFolder): void {
   try {
     for (const name of readdirSync(folder.at('.'))) {
-      if (isTemporaryFile(name)) rmSync(folder.at(name), { force: true })
+      if (isTemporaryFile(name)) removeFile(folder, name)
     }
   } catch {
     // The next change tries again, and `check` names them.
@@ -221,4 +219,4 @@ export async function lockStateFile(
   }
 }
 
-const NO_LOCK: StateLock = { fd: -1, isHeld: () => true, release: async () => {} }
+const NO_LOCK: StateLock = { isHeld: () => true, release: async () => {} }

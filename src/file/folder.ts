@@ -1,4 +1,4 @@
-import { closeSync, constants, lstatSync, openSync, readlinkSync } from 'node:fs'
+import { closeSync, constants, lstatSync, openSync, readlinkSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { StateStoreError } from '../errors.js'
 import { ioError, isErrno } from './errno.js'
@@ -53,16 +53,6 @@ export class SandboxFolder {
     return DESCRIPTORS ? `${DESCRIPTORS}/${this.fd}/${name}` : join(this.path, name)
   }
 
-  /**
-   * The path by which write-file-atomic reaches a file in this folder; `inner` is a descriptor of a folder in it.
-   * That package resolves links in its argument first, and would turn {@link at}'s path into the plain one. This
-   * one it cannot resolve, since `/proc/PID/fd/<name>` does not exist, and so uses as it is: for the kernel, `..`
-   * of an open folder is its true parent.
-   */
-  atFromInside(inner: number, name: string): string {
-    return DESCRIPTORS ? `${DESCRIPTORS}/${inner}/../${name}` : join(this.path, name)
-  }
-
   /** A file's path for messages. */
   show(name: string): string {
     return join(this.path, name)
@@ -82,5 +72,17 @@ export function hasEntry(folder: SandboxFolder, name: string): boolean {
     return lstatSync(folder.at(name), { throwIfNoEntry: false }) !== undefined
   } catch (error) {
     throw ioError(error, 'look for', folder.id, folder.show(name))
+  }
+}
+
+/**
+ * Removes a file or a link, if there is one; a folder of that name stays. (Not `rmSync`: it looks first, and once it
+ * has seen a folder it removes all that is below, links swapped in on the way included.)
+ */
+export function removeFile(folder: SandboxFolder, name: string): void {
+  try {
+    unlinkSync(folder.at(name))
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT', 'EISDIR', 'EPERM')) throw error
   }
 }

@@ -18,7 +18,9 @@ export function openToAppend(folder: SandboxFolder): number {
   )
   try {
     const stat = fstatSync(fd)
-    if (!stat.isFile()) throw new Error(`${folder.show(HISTORY_FILE)} is not a regular file`)
+    // What has another name elsewhere may be another's file, linked here.
+    if (!stat.isFile() || stat.nlink > 1)
+      throw new Error(`${folder.show(HISTORY_FILE)} is not a file of this folder only`)
     if (stat.size === 0) giveToOwner(fd, folder)
     return fd
   } catch (error) {

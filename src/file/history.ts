@@ -1,7 +1,7 @@
-import { closeSync, fstatSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, fstatSync, renameSync, writeFileSync } from 'node:fs'
 import { isValidState } from '../state/machine.js'
 import type { SandboxState } from '../state/sandbox-state.js'
-import type { SandboxFolder } from './folder.js'
+import { removeFile, type SandboxFolder } from './folder.js'
 import { openToAppend, openToRead, ROTATE_AT, readTail } from './history-file.js'
 import { HISTORY_FILE, OLD_HISTORY_FILE } from './layout.js'
 import { thisProcess } from './process-identity.js'
@@ -55,7 +55,7 @@ export function appendHistory(folder: SandboxFolder, change: Recorded): void {
 export function removeHistory(folder: SandboxFolder): void {
   for (const name of [HISTORY_FILE, OLD_HISTORY_FILE]) {
     try {
-      rmSync(folder.at(name), { force: true })
+      removeFile(folder, name)
     } catch {
       // See above.
     }

@@ -1,4 +1,4 @@
-import { readSync, writeSync } from 'node:fs'
+import { fstatSync, readSync, writeSync } from 'node:fs'
 import { type ProcessIdentity, thisProcess } from './process-identity.js'
 
 /** What a `lock` file says of the last of us to hold it. */
@@ -45,7 +45,9 @@ export function noteRelease(lockFd: number): void {
   }
 }
 
+/** A lock file that has another name elsewhere may be another's file, linked here: it can be locked as well without. */
 function write(lockFd: number, bytes: Buffer): void {
+  if (fstatSync(lockFd).nlink > 1) return
   writeSync(lockFd, bytes, 0, bytes.length, 0)
 }
 

@@ -1,4 +1,5 @@
 import { StateStoreError } from '../errors.js'
+import { visible } from '../state/show.js'
 
 /** The names that this package uses in a sandbox's folder. Kata keeps others beside them, which are never touched. */
 export const STATE_FILE = 'state.json'
@@ -36,7 +37,7 @@ export function assertId(id: unknown): asserts id is string {
   const shown = id.length > 160 ? `${id.slice(0, 160)}...` : id
   throw new StateStoreError(
     'INVALID_ID',
-    `${JSON.stringify(shown)} is not a sandbox id: 1 to 128 letters, digits, "_", "." or "-", beginning with a letter or digit`,
+    `${visible(JSON.stringify(shown))} is not a sandbox id: 1 to 128 letters, digits, "_", "." or "-", beginning with a letter or digit`,
     { id: shown },
   )
 }

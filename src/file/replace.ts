@@ -1,12 +1,20 @@
-import { closeSync, constants, fstatSync, fsyncSync, openSync, writeFileSync } from 'node:fs'
+import fs, {
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  fsyncSync,
+  type Mode,
+  type PathLike,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { onExit } from 'signal-exit'
 import writeFileAtomic from 'write-file-atomic'
 import { StateStoreError } from '../errors.js'
-import { ioError, reason } from './errno.js'
+import { ioError, isErrno, reason } from './errno.js'
 import type { SandboxFolder } from './folder.js'
 import { FILE_MODE, STATE_FILE } from './layout.js'
 import { versionOf } from './state-file.js'
-import type { StateLock } from './state-lock.js'
 
 // write-file-atomic registers with signal-exit on each call, which adds handlers for every signal when it is the
 // first there, and removes them when it is the last. One that stays makes it neither, at a fifth of the cost.
@@ -30,18 +38,22 @@ export interface Replacement {
  * @returns the new file's version
  * @throws StateStoreError `IO_ERROR`; the file is then the old one, and the temporary one is gone.
  */
-export function replaceStateFile(folder: SandboxFolder, lock: StateLock, replacement: Replacement): string {
-  const { text, uid, gid, durable } = replacement
+export function replaceStateFile(folder: SandboxFolder, replacement: Replacement): string {
   let version = ''
+  const { uid, gid, durable } = replacement
+  const options: writeFileAtomic.Options = { mode: FILE_MODE, chown: { uid, gid }, fsync: durable }
   try {
-    writeFileAtomic.sync(folder.atFromInside(lock.fd, STATE_FILE), nothing, {
-      mode: FILE_MODE,
-      chown: { uid, gid },
-      fsync: durable,
-      tmpfileCreated(path: string) {
-        version = writeWhole(path, text)
+    withOurOpen(
+      fd => {
+        options.tmpfileCreated = () => {
+          version = fill(fd, replacement)
+          // Both are done. The package would do them by name, which by now may be a link to another's file.
+          options.chown = undefined
+          options.mode = undefined
+        }
       },
-    })
+      () => writeFileAtomic.sync(folder.at(STATE_FILE), nothing, options),
+    )
     return version
   } catch (error) {
     throw ioError(error, 'replace', folder.id, folder.show(STATE_FILE))
@@ -51,14 +63,59 @@ export function replaceStateFile(folder: SandboxFolder, lock: StateLock, replace
 /** The package ignores how much of its data was written, and would commit the first half of it; hence the hook. */
 const nothing = Buffer.alloc(0)
 
-/** Writes the whole text or throws. */
-function writeWhole(path: string, text: string): string {
-  const fd = openSync(path, constants.O_WRONLY | constants.O_NOFOLLOW)
+/**
+ * Lets write-file-atomic do two things in another way, for which it has no options, while it runs and so nothing else
+ * can in this thread. It opens its temporary file whatever is there, through a link as well, and empties it, though
+ * the name can be foretold: here, only where nothing is. And it looks up the real path of its target, which would
+ * leave the folder that is held open for whatever now has its name: here, the path stays as it is.
+ */
+function withOurOpen(opened: (fd: number) => void, write: () => void): void {
+  const { openSync, realpathSync } = fs
+  fs.openSync = (path, _flags, mode) => {
+    const fd = openExclusively(openSync, path, mode)
+    opened(fd)
+    return fd
+  }
+  fs.realpathSync = Object.assign((path: unknown) => path, {
+    native: realpathSync.native,
+  }) as typeof realpathSync
   try {
-    writeFileSync(fd, text)
-    return versionOf(fstatSync(fd))
+    write()
   } finally {
-    closeSync(fd)
+    Object.assign(fs, { openSync, realpathSync })
+  }
+}
+
+/** What is there of that name is a dead process's, since we hold the lock, or was planted. */
+function openExclusively(
+  openSync: typeof fs.openSync,
+  path: PathLike,
+  mode: Mode | null | undefined,
+): number {
+  try {
+    return openSync(path, 'wx', mode)
+  } catch (error) {
+    if (!isErrno(error, 'EEXIST')) throw error
+    unlinkSync(path)
+    return openSync(path, 'wx', mode)
+  }
+}
+
+/** Writes the whole text, and gives the file its owner and mode, whatever the umask; or throws. */
+function fill(fd: number, { text, uid, gid }: Replacement): string {
+  writeFileSync(fd, text)
+  const stat = fstatSync(fd)
+  if (stat.uid !== uid || stat.gid !== gid) give(fd, uid, gid)
+  if ((stat.mode & 0o7777) !== FILE_MODE) fchmodSync(fd, FILE_MODE)
+  return versionOf(stat)
+}
+
+/** Only root can give a file away; another user's change then leaves it that user's. */
+function give(fd: number, uid: number, gid: number): void {
+  try {
+    fchownSync(fd, uid, gid)
+  } catch (error) {
+    if (process.geteuid?.() === 0 || !isErrno(error, 'EPERM', 'EINVAL')) throw error
   }
 }
 

@@ -2,12 +2,12 @@ import {
   closeSync,
   constants,
   fstatSync,
+  futimesSync,
   lstatSync,
   mkdirSync,
   openSync,
   rmdirSync,
   type Stats,
-  utimesSync,
 } from 'node:fs'
 import lockfile from 'proper-lockfile'
 import { ioError, isErrno } from './errno.js'
@@ -29,8 +29,6 @@ const SOONEST_STALE = 1_000
 
 /** proper-lockfile's lock on a state file, held by us. */
 export interface StateLock {
-  /** A descriptor of the lock folder. */
-  readonly fd: number
   /**
    * False once someone took it away.
    * @throws StateStoreError `IO_ERROR`
@@ -62,7 +60,6 @@ export async function lockState(folder: SandboxFolder): Promise<StateLock | unde
     throw error
   }
   return {
-    fd: made.fd,
     isHeld() {
       try {
         return made.isOurs()
@@ -101,7 +98,7 @@ export function strangersLockTime(folder: SandboxFolder): Date | undefined {
 }
 
 function isMarked(stat: Stats): boolean {
-  return stat.isDirectory() && (stat.mode & 0o7777) === OUR_MODE
+  return stat.isDirectory() && (stat.mode & 0o777) === OUR_MODE
 }
 
 /** What proper-lockfile does to the filesystem, done so that only the folder that we made is ever ours to remove. */
@@ -130,6 +127,12 @@ class LockFolder {
       rmdirSync(this.path)
       throw error
     }
+    const stat = fstatSync(this.fd)
+    if (isMarked(stat) && stat.uid === (process.geteuid?.() ?? stat.uid)) return
+    // Another user put a folder of theirs in its place, which they could move to where our change has no business.
+    closeSync(this.fd)
+    this.fd = -1
+    throw Object.assign(new Error(`${this.path} is not the folder that was made`), { code: 'EEXIST' })
   }
 
   stat(): Stats {
@@ -139,6 +142,11 @@ class LockFolder {
   /** Removes our folder, or, while we have none, the stale one of a stranger. */
   rmdir(): void {
     if (this.fd === -1 || this.isOurs()) rmdirSync(this.path)
+  }
+
+  /** Ours only: what is at the path may be a link by now. */
+  utimes(atime: Date, mtime: Date): void {
+    if (this.fd !== -1) futimesSync(this.fd, atime, mtime)
   }
 
   isOurs(): boolean {
@@ -177,7 +185,7 @@ const lockFs = {
   stat: (path: string, done: Callback) => settle(done, () => folderAt(path).stat()),
   rmdir: (path: string, done: Callback) => settle(done, () => folderAt(path).rmdir()),
   utimes: (path: string, atime: Date, mtime: Date, done: Callback) =>
-    settle(done, () => utimesSync(path, atime, mtime)),
+    settle(done, () => folderAt(path).utimes(atime, mtime)),
   // Asked for when the process exits while it holds the lock.
   rmdirSync: (path: string) => folderAt(path).rmdir(),
 }

@@ -93,7 +93,7 @@ export const faults: Readonly<Record<string, Fault>> = {
     'lock',
     'SYMLINK',
     'moved',
-    replaced('lock', path => symlinkSync('/etc/hostname', path)),
+    replaced('lock', path => symlinkSync('../good/state.json', path)),
   ),
   'a lock that is a FIFO': at('lock', 'NOT_A_FILE', 'moved', replaced('lock', fifo)),
   'a lock that is a folder': at(
@@ -106,7 +106,7 @@ export const faults: Readonly<Record<string, Fault>> = {
     'history.jsonl',
     'SYMLINK',
     'moved',
-    replaced('history.jsonl', path => symlinkSync('/etc/hostname', path)),
+    replaced('history.jsonl', path => symlinkSync('../good/state.json', path)),
   ),
   'a history that is a folder': at(
     'history.jsonl',
@@ -136,7 +136,7 @@ export const faults: Readonly<Record<string, Fault>> = {
     writeFileSync(join(folder, 'state.json.4711'), WHOLE.slice(0, 10)),
   ),
   'a temporary file that is a link': at('state.json.4711', 'LEFTOVER', 'removed', folder =>
-    symlinkSync('/etc/hostname', join(folder, 'state.json.4711')),
+    symlinkSync('../good/state.json', join(folder, 'state.json.4711')),
   ),
   'a folder with the name of a temporary file': at('state.json.4711', 'NOT_A_FILE', 'left', folder =>
     mkdirSync(join(folder, 'state.json.4711')),
@@ -156,7 +156,7 @@ export const faults: Readonly<Record<string, Fault>> = {
     writeFileSync(join(folder, 'state.json.lock'), ''),
   ),
   'a link in the place of the lock folder': at('state.json.lock', 'SYMLINK', 'moved', folder =>
-    symlinkSync('/tmp', join(folder, 'state.json.lock')),
+    symlinkSync('../good', join(folder, 'state.json.lock')),
   ),
   'a folder that others can read': at('', 'WRONG_MODE', 'chmod', folder => chmodSync(folder, 0o755)),
   'a folder that others can write': at('', 'WRONG_MODE', 'chmod', folder => chmodSync(folder, 0o770)),
@@ -251,7 +251,7 @@ export const faults: Readonly<Record<string, Fault>> = {
     '',
     'SYMLINK',
     'moved',
-    replaced('', path => symlinkSync('/tmp', path)),
+    replaced('', path => symlinkSync('../elsewhere', path)),
     'NOT_FOUND',
   ),
   'a sandbox that is a file': at(

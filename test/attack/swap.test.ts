@@ -1,0 +1,169 @@
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { openStore, type SandboxStore, StateStoreError } from 'sandbox-state'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { all } from '../support/all.js'
+import { picture } from '../support/picture.js'
+import { temporaryFolder } from '../support/root.js'
+import { beforeEachCall } from './before-call.js'
+
+// Links that follow into another's folder: `/proc` is what keeps a change where it was checked to be.
+const anchored = existsSync('/proc/self/fd')
+const memory = existsSync('/dev/shm') ? '/dev/shm' : undefined
+
+const WHOLE = '{"state":"ready","blockIndex":1,"guestMemoryBlockSize":0,"guestMemoryHotplugProbe":false}'
+
+/** What the attacker would have the store write to: a folder with all that a sandbox has, and rights of its own. */
+function makeVictim(): string {
+  const victim = temporaryFolder(memory)
+  for (const name of ['state.json', 'lock', 'history.jsonl', 'precious']) {
+    writeFileSync(join(victim, name), name === 'state.json' ? WHOLE : 'precious', { mode: 0o640 })
+  }
+  mkdirSync(join(victim, 'empty'))
+  chmodSync(victim, 0o755)
+  return victim
+}
+
+const calls: Record<string, (store: SandboxStore) => Promise<unknown>> = {
+  read: store => store.read('a'),
+  transition: store => store.transition('a', 'ready', 'running'),
+  update: store => store.update('a', state => ({ ...state, blockIndex: 7 })),
+  delete: store => store.delete('a'),
+  create: store => store.create('new'),
+  check: store => all(store.check()),
+  repair: store => store.repair(),
+}
+
+/** What the attacker, who owns the sandbox's folder, does to it. */
+const attacks: Record<string, (folder: string, victim: string) => void> = {
+  'the folder becomes a link': (folder, victim) => {
+    if (existsSync(folder)) renameSync(folder, `${folder}.away`)
+    symlinkSync(victim, folder)
+  },
+  'the folder becomes another one': folder => {
+    if (existsSync(folder)) renameSync(folder, `${folder}.away`)
+    mkdirSync(folder)
+  },
+  'state.json becomes a link': (folder, victim) => link(folder, 'state.json', join(victim, 'precious')),
+  'lock becomes a link': (folder, victim) => link(folder, 'lock', join(victim, 'precious')),
+  'history.jsonl becomes a link': (folder, victim) => link(folder, 'history.jsonl', join(victim, 'precious')),
+  'state.json.lock becomes a link': (folder, victim) =>
+    link(folder, 'state.json.lock', join(victim, 'empty')),
+  'state.json.lock becomes a folder with something in it': folder => {
+    if (!existsSync(folder)) return
+    rmSync(join(folder, 'state.json.lock'), { recursive: true, force: true })
+    mkdirSync(join(folder, 'state.json.lock', 'x'), { recursive: true })
+  },
+  'the temporary file becomes a link': (folder, victim) => {
+    for (const name of temporary(folder)) link(folder, name, join(victim, 'precious'))
+  },
+  'the temporary file becomes a folder': folder => {
+    for (const name of temporary(folder)) {
+      rmSync(join(folder, name), { recursive: true })
+      mkdirSync(join(folder, name, 'x'), { recursive: true })
+    }
+  },
+  'everything becomes a link': (folder, victim) => {
+    for (const name of existsSync(folder) ? readdirSync(folder) : [])
+      link(folder, name, join(victim, 'precious'))
+  },
+}
+
+function temporary(folder: string): string[] {
+  return existsSync(folder) ? readdirSync(folder).filter(name => /^state\.json\.\d+$/.test(name)) : []
+}
+
+function link(folder: string, name: string, target: string): void {
+  if (!existsSync(folder)) return
+  rmSync(join(folder, name), { recursive: true, force: true })
+  symlinkSync(target, join(folder, name))
+}
+
+describe.skipIf(!anchored || memory === undefined).each(Object.keys(attacks))(
+  'between any two system calls, %s',
+  attack => {
+    test.each(Object.keys(calls))('%s touches nothing elsewhere', { timeout: 120_000 }, async call => {
+      const id = call === 'create' ? 'new' : 'a'
+      for (let n = 1; ; n++) {
+        const root = temporaryFolder(memory)
+        const victim = makeVictim()
+        const store = await openStore(root, { lockTimeout: 20 })
+        onTestFinished(() => store.close())
+        await store.create('a')
+        if (call === 'repair' || call === 'check') {
+          writeFileSync(join(root, 'a', 'state.json'), '{"st')
+          writeFileSync(join(root, 'a', 'state.json.5'), '{"st')
+          chmodSync(join(root, 'a', 'lock'), 0o666)
+        }
+        const before = picture(victim)
+        let thrown: unknown
+        const start = performance.now()
+        const count = await beforeEachCall(
+          call => call === n && attacks[attack]?.(join(root, id), victim),
+          async () => {
+            await calls[call]?.(store).catch(error => {
+              thrown = error
+            })
+          },
+        )
+        expect(performance.now() - start).toBeLessThan(3000)
+        expect({ n, victim: picture(victim) }).toEqual({ n, victim: before })
+        if (thrown !== undefined && !(thrown instanceof StateStoreError)) throw thrown
+        await store.close()
+        rmSync(root, { recursive: true })
+        rmSync(victim, { recursive: true })
+        if (count < n) {
+          expect(n).toBeGreaterThan(call === 'read' ? 3 : 10)
+          return
+        }
+      }
+    })
+  },
+)
+
+/** The one descriptor by whose `..` a change reaches the state file is that of the lock folder. */
+test.skipIf(!anchored || memory === undefined || process.geteuid?.() !== 0)(
+  "another user's folder in the place of the lock folder, then moved elsewhere, takes no change with it",
+  { timeout: 120_000 },
+  async () => {
+    for (let n = 1; ; n++) {
+      const root = temporaryFolder(memory)
+      const elsewhere = temporaryFolder(memory)
+      writeFileSync(join(elsewhere, 'state.json'), 'precious')
+      const before = picture(join(elsewhere, 'state.json'))
+      const store = await openStore(root, { lockTimeout: 20 })
+      onTestFinished(() => store.close())
+      await store.create('a')
+      const lock = join(root, 'a', 'state.json.lock')
+      const evil = join(root, 'a', 'evil')
+      mkdirSync(evil)
+      chownSync(evil, 4711, 4711)
+      chmodSync(evil, 0o500)
+      const act = (call: number) => {
+        if (call === n && existsSync(lock)) {
+          rmSync(lock, { recursive: true })
+          renameSync(evil, lock)
+        }
+        if (call === n + 2 && !existsSync(evil)) renameSync(lock, join(elsewhere, 'moved'))
+      }
+      const count = await beforeEachCall(act, () => store.transition('a', 'ready', 'running').catch(() => {}))
+      expect({ n, names: readdirSync(elsewhere).filter(name => name !== 'moved') }).toEqual({
+        n,
+        names: ['state.json'],
+      })
+      expect(picture(join(elsewhere, 'state.json'))).toEqual(before)
+      await store.close()
+      if (count < n) return
+    }
+  },
+)
