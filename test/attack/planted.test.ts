@@ -62,30 +62,28 @@ describe.each(filesystems)(
       'a folder': path => mkdirSync(path),
     }
 
-    test.each(Object.keys(plants))('%s: is not written to, and the next change succeeds', async kind => {
+    test.each(Object.keys(plants))('%s: is not written to, and the change is made', async kind => {
       const { store, folder, victim } = await setUp({}, on)
       const names = foretold(40, 60)
       const before = picture(victim)
-      let planted = false
-      // In an update, after leftovers were swept: the attacker's best moment.
-      const error = await store
-        .update('a', state => {
-          for (const name of names) plants[kind]?.(join(folder, name), victim)
-          planted = true
-          return { ...state, blockIndex: 1 }
-        })
-        .catch((error: unknown) => error)
-      expect(planted).toBe(true)
-      expect(error).toBeInstanceOf(StateStoreError)
-      expect(error).toMatchObject({ code: 'IO_ERROR', cause: { code: 'EEXIST' } })
+      // In an update, when the locks are held: the attacker's best moment.
+      const change = store.update('a', state => {
+        for (const name of names) plants[kind]?.(join(folder, name), victim)
+        return { ...state, blockIndex: 1 }
+      })
+      if (kind === 'a folder') {
+        await expect(change).rejects.toMatchObject({ name: 'StateStoreError', code: 'IO_ERROR' })
+        for (const name of names) rmSync(join(folder, name), { recursive: true, force: true })
+        await store.update('a', state => ({ ...state, blockIndex: 1 }))
+      } else {
+        await change
+        // One of the names was foretold right: it gave way. The others are left for `repair`.
+        expect(readdirSync(folder).filter(name => names.includes(name))).toHaveLength(names.length - 1)
+      }
       expect(readFileSync(victim, 'utf8')).toBe('precious')
       if (kind !== 'another name of a file') expect(picture(victim)).toEqual(before)
-      expect((await store.read('a')).blockIndex).toBe(0)
-      if (kind === 'a folder')
-        for (const name of names) rmSync(join(folder, name), { recursive: true, force: true })
-      expect((await store.transition('a', 'ready', 'running')).state).toBe('running')
-      expect(readdirSync(folder).sort()).toEqual(['history.jsonl', 'lock', 'state.json'])
-      expect(picture(victim)[victim]?.split(' ').slice(0, 5)).toEqual(before[victim]?.split(' ').slice(0, 5))
+      expect((await store.read('a')).blockIndex).toBe(1)
+      expect(lstatSync(join(folder, 'state.json')).isFile()).toBe(true)
     })
   },
 )
