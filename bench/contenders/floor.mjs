@@ -1,0 +1,101 @@
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { encodeState } from 'sandbox-state'
+
+export const about =
+  'the system calls that a durable replacement cannot do without, on the same bytes: open, write, fsync, close, ' +
+  'rename, fsync of the folder, one after another; for a read, readFileSync and JSON.parse. No lock, no check, no history'
+
+export const version = () => 'node:fs'
+
+/** What the store writes for a sandbox in each state. */
+const TEXTS = Object.fromEntries(
+  ['ready', 'running', 'paused', 'stopped'].map(state => [state, encodeState(exampleState(state))]),
+)
+
+export function exampleState(state) {
+  return {
+    state,
+    blockIndex: 1,
+    guestMemoryBlockSize: 128,
+    guestMemoryHotplugProbe: false,
+    cgroupPath: '/kata/sandbox',
+    persistVersion: 0,
+  }
+}
+
+/** What the store writes for a sandbox that was just made. */
+export const FIRST_TEXT = TEXTS.ready
+
+export function open(root) {
+  const rootFd = openSync(root, 'r')
+  const folders = new Map()
+  return {
+    create(id) {
+      const path = join(root, id)
+      mkdirSync(path, 0o700)
+      replace(id, TEXTS.ready)
+      fsyncSync(rootFd)
+    },
+    transition(id, _from, to) {
+      replace(id, TEXTS[to])
+    },
+    increment(id) {
+      replace(id, TEXTS.running)
+    },
+    read: id => JSON.parse(readFileSync(folderOf(id).file, 'utf8')),
+    delete(id) {
+      const { fd, path, file } = folderOf(id)
+      unlinkSync(file)
+      fsyncSync(fd)
+      closeSync(fd)
+      rmdirSync(path)
+      folders.delete(id)
+    },
+    list() {
+      let count = 0
+      for (const id of readdirSync(root)) {
+        JSON.parse(readFileSync(join(root, id, 'state.json'), 'utf8'))
+        count++
+      }
+      return count
+    },
+    close() {
+      for (const { fd } of folders.values()) closeSync(fd)
+      closeSync(rootFd)
+    },
+  }
+
+  function replace(id, text) {
+    const { fd: folderFd, file, temporary } = folderOf(id)
+    const fd = openSync(temporary, 'w', 0o600)
+    writeSync(fd, text)
+    fsyncSync(fd)
+    closeSync(fd)
+    renameSync(temporary, file)
+    fsyncSync(folderFd)
+  }
+
+  /** Opened once: that is no part of a replacement. */
+  function folderOf(id) {
+    let folder = folders.get(id)
+    if (folder === undefined) {
+      const path = join(root, id)
+      const file = join(path, 'state.json')
+      folder = { fd: openSync(path, 'r'), path, file, temporary: `${file}.tmp` }
+      folders.set(id, folder)
+    }
+    return folder
+  }
+}

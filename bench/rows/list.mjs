@@ -1,0 +1,96 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { FIRST_TEXT } from '../contenders/floor.mjs'
+import { loopDelay } from '../loop-delay.mjs'
+import { measurement, withRatios } from '../measure.mjs'
+import { rounded } from '../statistics.mjs'
+
+export const list = {
+  name: 'list',
+  title: 'list and check of many sandboxes: time for each sandbox',
+  async run(context) {
+    const root = context.folder('many')
+    const floor = context.contenders.floor.open(root)
+    const ours = await context.contenders.ours.open(root)
+    const walks = { 'list floor': () => floor.list(), 'list ours': () => countOf(ours.store.list()) }
+    // A method of that name that takes an id is not it.
+    if (ours.store.check?.length === 0) walks['check ours'] = () => countOf(ours.store.check())
+    else context.skip('check is left out: the store has none')
+    const measured = []
+    try {
+      let made = 0
+      for (const size of context.sizes) {
+        for (; made < size; made++) makeSandbox(root, made)
+        measured.push(...(await takeTurns(walks, size, context)))
+      }
+    } finally {
+      floor.close()
+      await ours.close()
+    }
+    return withRatios(measured)
+  },
+}
+
+/** As a restored backup: a state, and Kata's empty lock file. Made without the store, which would take minutes. */
+function makeSandbox(root, number) {
+  const folder = join(root, `sandbox-${String(number).padStart(6, '0')}`)
+  mkdirSync(folder, 0o700)
+  writeFileSync(join(folder, 'state.json'), FIRST_TEXT, { mode: 0o600 })
+  writeFileSync(join(folder, 'lock'), '', { mode: 0o600 })
+}
+
+async function takeTurns(walks, size, { rounds }) {
+  const times = Object.fromEntries(Object.keys(walks).map(name => [name, []]))
+  const stalls = Object.fromEntries(Object.keys(walks).map(name => [name, 0]))
+  for (let round = 0; round < rounds; round++) {
+    for (const [name, walk] of Object.entries(walks)) {
+      let ms = 0
+      const { longest } = await loopDelay(async () => {
+        const start = performance.now()
+        await walk()
+        ms = performance.now() - start
+      })
+      times[name].push((ms * 1000) / size)
+      stalls[name] = Math.max(stalls[name], longest)
+    }
+  }
+  const measured = []
+  for (const name of Object.keys(walks)) {
+    const [what, contender] = name.split(' ')
+    const facts = { longestStall: rounded(stalls[name]) }
+    if (contender === 'ours') facts.memory = await memoryOf(walks[name])
+    const label = `${what} ${size.toLocaleString('en')}`
+    measured.push(measurement(label, contender, 'µs', times[name], facts))
+  }
+  return measured
+}
+
+async function countOf(items) {
+  let count = 0
+  for await (const _ of items) count++
+  return count
+}
+
+/**
+ * What is live during a walk beyond what was live before it, at most, in MB: looked at, after a garbage collection,
+ * whenever the walk lets the event loop turn. Apart from the rounds that are timed.
+ */
+async function memoryOf(walk) {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc')
+  const live = () => {
+    collect()
+    const { heapUsed, external } = process.memoryUsage()
+    return heapUsed + external
+  }
+  const before = live()
+  let most = before
+  const looking = setInterval(() => {
+    most = Math.max(most, live())
+  }, 1)
+  await walk()
+  clearInterval(looking)
+  return rounded((most - before) / 1e6)
+}

@@ -1,0 +1,54 @@
+import { takeTurns } from '../measure.mjs'
+
+// One process, one sandbox, one call after another.
+
+export const transition = {
+  name: 'transition',
+  title: 'One process, one sandbox: transition back and forth',
+  run: context =>
+    withOne(context, 'transition', opened => {
+      let [from, to] = ['running', 'paused']
+      return () => {
+        const done = opened.transition('one', from, to)
+        ;[from, to] = [to, from]
+        return done
+      }
+    }),
+}
+
+export const update = {
+  name: 'update',
+  title: 'One process, one sandbox: update of one field',
+  run: context => withOne(context, 'update', opened => () => opened.increment('one')),
+}
+
+export const read = {
+  name: 'read',
+  title: 'One process, one sandbox: read',
+  run: context => withOne(context, 'read', opened => () => opened.read('one')),
+}
+
+export const create = {
+  name: 'create',
+  title: 'One process, one sandbox: create, then delete',
+  run: context =>
+    withOne(context, 'create + delete', opened => () => {
+      const made = opened.create('two')
+      return made instanceof Promise ? made.then(() => opened.delete('two')) : opened.delete('two')
+    }),
+}
+
+async function withOne(context, what, operationOf) {
+  const everyone = await context.openEveryone()
+  try {
+    const operations = {}
+    for (const [name, opened] of Object.entries(everyone)) {
+      await opened.create('one')
+      await opened.transition('one', 'ready', 'running')
+      operations[name] = operationOf(opened)
+    }
+    return await takeTurns(what, operations, context)
+  } finally {
+    for (const opened of Object.values(everyone)) await opened.close()
+  }
+}

@@ -1,0 +1,95 @@
+import { measurement, turned, withRatios } from '../measure.mjs'
+
+// Several processes at once, all the time at work.
+
+export const own = {
+  name: 'own',
+  title: 'Several processes, each with a sandbox of its own: transitions, all together',
+  async run(context) {
+    const counts = context.processes.filter(count => count <= 8)
+    const names = Object.keys(context.contenders)
+    return runAll(context, counts, names, 'own sandboxes', 'transition', index => `own-${index}`)
+  },
+}
+
+export const shared = {
+  name: 'shared',
+  title: 'Several processes, all on one sandbox: updates, all together',
+  async run(context) {
+    // Without a lock the floor would lose updates: there is nothing to compare.
+    const names = Object.keys(context.contenders).filter(name => name !== 'floor')
+    return runAll(context, context.processes, names, 'one sandbox', 'increment', () => 'shared')
+  },
+}
+
+async function runAll(context, counts, names, where, what, idOf) {
+  const { pool } = context
+  const most = Math.max(0, ...counts)
+  await pool.grow(most)
+  const roots = await prepare(context, names, most, idOf)
+  const measured = []
+  try {
+    for (const name of names) {
+      const told = index => ({
+        command: 'open',
+        key: name,
+        contender: name,
+        root: roots[name],
+        what,
+        id: idOf(index),
+      })
+      await pool.tell(Array.from({ length: most }, (_, index) => told(index)))
+    }
+    for (const count of counts) {
+      measured.push(...(await runCount(context, names, count, `${count} processes, ${where}`)))
+    }
+    for (const name of names) {
+      await pool.tell(Array.from({ length: most }, () => ({ command: 'close', key: name })))
+    }
+  } catch (error) {
+    pool.kill()
+    throw error
+  }
+  return measured
+}
+
+/** Every sandbox is running when the processes come. */
+async function prepare(context, names, most, idOf) {
+  const roots = {}
+  for (const name of names) {
+    roots[name] = context.folder(name)
+    const opened = await context.contenders[name].open(roots[name])
+    for (const id of new Set(Array.from({ length: most }, (_, index) => idOf(index)))) {
+      await opened.create(id)
+      await opened.transition(id, 'ready', 'running')
+    }
+    await opened.close()
+  }
+  return roots
+}
+
+async function runCount({ pool, rounds, processTime }, names, count, what) {
+  const runs = Object.fromEntries(names.map(name => [name, []]))
+  for (let round = 0; round < rounds; round++) {
+    for (const name of turned(names, round)) {
+      const message = { command: 'run', key: name, ms: processTime }
+      runs[name].push(await pool.tell(Array.from({ length: count }, () => message)))
+    }
+  }
+  return withRatios(
+    names.map(name => measurement(what, name, '/s', runs[name].map(throughput), facts(runs[name]))),
+  )
+}
+
+function throughput(reports) {
+  return reports.reduce((sum, { count, seconds }) => sum + count / seconds, 0)
+}
+
+function facts(rounds) {
+  const counts = rounds[0].map((_, index) => rounds.reduce((sum, round) => sum + round[index].count, 0))
+  const fair = counts.reduce((sum, count) => sum + count, 0) / counts.length
+  return {
+    longestWait: Math.max(...rounds.flat().map(({ longest }) => longest)),
+    slowestShare: Math.min(...counts) / fair,
+  }
+}
