@@ -59,12 +59,22 @@ export function measurement(what, contender, unit, rounds, facts = {}) {
   return { what, contender, unit, value: rounded(median(rounds)), rounds: rounds.map(rounded), facts }
 }
 
-/** Adds to each measurement what it is of the floor's and of naive's, where they did the same. */
-export function withRatios(measurements) {
+/** The longest stall of each round as a row tells it: the usual one, and the worst, in which the machine's other work may be. */
+export function stalls(longest) {
+  return { longestStall: rounded(median(longest)), worstStall: rounded(Math.max(...longest)) }
+}
+
+/**
+ * Adds to each measurement what it is of the floor's and of naive's, where they did the same.
+ * @param sameAs the name of the row that it is held against
+ */
+export function withRatios(measurements, sameAs = what => what) {
   return measurements.map(each => {
     const ratios = {}
     for (const base of ['floor', 'naive']) {
-      const other = measurements.find(({ what, contender }) => what === each.what && contender === base)
+      const other = measurements.find(
+        ({ what, contender }) => what === sameAs(each.what) && contender === base,
+      )
       if (other !== undefined && other !== each) ratios[base] = rounded(ratioOf(each.rounds, other.rounds))
     }
     return { ...each, ratios }

@@ -9,7 +9,7 @@ databases (when bench/alternatives is installed), on a memory filesystem and on 
   --only GROUPS      of ${GROUPS.map(({ name }) => name).join(', ')}
   --fs FOLDERS       tmpfs (/dev/shm), disk (/var/tmp), or any other folders; tmpfs,disk by default
   --rounds N         rounds of each row, 5 by default
-  --time MS          for each contender in each round, 150 by default; several processes get three times as much
+  --time MS          for each contender in each round, 100 by default; rows with many at once take longer
   --processes LIST   numbers of processes, 2,8,32 by default (with sandboxes of their own: those up to 8)
   --sizes LIST       numbers of sandboxes to list, 1000,10000,100000 by default
   --contenders LIST  of floor, naive, ours, sqlite, lmdb; all by default (floor and ours are always there)
@@ -48,7 +48,7 @@ function parse(args) {
         only: text(),
         fs: text('tmpfs,disk'),
         rounds: text('5'),
-        time: text('150'),
+        time: text('100'),
         processes: text('2,8,32'),
         sizes: text('1000,10000,100000'),
         contenders: text(),

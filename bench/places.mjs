@@ -1,4 +1,5 @@
-import { existsSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import { filesystemOf } from './machine.mjs'
 
@@ -34,6 +35,7 @@ export function makeFolder(place, name) {
 
 /** Removes all of them. */
 export function removeFolders() {
-  for (const folder of made) rmSync(folder, { recursive: true, force: true })
+  // Of 100,000 folders rm(1) takes a fraction of the time of fs.rmSync.
+  spawnSync('rm', ['-rf', '--', ...made])
   made.clear()
 }

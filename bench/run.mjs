@@ -83,8 +83,6 @@ async function measurePlace(place, groups, contenders, options, skipped) {
   const context = {
     rounds: options.rounds,
     time: options.time,
-    longTime: options.time * 2,
-    processTime: options.time * 3,
     processes: options.processes,
     sizes: options.sizes,
     contenders,

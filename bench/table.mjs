@@ -9,6 +9,7 @@ const FACTS = {
   loopDelayP99: value => `event-loop delay p99 ${figure(value)} ms`,
   idleLoopDelayP99: value => `(idle ${figure(value)} ms)`,
   longestStall: value => `longest stall ${figure(value)} ms`,
+  worstStall: value => `(worst round ${figure(value)} ms)`,
   memory: value => `memory +${figure(value)} MB`,
   kills: value => `${value} kills`,
   longest: (value, { unit }) => `longest ${figure(value)} ${unit}`,

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { loopDelay } from '../loop-delay.mjs'
-import { measurement, turned } from '../measure.mjs'
+import { measurement, stalls, turned } from '../measure.mjs'
 import { median, ratioOf, rounded } from '../statistics.mjs'
 
 const SANDBOXES = 64
@@ -25,7 +25,7 @@ export const atOnce = {
   },
 }
 
-async function takeTurns(everyone, ids, { rounds, longTime }) {
+async function takeTurns(everyone, ids, { rounds, time }) {
   const batches = {}
   for (const [name, opened] of Object.entries(everyone)) {
     const next = Object.fromEntries(ids.map(id => [id, ['running', 'paused']]))
@@ -43,8 +43,8 @@ async function takeTurns(everyone, ids, { rounds, longTime }) {
   const samples = Object.fromEntries([...names, 'idle'].map(name => [name, []]))
   for (const batch of Object.values(batches)) await batch()
   for (let round = 0; round < rounds; round++) {
-    for (const name of turned(names, round)) samples[name].push(await sample(batches[name], longTime))
-    samples.idle.push(await loopDelay(() => sleep(longTime)))
+    for (const name of turned(names, round)) samples[name].push(await sample(batches[name], time * 3))
+    samples.idle.push(await loopDelay(() => sleep(time * 3)))
   }
   return [
     ...names.map(name => {
@@ -75,7 +75,7 @@ async function sample(batch, ms) {
 function delays(samples) {
   return {
     loopDelayP99: rounded(median(samples.map(({ p99 }) => p99))),
-    longestStall: rounded(Math.max(...samples.map(({ longest }) => longest))),
+    ...stalls(samples.map(({ longest }) => longest)),
   }
 }
 

@@ -1,5 +1,8 @@
 import { measurement, turned, withRatios } from '../measure.mjs'
 
+/** The databases take part where the processes are that many, to keep the whole short. */
+const DATABASES = { names: ['sqlite', 'lmdb'], at: 8 }
+
 // Several processes at once, all the time at work.
 
 export const own = {
@@ -8,7 +11,15 @@ export const own = {
   async run(context) {
     const counts = context.processes.filter(count => count <= 8)
     const names = Object.keys(context.contenders)
-    return runAll(context, counts, names, 'own sandboxes', 'transition', index => `own-${index}`)
+    const ms = context.time * 3
+    return runAll(context, {
+      counts,
+      names,
+      ms,
+      where: 'own sandboxes',
+      what: 'transition',
+      idOf: index => `own-${index}`,
+    })
   },
 }
 
@@ -18,11 +29,21 @@ export const shared = {
   async run(context) {
     // Without a lock the floor would lose updates: there is nothing to compare.
     const names = Object.keys(context.contenders).filter(name => name !== 'floor')
-    return runAll(context, context.processes, names, 'one sandbox', 'increment', () => 'shared')
+    // Long enough for a wait of half a second to be seen.
+    const ms = context.time * 10
+    const counts = context.processes
+    return runAll(context, {
+      counts,
+      names,
+      ms,
+      where: 'one sandbox',
+      what: 'increment',
+      idOf: () => 'shared',
+    })
   },
 }
 
-async function runAll(context, counts, names, where, what, idOf) {
+async function runAll(context, { counts, names, ms, where, what, idOf }) {
   const { pool } = context
   const most = Math.max(0, ...counts)
   await pool.grow(most)
@@ -41,7 +62,8 @@ async function runAll(context, counts, names, where, what, idOf) {
       await pool.tell(Array.from({ length: most }, (_, index) => told(index)))
     }
     for (const count of counts) {
-      measured.push(...(await runCount(context, names, count, `${count} processes, ${where}`)))
+      const taking = names.filter(name => count === DATABASES.at || !DATABASES.names.includes(name))
+      measured.push(...(await runCount(context, taking, count, ms, `${count} processes, ${where}`)))
     }
     for (const name of names) {
       await pool.tell(Array.from({ length: most }, () => ({ command: 'close', key: name })))
@@ -68,11 +90,11 @@ async function prepare(context, names, most, idOf) {
   return roots
 }
 
-async function runCount({ pool, rounds, processTime }, names, count, what) {
+async function runCount({ pool, rounds }, names, count, ms, what) {
   const runs = Object.fromEntries(names.map(name => [name, []]))
   for (let round = 0; round < rounds; round++) {
     for (const name of turned(names, round)) {
-      const message = { command: 'run', key: name, ms: processTime }
+      const message = { command: 'run', key: name, ms }
       runs[name].push(await pool.tell(Array.from({ length: count }, () => message)))
     }
   }
