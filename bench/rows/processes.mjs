@@ -30,7 +30,7 @@ export const shared = {
     // Without a lock the floor would lose updates: there is nothing to compare.
     const names = Object.keys(context.contenders).filter(name => name !== 'floor')
     // Long enough for a wait of half a second to be seen.
-    const ms = context.time * 10
+    const ms = context.time * 8
     const counts = context.processes
     return runAll(context, {
       counts,

@@ -6,7 +6,7 @@ import { measurement } from '../measure.mjs'
 import { quantile, rounded } from '../statistics.mjs'
 
 const HOLDER = fileURLToPath(new URL('../processes/holder.mjs', import.meta.url))
-const KILLS_PER_ROUND = 8
+const KILLS_PER_ROUND = 6
 
 /** How long after kill -9 of a holder the next one is inside, having waited for it for a while. */
 export const recovery = {
