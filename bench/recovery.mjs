@@ -116,7 +116,7 @@ async function killBatch(root, name, waiter, first, count) {
 }
 
 function start(...args) {
-  return fork(SELF, ['--role', ...args], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  return fork(SELF, ['--role', ...args], { execArgv: [], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
 }
 
 async function nextMessage(child) {
@@ -171,7 +171,11 @@ async function hold(root, name, id) {
 
 /** Waits for whatever it is told to, many at once, and says when it came in. */
 async function wait(root, name) {
-  const { enter } = await locker(root, name)
+  const { make, enter } = await locker(root, name)
+  // All code is loaded, and all threads run, before the first wait that counts.
+  const warmUp = Array.from({ length: BATCH }, (_, i) => `${name}-warm-up-${i}`)
+  await Promise.all(warmUp.map(make))
+  await Promise.all(warmUp.map(id => enter(id, () => {})))
   process.on('message', id => {
     void enter(id, () => {
       process.send({ id, entered: String(process.hrtime.bigint()) })
