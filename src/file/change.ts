@@ -59,15 +59,15 @@ export async function changeLocked(
   apply: Apply,
   options: ChangeOptions,
 ): Promise<SandboxState | undefined | typeof BUSY> {
-  const wasKilled = noteHolder(lockFd, new Date())
+  const wasReleased = noteHolder(lockFd, new Date())
   const lock = await lockStateFile(folder, change)
   if (lock === BUSY) {
-    noteRelease(lockFd)
+    if (wasReleased) noteRelease(lockFd) // Else whoever gets in next shall see what this one saw.
     return BUSY
   }
   let exists = true
   try {
-    if (wasKilled) sweep(folder)
+    if (!wasReleased) sweep(folder)
     const found = find(folder, change)
     exists = found !== undefined
     const after = found === UNREADABLE ? undefined : await apply(found?.state)

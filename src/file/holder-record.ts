@@ -21,10 +21,11 @@ const RELEASED = Buffer.from('{"held":false,')
 
 /**
  * Notes in an open `lock` file that this process holds it.
- * @returns true when the note that was there says that its holder never released it, that is, was killed.
+ * @returns whether the note that was there shows that its holder released it, in this boot, and so left nothing behind.
+ * A power cut leaves an older note, or none.
  */
 export function noteHolder(lockFd: number, since: Date): boolean {
-  const before = Buffer.alloc(HELD.length)
+  const before = Buffer.alloc(RECORD_SIZE)
   identity ??= JSON.stringify(thisProcess()).slice(1, -1)
   const record = `${HELD}${identity},"since":"${since.toISOString()}"}`
   try {
@@ -33,7 +34,12 @@ export function noteHolder(lockFd: number, since: Date): boolean {
   } catch {
     // The note is for people and for tidying up. On a full disk the lock is held all the same.
   }
-  return before.toString('latin1') === HELD
+  return before.subarray(0, RELEASED.length).equals(RELEASED) && isOfThisBoot(before)
+}
+
+function isOfThisBoot(record: Buffer): boolean {
+  const { boot } = thisProcess()
+  return boot !== '' && record.includes(`"boot":"${boot}"`)
 }
 
 /** Notes in an open `lock` file that it was released in order. */

@@ -127,6 +127,11 @@ export class Image {
     this.device = ''
   }
 
+  /** Writes everything, as the kernel does by itself from time to time. */
+  flush(): void {
+    run('sync', '--file-system', this.mountPoint)
+  }
+
   /**
    * Stops the filesystem at once: what it has not yet written stays unwritten, its log included, and every later
    * call fails with EIO.

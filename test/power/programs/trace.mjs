@@ -6,7 +6,7 @@ import { basename } from 'node:path'
 
 const real = { ...fs }
 const realPromises = { ...fs.promises }
-const traceFd = real.openSync(process.env.TRACE, 'a')
+const traceFd = real.openSync(process.env.TRACE, 'a+')
 const killAt = Number(process.env.KILL_AT ?? 0)
 
 function note(line) {
@@ -16,7 +16,9 @@ function note(line) {
 
 /** Its threads count together. */
 function linesOfThisProcess() {
-  return real.readFileSync(process.env.TRACE, 'latin1').split(`{"pid":${process.pid},`).length - 1
+  const trace = Buffer.alloc(real.fstatSync(traceFd).size)
+  real.readSync(traceFd, trace, 0, trace.length, 0)
+  return trace.toString('latin1').split(`{"pid":${process.pid},`).length - 1
 }
 
 /** As the kernel takes it: `..` after a link is the parent of where the link leads. */
