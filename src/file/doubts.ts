@@ -1,38 +1,37 @@
 import type { Sighting } from '../backend.js'
 
-/** How long a file is left alone before the second look at it, in ms: in-place writers take less. */
+/** How long a file is left alone before the second look at it, in ms: writing one in place takes less. */
 const SECOND_LOOK = 25
-/** How often it is put off because the file is being written again. */
+/** How often the second look is put off because the file was written in the meantime. */
 const MOST_DELAYS = 3
 /** Second looks at once: each may wait for a lock. */
 const MOST_AT_ONCE = 16
 
 interface Doubt {
-  /** On the clock of `performance.now()`. */
+  /** When to look again, on the clock of `performance.now()`. */
   readonly due: number
+  /** The file's, as it was when its state could not be told. */
   readonly version: string
   readonly delays: number
 }
 
-/** Sandboxes of which a look did not tell the state, to be looked at again. */
+interface Looks {
+  lookAgain(id: string): Promise<Sighting>
+  versionNow(id: string): string
+  /** Is given what a second look found; undefined when it is out of date. */
+  found(sighting: Sighting | undefined): void
+}
+
+/** Sandboxes whose state a look could not tell, perhaps because the file was just being written in place. */
 export class Doubts {
   /** In the order in which they are due. */
   private readonly waiting = new Map<string, Doubt>()
   private readonly underWay = new Set<string>()
 
-  /** @param found is given what a second look found; undefined when it is out of date */
-  constructor(
-    private readonly lookAgain: (id: string) => Promise<Sighting>,
-    private readonly found: (sighting: Sighting | undefined) => void,
-  ) {}
+  constructor(private readonly looks: Looks) {}
 
-  /** @param version the file's; while it changes, the second look waits a bit more */
   add(id: string, version: string): void {
-    const before = this.waiting.get(id)
-    if (before !== undefined && (before.version === version || before.delays === MOST_DELAYS)) return
-    this.waiting.delete(id)
-    const delays = before === undefined ? 0 : before.delays + 1
-    this.waiting.set(id, { due: performance.now() + SECOND_LOOK, version, delays })
+    if (!this.waiting.has(id)) this.wait(id, version, 0)
   }
 
   /** It is clear by now. */
@@ -50,12 +49,17 @@ export class Doubts {
   /** Starts the second looks that are due. */
   resolve(): void {
     const now = performance.now()
-    for (const [id, { due }] of this.ready()) {
+    for (const [id, { due, version, delays }] of this.ready()) {
       if (due > now) return
       this.waiting.delete(id)
-      this.underWay.add(id)
-      void this.resolveOne(id)
+      const versionNow = this.looks.versionNow(id)
+      if (versionNow !== version && delays < MOST_DELAYS) this.wait(id, versionNow, delays + 1)
+      else void this.resolveOne(id)
     }
+  }
+
+  private wait(id: string, version: string, delays: number): void {
+    this.waiting.set(id, { due: performance.now() + SECOND_LOOK, version, delays })
   }
 
   private *ready(): Generator<[string, Doubt]> {
@@ -66,7 +70,8 @@ export class Doubts {
   }
 
   private async resolveOne(id: string): Promise<void> {
-    const sighting = await this.lookAgain(id)
-    this.found(this.underWay.delete(id) ? sighting : undefined)
+    this.underWay.add(id)
+    const sighting = await this.looks.lookAgain(id)
+    this.looks.found(this.underWay.delete(id) ? sighting : undefined)
   }
 }

@@ -40,10 +40,11 @@ export class Follower {
   closed = false
   private readonly followed = new Map<string, Followed>()
   private readonly noted: Set<string>
-  private readonly doubts = new Doubts(
-    id => this.lookAgain(id),
-    sighting => this.find(sighting),
-  )
+  private readonly doubts = new Doubts({
+    lookAgain: id => this.lookAgain(id),
+    versionNow: id => versionOf(statOf(this.follow(id).stateFile)),
+    found: sighting => this.find(sighting),
+  })
   /** What second looks found. */
   private readonly found = new Map<string, Sighting>()
   private readonly schedule = new ScanSchedule()
@@ -140,7 +141,7 @@ export class Follower {
       const followed = this.follow(id)
       if (this.isFirstOfOne(followed)) this.noted.add(id)
       else this.watch(followed, folder)
-      const stat = lstatSync(folder.at(STATE_FILE), { throwIfNoEntry: false })
+      const stat = statOf(folder.at(STATE_FILE))
       followed.version = versionOf(stat)
       followed.uncertain = stat !== undefined && Date.now() - stat.mtimeMs < RECENT
       const file = readStateFile(folder)
@@ -264,8 +265,11 @@ export class Follower {
   }
 
   private isRootWatched(): boolean {
-    const stat = statSync(this.root, { throwIfNoEntry: false })
-    return stat !== undefined && identity(stat) === this.rootWatch?.folder
+    try {
+      return identity(statSync(this.root)) === this.rootWatch?.folder
+    } catch {
+      return false
+    }
   }
 
   // Scanning
@@ -293,8 +297,8 @@ export class Follower {
     if (this.only === undefined) void this.list()
     for (const followed of this.followed.values()) {
       if (followed.watch === undefined) this.watchAgain(followed)
-      const stat = lstatSync(followed.stateFile, { throwIfNoEntry: false })
-      if (followed.uncertain || versionOf(stat) !== followed.version) this.noted.add(followed.id)
+      const version = versionOf(statOf(followed.stateFile))
+      if (followed.uncertain || version !== followed.version) this.noted.add(followed.id)
       yield
     }
   }
@@ -330,13 +334,22 @@ export class Follower {
   }
 }
 
+/** Undefined also where it cannot be known; a look says why. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false })
+  } catch {
+    return undefined
+  }
+}
+
 function versionOf(stat: Stats | undefined): string {
   return stat === undefined ? '' : `${stat.ino}-${stat.size}-${stat.mtimeMs}-${stat.ctimeMs}`
 }
 
 /** Neither a folder nor, as a listing shows it with its error, a link. */
 function isOther(path: string): boolean {
-  const stat = lstatSync(path, { throwIfNoEntry: false })
+  const stat = statOf(path)
   return stat !== undefined && !stat.isDirectory() && !stat.isSymbolicLink()
 }
 

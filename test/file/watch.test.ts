@@ -1,0 +1,448 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  appendFileSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { openStore, type SandboxState } from 'sandbox-state'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { Events } from '../support/events.js'
+import { nextMessage, startProgram } from '../support/program.js'
+import { filesystems, temporaryFolder } from '../support/root.js'
+
+async function setUp(on?: string) {
+  const root = temporaryFolder(on)
+  const open = async (path = root) => {
+    const store = await openStore(path, { durable: false, history: false })
+    onTestFinished(() => store.close())
+    return store
+  }
+  return { root, store: await open(), open, state: (id: string) => join(root, id, 'state.json') }
+}
+
+/** A sandbox as another program would make it. */
+function put(root: string, id: string, text = '{"state":"ready"}') {
+  mkdirSync(join(root, id), { recursive: true })
+  writeFileSync(join(root, id, 'state.json'), text)
+}
+
+interface Report {
+  readonly last: Record<string, SandboxState | string | null>
+  readonly counts: Record<string, number>
+  readonly delay: number
+  readonly cpu: number
+  readonly memory: number
+}
+
+function run(command: string, ...args: string[]): void {
+  expect(spawnSync(command, args, { encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' })
+}
+
+describe.each(filesystems)('a watch on $name', ({ folder }) => {
+  test('begins with what is there, sorted, and goes on with what happens', async () => {
+    const { store } = await setUp(folder)
+    for (const id of ['b', 'a', 'c']) await store.create(id)
+    const events = new Events(store)
+    expect([await events.next(), await events.next(), await events.next()]).toEqual([
+      'created a ready',
+      'created b ready',
+      'created c ready',
+    ])
+    await store.transition('b', 'ready', 'running')
+    expect(await events.next()).toBe('changed b running')
+    await store.create('d')
+    expect(await events.next()).toBe('created d ready')
+    await store.update('a', state => ({ ...state, blockIndex: 5 }))
+    expect(await events.next()).toBe('changed a ready')
+    expect(events.all.at(-1)).toMatchObject({ state: { blockIndex: 5 }, previous: { blockIndex: 0 } })
+    await store.delete('c')
+    expect(await events.next()).toBe('deleted c')
+    expect(events.all.at(-1)).toMatchObject({ previous: { state: 'ready' } })
+    expect(await events.rest()).toEqual([])
+  })
+
+  test('tells what other processes do, one sandbox or all', async () => {
+    const { store, root } = await setUp(folder)
+    await store.create('a')
+    await store.create('b')
+    const one = new Events(store, { id: 'a' })
+    const all = new Events(store)
+    expect(await one.next()).toBe('created a ready')
+    expect([await all.next(), await all.next()]).toEqual(['created a ready', 'created b ready'])
+    for (const id of ['b', 'a']) {
+      const racer = startProgram('racer', [root, id, 'transition', '1'])
+      await nextMessage(racer)
+      racer.send('go')
+      expect(await nextMessage(racer)).toMatchObject([{ ok: true }])
+    }
+    expect([await all.next(), await all.next()]).toEqual(['changed b running', 'changed a running'])
+    expect(await one.next()).toBe('changed a running')
+    expect(await one.rest()).toEqual([])
+  })
+
+  test('tells what anybody does to the files', async () => {
+    const { store, root, state } = await setUp(folder)
+    put(root, 'a')
+    const events = new Events(store)
+    expect(await events.next()).toBe('created a ready')
+    writeFileSync(state('a'), '{"state":"running"}')
+    expect(await events.next()).toBe('changed a running')
+    writeFileSync(`${state('a')}.new`, '{"state":"paused"}')
+    renameSync(`${state('a')}.new`, state('a'))
+    expect(await events.next()).toBe('changed a paused')
+    unlinkSync(state('a'))
+    expect(await events.next()).toBe('deleted a')
+    writeFileSync(state('a'), '{"state":"stopped"}')
+    expect(await events.next()).toBe('created a stopped')
+    rmSync(join(root, 'a'), { recursive: true })
+    expect(await events.next()).toBe('deleted a')
+    put(root, 'a')
+    expect(await events.next()).toBe('created a ready')
+    renameSync(join(root, 'a'), join(root, 'z'))
+    expect([await events.next(), await events.next()].sort()).toEqual(['created z ready', 'deleted a'])
+    writeFileSync(state('z'), '{"state":"running"}')
+    expect(await events.next()).toBe('changed z running')
+    expect(await events.rest()).toEqual([])
+  })
+
+  test('follows a folder that was removed and made again at once', async () => {
+    const { store, root, state } = await setUp(folder)
+    put(root, 'a')
+    const events = new Events(store)
+    const one = new Events(store, { id: 'a' })
+    for (const watch of [events, one]) expect(await watch.next()).toBe('created a ready')
+    for (const now of ['paused', 'running', 'stopped']) {
+      rmSync(join(root, 'a'), { recursive: true })
+      put(root, 'a', `{"state":"${now}"}`)
+      for (const watch of [events, one]) expect(await watch.next()).toBe(`changed a ${now}`)
+      writeFileSync(state('a'), '{"state":"ready"}')
+      for (const watch of [events, one]) expect(await watch.next(200)).toBe('changed a ready')
+    }
+  })
+
+  test('waits for a root that does not exist, and follows it through deletion, return and exchange', async () => {
+    const { root, open } = await setUp(folder)
+    const later = join(root, 'not', 'yet', 'there')
+    const store = await open(later)
+    const events = new Events(store)
+    const one = new Events(store, { id: 'a' })
+    const both = [events, one]
+    expect(await events.rest(50)).toEqual([])
+    for (const round of [1, 2]) {
+      await store.create('a')
+      for (const watch of both) expect(await watch.next()).toBe('created a ready')
+      await store.transition('a', 'ready', 'stopped')
+      for (const watch of both) expect(await watch.next()).toBe('changed a stopped')
+      rmSync(round === 1 ? later : join(root, 'not'), { recursive: true })
+      for (const watch of both) expect(await watch.next()).toBe('deleted a')
+    }
+    put(join(root, 'other'), 'a', '{"state":"paused"}')
+    mkdirSync(join(root, 'not', 'yet'), { recursive: true })
+    renameSync(join(root, 'other'), later)
+    for (const watch of both) expect(await watch.next()).toBe('created a paused')
+    put(join(root, 'other'), 'a', '{"state":"running"}')
+    renameSync(later, join(root, 'old'))
+    renameSync(join(root, 'other'), later)
+    for (const watch of both) expect(await watch.next()).toBe('changed a running')
+    writeFileSync(join(later, 'a', 'state.json'), '{"state":"ready"}')
+    for (const watch of both) expect(await watch.next()).toBe('changed a ready')
+  })
+
+  test('notices a change within 50 ms, as a rule far sooner', async () => {
+    const { store, root, state } = await setUp(folder)
+    for (let i = 0; i < 100; i++) put(root, `s${i}`)
+    const events = new Events(store)
+    for (let i = 0; i < 100; i++) await events.next()
+    const times: number[] = []
+    for (let i = 0; i < 40; i++) {
+      const start = performance.now()
+      writeFileSync(state(`s${i}`), `{"state":"running","blockIndex":${i}}`)
+      expect(await events.next()).toBe(`changed s${i} running`)
+      times.push(performance.now() - start)
+      await sleep(5)
+    }
+    times.sort((a, b) => a - b)
+    expect(times[times.length >> 1]).toBeLessThan(50)
+  })
+})
+
+describe('what is no state', () => {
+  test('a file that is damaged while it is watched is an error event, and the watch goes on', async () => {
+    const { store, root, state } = await setUp()
+    put(root, 'a')
+    put(root, 'b', 'never a state')
+    const events = new Events(store)
+    expect([await events.next(), await events.next()]).toEqual(['created a ready', 'error b CORRUPT_STATE'])
+    writeFileSync(state('a'), '{"state"')
+    expect(await events.next()).toBe('error a CORRUPT_STATE')
+    expect(events.all.at(-1)).toMatchObject({ previous: { state: 'ready' }, error: { path: state('a') } })
+    writeFileSync(state('a'), '{"state":"exploded"}')
+    expect(await events.next()).toBe('error a INVALID_STATE')
+    writeFileSync(state('b'), '{"state":"running"}')
+    expect(await events.next()).toBe('created b running')
+    writeFileSync(state('a'), '{"state":"stopped"}')
+    expect(await events.next()).toBe('changed a stopped')
+    unlinkSync(state('a'))
+    mkdirSync(state('a'))
+    expect((await events.rest()).at(-1)).toBe('error a CORRUPT_STATE')
+  })
+
+  test('a sandbox whose error stays is told of once', async () => {
+    const { store, root } = await setUp()
+    put(root, 'a', '{')
+    const events = new Events(store)
+    expect(await events.next()).toBe('error a CORRUPT_STATE')
+    expect(await events.rest(2_500)).toEqual([]) // Two scans.
+  })
+
+  test('other files, folders without a state and names that are no id are none; a link is an error', async () => {
+    const { store, root } = await setUp()
+    writeFileSync(join(root, 'file'), '')
+    mkdirSync(join(root, 'empty'))
+    put(root, '.hidden')
+    put(root, 'good')
+    symlinkSync('good', join(root, 'link'))
+    const events = new Events(store)
+    expect([await events.next(), await events.next()]).toEqual([
+      'created good ready',
+      'error link CORRUPT_STATE',
+    ])
+    writeFileSync(join(root, 'later'), '')
+    put(root, '.later')
+    mkdirSync(join(root, 'void'))
+    put(root, 'rust', '{"sandbox_type":"x"}')
+    symlinkSync('good', join(root, 'more'))
+    expect(await events.next()).toBe('error more CORRUPT_STATE')
+    rmSync(join(root, 'good'), { recursive: true })
+    writeFileSync(join(root, 'good'), '')
+    expect(await events.next()).toBe('deleted good')
+    expect(await events.rest()).toEqual([])
+  })
+
+  test('a file that is written in place in two goes is no error', async () => {
+    const { store, root, state } = await setUp()
+    put(root, 'a')
+    const events = new Events(store)
+    await events.next()
+    for (let i = 0; i < 50; i++) {
+      writeFileSync(state('a'), '{"state":"running",')
+      await sleep(i % 8)
+      appendFileSync(state('a'), `"blockIndex":${i}}`)
+      if (i % 2 === 0) await sleep(3)
+    }
+    let last = ''
+    while (!last.includes('"blockIndex":49')) {
+      expect(await events.next()).toBe('changed a running')
+      last = JSON.stringify(events.all.at(-1))
+    }
+    expect(events.all.filter(({ type }) => type === 'error')).toEqual([])
+  })
+
+  test('a file that is written in place slowly, under the lock as Kata does, is no error', async () => {
+    const { store, state } = await setUp()
+    await store.create('a')
+    const events = new Events(store)
+    await events.next()
+    const script = `printf '{"state":' > "$0"; sleep 0.12; printf '"running"}' >> "$0"`
+    run('flock', join(state('a'), '..', 'lock'), 'sh', '-c', script, state('a'))
+    expect(await events.next()).toBe('changed a running')
+    expect(await events.rest()).toEqual([])
+  })
+})
+
+describe('the end of a watch', () => {
+  test.each([
+    'break',
+    'signal',
+    'close',
+    'signal, unasked',
+    'close, unasked',
+    'return while waiting',
+    'throw',
+    'waitFor',
+    'waitFor aborted',
+    'a root that never comes',
+  ])('%s leaves nothing that would keep the program alive', async way => {
+    const { store, root } = await setUp()
+    await store.create('a')
+    const program = fileURLToPath(new URL('../programs/leaver.mjs', import.meta.url))
+    const ended = spawnSync(process.execPath, [program, root, way], { encoding: 'utf8', timeout: 10_000 })
+    expect(ended).toMatchObject({ status: 0, stdout: '[]\n', stderr: '' })
+  })
+
+  test('an aborted signal and a closed store', async () => {
+    const { store } = await setUp()
+    await store.create('a')
+    expect(await store.watch({ signal: AbortSignal.abort() }).next()).toEqual({
+      done: true,
+      value: undefined,
+    })
+    await expect(store.watch({ id: '..' }).next()).rejects.toMatchObject({ code: 'INVALID_ID' })
+    const events = store.watch()
+    expect((await events.next()).value).toMatchObject({ type: 'created' })
+    await store.close()
+    expect((await events.next()).done).toBe(true)
+    await expect(store.watch().next()).rejects.toMatchObject({ code: 'CLOSED' })
+  })
+
+  test('a root that is no folder is an error at once', async () => {
+    const { root, open } = await setUp()
+    writeFileSync(join(root, 'file'), '')
+    const store = await open(join(root, 'file'))
+    await expect(store.watch().next()).rejects.toMatchObject({ code: 'IO_ERROR' })
+  })
+})
+
+describe('when there is much to tell', () => {
+  test('whoever asks seldom gets the last state of each sandbox, and little else', async () => {
+    const { store, root, state } = await setUp(filesystems[0]?.folder)
+    const ids = Array.from({ length: 100 }, (_, i) => `s${i}`)
+    for (const id of ids) put(root, id)
+    const events = store.watch()
+    onTestFinished(async () => void (await events.return()))
+    for (const _ of ids) await events.next()
+    for (let i = 1; i <= 20; i++) {
+      for (const id of ids) writeFileSync(state(id), `{"state":"running","blockIndex":${i}}`)
+      await sleep(1)
+    }
+    const last = new Map<string, number>()
+    let count = 0
+    while ([...last.values()].filter(index => index === 20).length < ids.length) {
+      const { value } = await events.next()
+      if (value === undefined || !('state' in value)) throw new Error(JSON.stringify(value))
+      last.set(value.id, value.state.blockIndex)
+      count++
+    }
+    expect(count).toBeLessThanOrEqual(2 * ids.length)
+  })
+
+  test('what the kernel lost in a burst is found', { timeout: 60_000 }, async () => {
+    const { store, root, state } = await setUp(filesystems[0]?.folder)
+    const ids = Array.from({ length: 1_000 }, (_, i) => `s${i}`)
+    for (const id of ids) put(root, id)
+    const events = new Events(store)
+    for (const _ of ids) await events.next()
+    // More than its queue holds, while this thread has no time to listen; the last ones are lost.
+    for (let i = 1; i <= 20; i++) {
+      for (const id of ids) writeFileSync(state(id), `{"state":"running","blockIndex":${i}}`)
+    }
+    for (const id of ids.slice(-100)) rmSync(join(root, id), { recursive: true })
+    put(root, 'new')
+    const end = performance.now() + 10_000
+    const last = (id: string) => events.all.findLast(event => event.id === id)
+    const isLast = (id: string, i: number) =>
+      i < 900
+        ? JSON.stringify(last(id)).includes('"state":{"state":"running","blockIndex":20,')
+        : last(id)?.type === 'deleted'
+    while (performance.now() < end && !(ids.every(isLast) && last('new'))) await sleep(50)
+    expect(ids.filter((id, i) => !isLast(id, i))).toEqual([])
+    expect(last('new')).toMatchObject({ type: 'created' })
+  })
+
+  test('10,000 sandboxes, and 10,000 changes in one burst', { timeout: 120_000 }, async () => {
+    const root = temporaryFolder(filesystems[0]?.folder)
+    const ids = Array.from({ length: 10_000 }, (_, i) => `s${i}`)
+    for (const id of ids) put(root, id)
+    const { report, follower } = await follow(root)
+    let now = await report()
+    while (now.counts.created < ids.length) {
+      await sleep(100)
+      now = await report()
+    }
+    for (const id of ids) {
+      const path = join(root, id, 'state.json')
+      writeFileSync(`${path}.1`, `{"state":"running","blockIndex":${id.slice(1)}}`)
+      renameSync(`${path}.1`, path)
+    }
+    const isLast = (id: string) => JSON.stringify(now.last[id]).includes(`"blockIndex":${id.slice(1)},`)
+    for (let i = 0; i < 300 && !ids.every(isLast); i++) {
+      await sleep(100)
+      now = await report()
+    }
+    expect(ids.filter(id => !isLast(id))).toEqual([])
+    expect(now.counts).toEqual({ created: 10_000, changed: 10_000, deleted: 0, error: 0 })
+    expect(now.memory).toBeLessThan(300e6)
+    follower.send('end')
+    expect(await once(follower, 'exit')).toEqual([0, null])
+  })
+})
+
+async function follow(root: string) {
+  const follower = startProgram('follower', [root])
+  await nextMessage(follower)
+  const report = async () => {
+    follower.send('report')
+    return (await nextMessage(follower)) as Report & { counts: { created: number } }
+  }
+  return { follower, report }
+}
+
+describe('where the system allows too few watches', () => {
+  const limits = ['max_inotify_watches', 'max_inotify_instances']
+  const allowed = (limit: string) =>
+    spawnSync('unshare', ['--user', '--map-root-user', 'sh', '-c', `echo 0 > /proc/sys/user/${limit}`])
+      .status === 0
+
+  test.skipIf(!limits.every(allowed)).each([
+    ['max_inotify_watches', 0],
+    ['max_inotify_watches', 10],
+    ['max_inotify_instances', 0],
+  ])('%s = %d: changes are found by looking, and soon', async (limit, most) => {
+    const { root, state } = await setUp()
+    const ids = Array.from({ length: 30 }, (_, i) => `s${i}`)
+    for (const id of ids) put(root, id)
+    const program = `
+      import { openStore } from 'sandbox-state'
+      const store = await openStore(process.argv[1])
+      for await (const { type, id, state } of store.watch()) console.log(type, id, state?.state)`
+    const script = `echo ${most} > /proc/sys/user/${limit} && exec "$@"`
+    const node = [process.execPath, '--input-type=module', '-e', program, root]
+    const child = spawn('unshare', ['--user', '--map-root-user', 'sh', '-c', script, 'sh', ...node], {
+      cwd: fileURLToPath(new URL('..', import.meta.url)),
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    onTestFinished(() => void child.kill('SIGKILL'))
+    let told = ''
+    child.stdout.on('data', data => {
+      told += data
+    })
+    const wait = async (text: string) => {
+      const start = performance.now()
+      while (!told.includes(text) && performance.now() - start < 5_000) await sleep(2)
+      expect(told).toContain(text)
+      return performance.now() - start
+    }
+    for (const id of ids) await wait(`created ${id} ready\n`)
+    const times: number[] = []
+    for (const id of ids.slice(15)) {
+      writeFileSync(state(id), '{"state":"running"}')
+      times.push(await wait(`changed ${id} running\n`))
+    }
+    put(root, 'new')
+    await wait('created new ready\n')
+    rmSync(join(root, 's0'), { recursive: true })
+    await wait('deleted s0 undefined\n')
+    times.sort((a, b) => a - b)
+    expect(times[times.length >> 1]).toBeLessThan(100)
+  })
+})
+
+test('reading and watching leave the files as they are', async () => {
+  const { store, root, state } = await setUp()
+  put(root, 'a')
+  const before = readFileSync(state('a'))
+  const events = new Events(store)
+  await events.next()
+  await events.rest(1_200)
+  expect(readFileSync(state('a'))).toEqual(before)
+  expect(spawnSync('ls', ['-A', join(root, 'a')], { encoding: 'utf8' }).stdout).toBe('state.json\n')
+})
