@@ -1,0 +1,140 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, mkdirSync, symlinkSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import lockfile from 'proper-lockfile'
+import { openStore } from 'sandbox-state'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { listLocks } from '#src/file/locks.js'
+import { all } from '../support/all.js'
+import { filesystems, temporaryFolder } from '../support/root.js'
+
+/** A shell that holds flock(1) on a file. */
+async function holdFlock(file: string, ...options: string[]) {
+  const child = spawn('flock', [...options, '--no-fork', file, 'sh', '-c', 'echo held; read line'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  await once(child.stdout, 'data')
+  return {
+    pid: child.pid,
+    async release() {
+      child.stdin.end('\n')
+      await once(child, 'exit')
+    },
+  }
+}
+
+async function setUp(on?: string) {
+  const root = temporaryFolder(on)
+  const store = await openStore(root)
+  onTestFinished(() => store.close())
+  for (const id of ['a', 'b', 'c']) await store.create(id)
+  return {
+    root,
+    store,
+    lock: (id: string) => join(root, id, 'lock'),
+    state: (id: string) => join(root, id, 'state.json'),
+  }
+}
+
+describe.each(filesystems)('the locks on $name', ({ folder }) => {
+  test('none is held when nobody holds one', async () => {
+    const { root } = await setUp(folder)
+    expect(await all(listLocks(root))).toEqual([])
+    expect(await all(listLocks(join(root, 'not', 'there')))).toEqual([])
+  })
+
+  test('ours are told with pid, host, command and time', async () => {
+    const { root, store } = await setUp(folder)
+    const before = new Date().toISOString()
+    let locks: Promise<unknown> = Promise.resolve()
+    await store.update('b', state => {
+      locks = all(listLocks(root))
+      return state
+    })
+    expect(await locks).toEqual([
+      {
+        id: 'b',
+        holder: {
+          lock: 'flock',
+          pid: process.pid,
+          host: hostname(),
+          command: expect.stringContaining('node'),
+          since: expect.any(String),
+        },
+      },
+    ])
+    const [{ holder }] = (await locks) as [{ holder: { since: string } }]
+    expect(holder.since >= before && holder.since <= new Date().toISOString()).toBe(true)
+    expect(await all(listLocks(root))).toEqual([])
+  })
+
+  test("a shell's are told with its pid, exclusive or shared, and a program's with proper-lockfile", async () => {
+    const { root, lock, state } = await setUp(folder)
+    const exclusive = await holdFlock(lock('a'))
+    const shared = await holdFlock(lock('b'), '--shared')
+    const releases = [await lockfile.lock(state('b')), await lockfile.lock(state('c'))]
+    const refreshed = { lock: 'proper-lockfile', since: expect.stringMatching(/^\d{4}-/) }
+    const locks = await all(listLocks(root))
+    expect(locks).toMatchObject([
+      { id: 'a', holder: { lock: 'flock', pid: exclusive.pid } },
+      { id: 'b', holder: { lock: 'flock', pid: shared.pid } },
+      { id: 'b', holder: refreshed },
+      { id: 'c', holder: refreshed },
+    ])
+    for (const release of releases) await release()
+    await exclusive.release()
+    await shared.release()
+    expect(await all(listLocks(root))).toEqual([])
+  })
+})
+
+test('what is left behind is not held: a lock folder of ours, and one of a stranger after 10 s', async () => {
+  const { root, state } = await setUp()
+  mkdirSync(`${state('a')}.lock`)
+  const age = new Date(Date.now() - 11_000)
+  utimesSync(`${state('a')}.lock`, age, age)
+  mkdirSync(`${state('b')}.lock`)
+  chmodSync(`${state('b')}.lock`, 0o500) // As ours are.
+  expect(await all(listLocks(root))).toEqual([])
+})
+
+test('what is no lock is none, and nothing is made or changed', async () => {
+  const { root, lock } = await setUp()
+  mkdirSync(join(root, 'empty'))
+  unlinkSync(lock('a'))
+  symlinkSync('/etc/hostname', lock('a'))
+  unlinkSync(lock('b'))
+  mkdirSync(lock('b'))
+  symlinkSync('c', join(root, 'link'))
+  writeFileSync(join(root, 'file'), '')
+  const shell = await holdFlock(lock('c'))
+  expect(await all(listLocks(root))).toMatchObject([{ id: 'c', holder: { pid: shell.pid } }])
+})
+
+test('listing them all the time makes no change wait noticeably', async () => {
+  const { root, store } = await setUp(filesystems[0]?.folder)
+  let listing = true
+  let lists = 0
+  const lister = (async () => {
+    while (listing) {
+      await all(listLocks(root))
+      lists++
+      await new Promise(resolve => setImmediate(resolve))
+    }
+  })()
+  const times: number[] = []
+  for (let i = 0; i < 300; i++) {
+    const start = performance.now()
+    await store.update('a', state => ({ ...state, blockIndex: i }))
+    times.push(performance.now() - start)
+    await new Promise(resolve => setImmediate(resolve))
+  }
+  listing = false
+  await lister
+  times.sort((a, b) => a - b)
+  expect(lists).toBeGreaterThan(100)
+  expect(times[150]).toBeLessThan(20)
+})
