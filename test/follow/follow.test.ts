@@ -1,0 +1,90 @@
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { openStore, type SandboxState } from 'sandbox-state'
+import { expect, onTestFinished, test } from 'vitest'
+import { all } from '../support/all.js'
+import { Events } from '../support/events.js'
+import { nextMessage, startProgram } from '../support/program.js'
+import { filesystems, temporaryFolder } from '../support/root.js'
+
+const PROCESSES = 8
+const CHANGES = 600
+
+test('1,000 sandboxes changed by 8 processes: two watches end with what is there, a wait is told, and the histories account for each change', {
+  timeout: 120_000,
+}, async () => {
+  const root = temporaryFolder(filesystems[0]?.folder)
+  const store = await openStore(root, { lockTimeout: 60_000 })
+  onTestFinished(() => store.close())
+  const ids = Array.from({ length: 1_000 }, (_, i) => `s${i}`)
+  for (const id of [...ids, 'wanted']) await store.create(id)
+
+  const follower = startProgram('follower', [root])
+  await nextMessage(follower)
+  const events = new Events(store)
+  const waiter = startProgram('waiter', [root, 'wanted'])
+  await nextMessage(waiter)
+  const shakers = Array.from({ length: PROCESSES }, (_, i) => {
+    return startProgram('shaker', [root, String(CHANGES), String(i)])
+  })
+  await Promise.all(shakers.map(nextMessage))
+
+  const reports = Promise.all(shakers.map(nextMessage)) as Promise<Shaken[]>
+  for (const shaker of shakers) shaker.send('go')
+  await sleep(500)
+  const waited = nextMessage(waiter)
+  await store.transition('wanted', 'ready', 'stopped')
+  const stopped = Date.now()
+  const told = (await waited) as { state: string; at: number }
+  expect(told.state).toBe('stopped')
+  expect(told.at - stopped).toBeLessThan(1_000)
+
+  const shaken = await reports
+  expect(shaken.flatMap(({ errors }) => errors)).toEqual([])
+  // What was changed without a history is told of by the next change.
+  for (const id of ids.slice(0, 100)) await store.update(id, state => state)
+
+  const files = new Map<string, string | null>([...ids, 'wanted'].map(id => [id, null]))
+  for await (const entry of store.list()) files.set(entry.id, 'state' in entry ? show(entry.state) : 'error')
+  const end = performance.now() + 10_000
+  let wrong: string[] = []
+  do {
+    await sleep(100)
+    follower.send('report')
+    const { last } = (await nextMessage(follower)) as { last: Record<string, SandboxState | null> }
+    const mine = new Map(events.all.map(event => [event.id, 'state' in event ? show(event.state) : null]))
+    wrong = [...files].flatMap(([id, file]) => {
+      const theirs = last[id] ? show(last[id]) : null
+      return theirs === file && (mine.get(id) ?? null) === file ? [] : [`${id}: ${file}, seen as ${theirs}`]
+    })
+  } while (wrong.length > 0 && performance.now() < end)
+  expect(wrong).toEqual([])
+  expect(events.all.filter(({ type }) => type === 'error')).toEqual([])
+
+  const difference: string[] = []
+  let gaps = 0
+  let changes = 0
+  for (const [i, id] of ids.slice(0, 900).entries()) {
+    const entries = await all(store.history(id))
+    const made = shaken.reduce((sum, { acknowledged }) => sum + (acknowledged[id] ?? 0), i < 100 ? 2 : 1)
+    const missing = entries.filter(({ gap }) => gap).length
+    if (entries.length + missing !== made) difference.push(`${id}: ${entries.length} + ${missing} of ${made}`)
+    gaps += missing
+    changes += made
+  }
+  expect(difference).toEqual([])
+  expect(gaps).toBe(100)
+  expect(changes).toBeGreaterThan(PROCESSES * CHANGES * 0.5)
+
+  follower.send('end')
+  expect(await once(follower, 'exit')).toEqual([0, null])
+})
+
+interface Shaken {
+  readonly acknowledged: Record<string, number>
+  readonly errors: readonly string[]
+}
+
+function show({ state, blockIndex }: SandboxState): string {
+  return `${state} ${blockIndex}`
+}
