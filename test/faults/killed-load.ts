@@ -36,6 +36,8 @@ export interface Load {
   readonly meetings: readonly Meeting[]
   /** Increments of `count-0` by a program that knows only proper-lockfile. */
   readonly byStranger: number
+  /** Set when that program's lock was taken away. */
+  readonly robbed: string | undefined
 }
 
 interface Contender {
@@ -88,12 +90,14 @@ export async function runLoad(
   }
   contenders.push(...(await Promise.all(spares)))
   await Promise.all(contenders.map(stop))
-  const count = nextMessage(stranger)
+  const report = nextMessage(stranger)
   stranger.send('stop')
+  const { count, robbed } = (await report) as { count: number; robbed?: string }
   return {
     kills: deaths.size,
     killedHolders,
-    byStranger: Number(await count),
+    byStranger: count,
+    robbed,
     ...readLogs(logs, deaths),
   }
 }

@@ -16,22 +16,45 @@ const now = () => Number(process.hrtime.bigint() / 1000n)
 const note = line => writeSync(log, `${JSON.stringify(line)}\n`)
 const oneOf = list => list[Math.floor(Math.random() * list.length)]
 
+function leave(witness) {
+  try {
+    symlinkSync(name, witness)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** `nobody` when another inside removed it, which nobody does that was killed. */
+function nameAt(witness) {
+  try {
+    return readlinkSync(witness)
+  } catch {
+    return 'nobody'
+  }
+}
+
+function remove(witness) {
+  try {
+    unlinkSync(witness)
+  } catch {
+    // Another inside did; it is on record.
+  }
+}
+
 function increment(id) {
   return store.update(id, state => {
     const witness = join(witnesses, id)
-    try {
-      symlinkSync(name, witness)
-    } catch {
-      const other = readlinkSync(witness)
-      note({ metInside: other, at: now(), id })
-      unlinkSync(witness)
-      symlinkSync(name, witness)
+    if (!leave(witness)) {
+      note({ metInside: nameAt(witness), at: now(), id })
+      remove(witness)
+      leave(witness)
     }
     const until = performance.now() + 0.2
     while (performance.now() < until);
-    const left = readlinkSync(witness)
+    const left = nameAt(witness)
     if (left !== name) note({ metInside: left, at: now(), id })
-    unlinkSync(witness)
+    remove(witness)
     return { ...state, blockIndex: state.blockIndex + 1 }
   })
 }

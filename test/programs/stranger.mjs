@@ -1,5 +1,5 @@
 // Increments one sandbox as a program would that knows only of proper-lockfile, until it is told to stop, and reports
-// how often it did: stranger.mjs ROOT ID
+// how often it did, and whether its lock was taken away: stranger.mjs ROOT ID
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -15,13 +15,18 @@ process.once('message', () => {
   stopped = true
 })
 process.send('ready')
-while (!stopped) {
-  const release = await lockfile.lock(file, { retries })
+let robbed
+while (!stopped && robbed === undefined) {
+  const onCompromised = error => {
+    robbed = error.message
+  }
+  const release = await lockfile.lock(file, { retries, onCompromised })
   const state = JSON.parse(readFileSync(file, 'utf8'))
   await writeFileAtomic(file, JSON.stringify({ ...state, blockIndex: state.blockIndex + 1 }))
   count++
-  await release()
+  await release().catch(onCompromised)
   await sleep(20)
 }
-process.send(count)
+while (!stopped) await sleep(20)
+process.send({ count, robbed })
 process.disconnect()
