@@ -16,6 +16,7 @@ export {
   type LockWaitMessage,
 } from './diagnostics.js'
 export { ERROR_CODES, type ErrorCode, type ErrorDetails, StateStoreError } from './errors.js'
+export type { EtcdOptions } from './etcd/options.js'
 export type { LockHolder } from './file/lock-holder.js'
 export { decodeState, encodeState } from './state/codec.js'
 export { Cmd, EnvVar, LinuxCapabilities } from './state/command.js'

@@ -5,6 +5,8 @@ import { type Change, notFound, type Update } from './change.js'
 import type { Finding, Repair, RepairOptions } from './check.js'
 import { told } from './diagnostics.js'
 import { StateStoreError } from './errors.js'
+import { isEtcdRoot } from './etcd/address.js'
+import type { EtcdOptions } from './etcd/options.js'
 import { FileBackend } from './file/backend.js'
 import { assertId } from './file/layout.js'
 import { isValidState, type NextState, type StateString } from './state/machine.js'
@@ -13,12 +15,20 @@ import { show } from './state/show.js'
 import { eventsOf, leavable, type StateEvent } from './watch.js'
 
 export interface StoreOptions {
-  /** How long a change waits for a sandbox that others hold, in ms; 10,000 by default. 0 asks once. */
+  /**
+   * How long a change waits for a sandbox that others hold, in ms; 10,000 by default. 0 asks once. On etcd, how long
+   * it goes on while others change the sandbox first; and so long, 5,000 at the least, any call waits for etcd.
+   */
   readonly lockTimeout?: number
-  /** Whether a change is on the disk before it is acknowledged; true by default. Without it a power cut can undo it. */
+  /**
+   * Whether a change is on the disk before it is acknowledged; true by default. Without it a power cut can undo it.
+   * etcd always waits for its disks.
+   */
   readonly durable?: boolean
   /** Whether each change is noted in the sandbox's history; true by default. */
   readonly history?: boolean
+  /** For a root on etcd: what it takes to be let in. */
+  readonly etcd?: EtcdOptions
 }
 
 export interface DeleteOptions {
@@ -46,12 +56,19 @@ export interface WaitOptions {
 /**
  * Opens a store of sandbox states.
  *
- * @param root the folder that holds the sandboxes' folders; it need not exist, the first `create` makes it
+ * @param root the folder that holds the sandboxes' folders; it need not exist, the first `create` makes it. Or an
+ * etcd: `etcd://HOST[:PORT][,HOST[:PORT]...][/PREFIX]`, `etcds://` over TLS; nothing is asked of it yet
  * @throws TypeError for bad arguments; StateStoreError `UNSUPPORTED` on another system than Linux or macOS
  */
 export async function openStore(root: string, options: StoreOptions = {}): Promise<SandboxStore> {
   assertRoot(root)
   const complete = completeOptions(options)
+  if (isEtcdRoot(root)) {
+    const { openEtcd } = await import('./etcd/backend.js')
+    return new SandboxStore(openEtcd(root, options.etcd, complete))
+  }
+  if (options.etcd !== undefined)
+    throw new TypeError('the option etcd is for a root such as etcd://host:2379')
   if (process.platform !== 'linux' && process.platform !== 'darwin') {
     const message = `sandbox-state needs flock(2) of Linux or macOS; this is ${process.platform}`
     throw new StateStoreError('UNSUPPORTED', message)
@@ -106,8 +123,9 @@ export class SandboxStore {
   /**
    * Changes a sandbox's fields: the function is given the state and returns the next one. It runs once, while the
    * sandbox is locked; so it should do nothing else. (It runs again, on the newer state, if this process stood still
-   * in it so long that another program's proper-lockfile took the lock for one left behind.) A new `state` must be
-   * one that the state machine allows.
+   * in it so long that another program's proper-lockfile took the lock for one left behind; and on etcd, which has
+   * no lock, when another process changed the sandbox meanwhile.) A new `state` must be one that the state machine
+   * allows.
    * @throws TypeError when it returns a promise or nothing; what the function throws; StateStoreError
    * `INVALID_TRANSITION` `INVALID_STATE` (a field) `NOT_FOUND` `INVALID_ID` `CORRUPT_STATE` `LOCK_TIMEOUT`
    * `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`. The sandbox then is as it was, except after `OUTCOME_UNKNOWN`.
@@ -318,12 +336,21 @@ function schema() {
 function assertRoot(root: unknown): asserts root is string {
   if (typeof root !== 'string') throw new TypeError(`the root must be a path, not ${typeof root}`)
   if (root === '' || root.includes('\0')) throw new TypeError(`${JSON.stringify(root)} is not a path`)
-  if (/^[a-z]+:\/\//i.test(root)) throw new TypeError(`${JSON.stringify(root)}: the root must be a path`)
+  if (/^[a-z]+:\/\//i.test(root) && !isEtcdRoot(root)) {
+    throw new TypeError(
+      `${JSON.stringify(root)}: the root must be a path, or an address such as etcd://host:2379`,
+    )
+  }
 }
 
-const OPTION_NAMES: readonly string[] = ['lockTimeout', 'durable', 'history'] satisfies (keyof StoreOptions)[]
+const OPTION_NAMES: readonly string[] = [
+  'lockTimeout',
+  'durable',
+  'history',
+  'etcd',
+] satisfies (keyof StoreOptions)[]
 
-function completeOptions(options: StoreOptions): Required<StoreOptions> {
+function completeOptions(options: StoreOptions): Required<Omit<StoreOptions, 'etcd'>> {
   if (typeof options !== 'object' || options === null) throw new TypeError('the options must be an object')
   const stray = Object.keys(options).find(name => !OPTION_NAMES.includes(name))
   if (stray !== undefined) throw new TypeError(`there is no option ${JSON.stringify(stray)}`)

@@ -159,6 +159,7 @@ function tellsOf(last: LastLine | undefined, before: SandboxState, found: string
 
 const FIELDS = ['blockIndex', 'guestMemoryBlockSize', 'guestMemoryHotplugProbe', 'cgroupPath'] as const
 
-function changedFields(before: SandboxState, after: SandboxState): string[] {
+/** The fields but the state that a change gave another value. */
+export function changedFields(before: SandboxState, after: SandboxState): string[] {
   return FIELDS.filter(field => before[field] !== after[field])
 }

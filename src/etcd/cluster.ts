@@ -1,0 +1,234 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { StateStoreError } from '../errors.js'
+import type { EtcdAddress } from './address.js'
+import { retryDelay } from './backoff.js'
+import { Endpoint, REQUEST_TIMEOUT } from './endpoint.js'
+import { GatewayError } from './gateway-error.js'
+import type { EtcdOptions } from './options.js'
+import {
+  type RangeAnswer,
+  type RangeRequest,
+  rangeMessage,
+  readRangeAnswer,
+  readToken,
+  readTransactionAnswer,
+  readWatchAnswer,
+  type Transaction,
+  type TransactionAnswer,
+  transactionMessage,
+  type WatchAnswer,
+  watchMessage,
+} from './wire.js'
+
+const RANGE = '/v3/kv/range'
+const TRANSACTION = '/v3/kv/txn'
+
+/** What came of a request that may have been made more than once. */
+export interface Reply<T> {
+  readonly answer: T
+  /** Whether an attempt before the one that was answered may have taken effect. */
+  readonly doubtful: boolean
+}
+
+/** A request that was given up. */
+export class RequestFailed extends Error {
+  override readonly name = 'RequestFailed'
+
+  constructor(
+    /** Whether it may have taken effect all the same. */
+    readonly doubtful: boolean,
+    readonly reason: GatewayError,
+    origin: string,
+  ) {
+    super(`etcd at ${origin}: ${reason.message}`, { cause: reason })
+  }
+}
+
+/** The members of an etcd: asks one, and another when that one fails. */
+export class Cluster {
+  private readonly endpoints: readonly Endpoint[]
+  private readonly closing = new AbortController()
+  private turn = 0
+  private token: Promise<string | undefined> | undefined
+
+  constructor(
+    { origins }: EtcdAddress,
+    private readonly options: EtcdOptions,
+  ) {
+    this.endpoints = origins.map(origin => new Endpoint(origin, options))
+  }
+
+  /**
+   * @param id the sandbox that it is about, for an error
+   * @throws StateStoreError `IO_ERROR`
+   */
+  async range(request: RangeRequest, deadline: number, id?: string): Promise<RangeAnswer> {
+    const asked = this.call(RANGE, rangeMessage(request), readRangeAnswer, deadline)
+    return (await asked.catch(error => ioError(error, id, request.key))).answer
+  }
+
+  /**
+   * Reads several ranges at one revision.
+   * @param id as above
+   * @throws StateStoreError `IO_ERROR`
+   */
+  async ranges(requests: readonly RangeRequest[], deadline: number, id?: string): Promise<TransactionAnswer> {
+    const success = requests.map(request => ({ kind: 'range', ...request }) as const)
+    const reading = transactionMessage({ compare: [], success, failure: [] })
+    const asked = this.call(TRANSACTION, reading, readTransactionAnswer, deadline)
+    return (await asked.catch(error => ioError(error, id, requests[0]?.key))).answer
+  }
+
+  /**
+   * Makes a transaction. Where an attempt gets no answer, the very same is made again: whoever sends one that can
+   * take effect once only, and of which `doubtful` and the keys then tell whether it has, is safe.
+   * @throws RequestFailed
+   */
+  transaction(transaction: Transaction, deadline: number): Promise<Reply<TransactionAnswer>> {
+    return this.call(TRANSACTION, transactionMessage(transaction), readTransactionAnswer, deadline)
+  }
+
+  /**
+   * Follows a range of keys from a revision on, for as long as one member serves it.
+   * @throws GatewayError when that ends, unless `signal` ends it
+   */
+  async *watch(
+    key: string,
+    end: string | undefined,
+    startRevision: bigint,
+    signal: AbortSignal,
+  ): AsyncGenerator<WatchAnswer, void, undefined> {
+    const endpoint = this.current()
+    const body = JSON.stringify(watchMessage(key, end, startRevision))
+    const probe = { path: RANGE, body: JSON.stringify({ ...rangeMessage({ key }), serializable: true }) }
+    let used: Promise<string | undefined> | undefined
+    try {
+      used = this.authenticated(performance.now() + REQUEST_TIMEOUT)
+      for await (const answer of endpoint.stream('/v3/watch', body, await used, probe, signal)) {
+        yield read(readWatchAnswer, answer)
+      }
+    } catch (error) {
+      this.turnFrom(endpoint)
+      if (error instanceof GatewayError && error.failure === 'unauthenticated') this.forget(used)
+      throw error
+    }
+  }
+
+  /** Ends whatever is under way, with `CLOSED`. */
+  close(): void {
+    this.closing.abort()
+    for (const endpoint of this.endpoints) endpoint.close()
+  }
+
+  /** @throws RequestFailed */
+  private async call<T>(
+    path: string,
+    message: object,
+    readAnswer: (answer: unknown) => T,
+    deadline: number,
+  ): Promise<Reply<T>> {
+    const body = JSON.stringify(message)
+    let doubtful = false
+    let unusable = 0
+    for (let attempt = 0; ; attempt++) {
+      if (this.closing.signal.aborted) throw closedError()
+      const endpoint = this.current()
+      const result = await this.attempt(endpoint, path, body, readAnswer, deadline)
+      if (!(result instanceof GatewayError)) return { answer: result, doubtful }
+      const { failure } = result
+      doubtful ||= failure === 'unknown'
+      unusable = failure === 'unusable' ? unusable + 1 : 0
+      if (failure !== 'refused' && failure !== 'unauthenticated') this.turnFrom(endpoint)
+      // Each member may be tried once without delay; after that they all have trouble.
+      const delay = attempt + 1 < this.endpoints.length ? 0 : retryDelay(attempt + 1 - this.endpoints.length)
+      const late = performance.now() + delay >= deadline
+      if (late || failure === 'refused' || unusable >= this.endpoints.length) {
+        throw new RequestFailed(doubtful, result, endpoint.origin)
+      }
+      await sleep(delay, undefined, { signal: this.closing.signal }).catch(() => {})
+    }
+  }
+
+  private async attempt<T>(
+    endpoint: Endpoint,
+    path: string,
+    body: string,
+    readAnswer: (answer: unknown) => T,
+    deadline: number,
+  ): Promise<T | GatewayError> {
+    const used = this.authenticated(deadline)
+    let token: string | undefined
+    try {
+      token = await used
+    } catch (error) {
+      if (!(error instanceof GatewayError)) throw error
+      // What was to be authenticated was not even asked.
+      return error.failure === 'unknown' ? new GatewayError('undone', error.message, { cause: error }) : error
+    }
+    try {
+      return read(readAnswer, await endpoint.post(path, body, token, deadline))
+    } catch (error) {
+      if (!(error instanceof GatewayError)) throw error
+      if (error.failure === 'unauthenticated') this.forget(used)
+      return error
+    }
+  }
+
+  /** The token of the user, asked for when there is none; none without a user, or where etcd knows no users. */
+  private authenticated(deadline: number): Promise<string | undefined> {
+    const { user, password } = this.options
+    if (user === undefined) return Promise.resolve(undefined)
+    if (this.token !== undefined) return this.token
+    const body = JSON.stringify({ name: user, password })
+    const token = this.current()
+      .post('/v3/auth/authenticate', body, undefined, deadline)
+      .then(
+        answer => read(readToken, answer),
+        error => {
+          if (error instanceof GatewayError && error.message.includes('authentication is not enabled')) {
+            return undefined
+          }
+          throw error
+        },
+      )
+    this.token = token
+    token.catch(() => this.forget(token))
+    return token
+  }
+
+  private forget(token: Promise<string | undefined> | undefined): void {
+    if (this.token === token) this.token = undefined
+  }
+
+  private current(): Endpoint {
+    const endpoint = this.endpoints[this.turn % this.endpoints.length]
+    if (endpoint === undefined) throw new TypeError('an etcd has at least one member')
+    return endpoint
+  }
+
+  /** Once for each failure, however many requests were under way to that member. */
+  private turnFrom(endpoint: Endpoint): void {
+    if (this.current() === endpoint) this.turn++
+  }
+}
+
+/** An answer that makes no sense tells nothing of what the request did. */
+function read<T>(readAnswer: (answer: unknown) => T, answer: unknown): T {
+  try {
+    return readAnswer(answer)
+  } catch (error) {
+    if (error instanceof GatewayError) throw error
+    throw new GatewayError('unknown', String(error instanceof Error ? error.message : error), {
+      cause: error,
+    })
+  }
+}
+
+function closedError(): StateStoreError {
+  return new StateStoreError('CLOSED', 'this store is closed')
+}
+
+function ioError(error: unknown, id: string | undefined, path: string | undefined): never {
+  if (!(error instanceof RequestFailed)) throw error
+  throw new StateStoreError('IO_ERROR', error.message, { id, path, cause: error.reason })
+}

@@ -1,0 +1,13 @@
+import { afterAll, beforeAll } from 'vitest'
+import { describeContract } from '../contract.js'
+import { describeEtcd, TestEtcd } from '../support/etcd.js'
+
+describeEtcd('over etcd', () => {
+  let etcd: TestEtcd
+  beforeAll(async () => {
+    etcd = await TestEtcd.ready()
+  })
+  afterAll(() => etcd?.stop())
+
+  describeContract('etcd', () => etcd.newRoot())
+})

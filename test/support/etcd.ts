@@ -1,0 +1,243 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { accessSync, constants, existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe } from 'vitest'
+
+/** The etcd that is installed; undefined where there is none. */
+export const etcd = program('etcd')
+
+/** `describe` where there is an etcd; elsewhere it is skipped, and its name says why. */
+export function describeEtcd(name: string, cases: () => void): void {
+  if (etcd === undefined)
+    describe.skip(`${name} (skipped: no etcd on the PATH; apt-get install etcd-server)`, cases)
+  else describe(name, cases)
+}
+
+export function program(name: string): string | undefined {
+  const folders = (process.env.PATH ?? '').split(delimiter)
+  return folders.map(folder => join(folder, name)).find(isExecutable)
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** One etcd process on loopback, with ports and a folder of its own. */
+export class Member {
+  private child: ChildProcess | undefined
+
+  constructor(
+    readonly name: string,
+    readonly clientPort: number,
+    readonly peerPort: number,
+    private readonly folder: string,
+    private readonly args: readonly string[],
+  ) {}
+
+  get origin(): string {
+    return `${this.args.includes('--cert-file') ? 'https' : 'http'}://127.0.0.1:${this.clientPort}`
+  }
+
+  get pid(): number {
+    return this.child?.pid ?? 0
+  }
+
+  start(): void {
+    const command = [
+      etcd ?? 'etcd',
+      ...['--name', this.name, '--data-dir', join(this.folder, this.name)],
+      ...['--listen-client-urls', this.origin, '--advertise-client-urls', this.origin],
+      ...['--listen-peer-urls', `http://127.0.0.1:${this.peerPort}`],
+      ...['--initial-advertise-peer-urls', `http://127.0.0.1:${this.peerPort}`],
+      ...this.args,
+    ]
+    // So that no etcd is left when the test's process is killed.
+    const guard = program('setpriv')
+    const [file = '', ...args] = guard === undefined ? command : [guard, '--pdeathsig', 'KILL', ...command]
+    this.child = spawn(file, args, { stdio: 'ignore' })
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.child?.kill(name)
+  }
+
+  async kill(): Promise<void> {
+    const { child } = this
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    const ended = once(child, 'exit')
+    child.kill('SIGKILL')
+    await ended
+  }
+}
+
+/** An etcd of one or several members that lives until it is stopped. Its data is in memory where there is such a folder. */
+export class TestEtcd {
+  readonly members: readonly Member[]
+
+  private constructor(
+    members: readonly Member[],
+    private readonly folder: string,
+  ) {
+    this.members = members
+  }
+
+  static async start(size = 1, args: readonly string[] = []): Promise<TestEtcd> {
+    const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'sandbox-state-etcd-'))
+    const ports = await freePorts(2 * size)
+    const names = Array.from({ length: size }, (_, i) => `m${i}`)
+    const peers = names.map((name, i) => `${name}=http://127.0.0.1:${ports[size + i]}`).join()
+    const members = names.map((name, i) => {
+      const all = [
+        '--initial-cluster',
+        peers,
+        '--heartbeat-interval',
+        '50',
+        '--election-timeout',
+        '500',
+        ...args,
+      ]
+      return new Member(name, ports[i] ?? 0, ports[size + i] ?? 0, folder, all)
+    })
+    for (const member of members) member.start()
+    return new TestEtcd(members, folder)
+  }
+
+  /** Starts one and waits until it answers. */
+  static async ready(size = 1): Promise<TestEtcd> {
+    const started = await TestEtcd.start(size)
+    await started.untilReady()
+    return started
+  }
+
+  get member(): Member {
+    const [member] = this.members
+    if (member === undefined) throw new Error('no member')
+    return member
+  }
+
+  /** `127.0.0.1:PORT` of each member, with commas. */
+  get hosts(): string {
+    return this.members.map(({ clientPort }) => `127.0.0.1:${clientPort}`).join()
+  }
+
+  /** A root that no test has used before. */
+  newRoot(): string {
+    return `etcd://${this.hosts}/test/${nextRoot++}`
+  }
+
+  async untilReady(): Promise<void> {
+    for (const { origin } of this.members) {
+      await until(
+        `etcd at ${origin} is ready`,
+        async () => (await ask(origin, 'kv/range', { key: 'AA==' })) !== undefined,
+      )
+    }
+  }
+
+  /** Asks the gateway, without the client that is tested. */
+  async ask(path: string, message: object): Promise<Record<string, unknown>> {
+    const answer = await ask(this.member.origin, path, message)
+    if (answer === undefined) throw new Error(`etcd did not answer ${path}`)
+    return answer
+  }
+
+  async put(key: string, value: string): Promise<void> {
+    await this.ask('kv/put', { key: base64(key), value: base64(value) })
+  }
+
+  async delete(key: string): Promise<void> {
+    await this.ask('kv/deleterange', { key: base64(key) })
+  }
+
+  /** The keys that begin with a text, and their values. */
+  async dump(prefix: string): Promise<[key: string, value: string][]> {
+    const { kvs = [] } = await this.ask('kv/range', {
+      key: base64(prefix),
+      range_end: base64(`${prefix}\xff`),
+    })
+    return (kvs as { key: string; value?: string }[]).map(({ key, value = '' }) => [plain(key), plain(value)])
+  }
+
+  async revision(): Promise<bigint> {
+    const { header } = await this.ask('kv/range', { key: 'AA==' })
+    return BigInt((header as { revision: string }).revision)
+  }
+
+  /** Makes etcd forget what was before its newest revision. */
+  async compact(): Promise<void> {
+    await this.ask('kv/compaction', { revision: String(await this.revision()), physical: true })
+  }
+
+  async leader(): Promise<Member> {
+    let found: Member | undefined
+    await until('there is a leader', async () => {
+      for (const member of this.members) {
+        const status = await ask(member.origin, 'maintenance/status', {})
+        const { header, leader } = (status ?? {}) as { header?: { member_id: string }; leader?: string }
+        if (leader !== undefined && leader === header?.member_id) found = member
+      }
+      return found !== undefined
+    })
+    if (found === undefined) throw new Error('no leader')
+    return found
+  }
+
+  async stop(): Promise<void> {
+    for (const member of this.members) await member.kill()
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+}
+
+let nextRoot = 0
+
+export function base64(text: string): string {
+  return Buffer.from(text, 'latin1').toString('base64')
+}
+
+export function plain(text: string): string {
+  return Buffer.from(text, 'base64').toString('latin1')
+}
+
+async function ask(
+  origin: string,
+  path: string,
+  message: object,
+): Promise<Record<string, unknown> | undefined> {
+  try {
+    const body = JSON.stringify(message)
+    const response = await fetch(`${origin}/v3/${path}`, {
+      method: 'POST',
+      body,
+      signal: AbortSignal.timeout(2_000),
+    })
+    return response.ok ? ((await response.json()) as Record<string, unknown>) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Asks again every few ms, for 20 s at the most. */
+export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 20_000
+  while (!(await isSo())) {
+    if (performance.now() > deadline) throw new Error(`waited in vain until ${what}`)
+    await sleep(10)
+  }
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
+  await Promise.all(servers.map(server => once(server, 'listening')))
+  const ports = servers.map(server => (server.address() as { port: number }).port)
+  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
+  return ports
+}
