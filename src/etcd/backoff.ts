@@ -12,15 +12,13 @@ export function retryDelay(attempt: number): number {
   return Math.min(SHORTEST * 2 ** Math.min(attempt, 10), LONGEST) * (0.5 + Math.random() / 2)
 }
 
-/** About as long as a change takes, in ms. */
-const STEP = 2
-const WIDEST = 32
+const WIDEST = 48
 
 /**
- * Waits after a change was overtaken by others. Whoever was overtaken often waits less, and so is not overtaken for ever.
+ * Waits after a change was overtaken by others: at first up to 4 ms, about as long as a change takes, then up to
+ * twice as long each time, and 48 ms at the most. All of it is left to chance, so that one of many is alone.
  * @param attempt counted from 0
  */
 export async function yieldToOthers(attempt: number): Promise<void> {
-  const widest = attempt < 4 ? STEP * 2 ** attempt : WIDEST / (attempt - 2)
-  await sleep(Math.random() * widest)
+  await sleep(Math.random() * Math.min(4 * 2 ** Math.min(attempt, 10), WIDEST))
 }

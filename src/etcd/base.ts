@@ -36,7 +36,7 @@ export interface Attempt {
   readonly recordKey: string
   /**
    * Takes effect once at the most, however often it is sent: it compares what it writes. When something else was
-   * there, it reads that, as {@link baseRequests} do, and the record that is at `recordKey`.
+   * there, it reads the record that is at `recordKey`.
    */
   readonly transaction: Transaction
 }
@@ -71,11 +71,10 @@ export function attemptOn(
           { kind: 'put', key: recordKey, value: changeRecord(op, before, after, history) },
           ...outdated(keys, id, seq),
         ]
-  const failure = [...baseRequests(keys, id), { key: recordKey }]
   const transaction: Transaction = {
     compare: base.state === undefined ? [states, deletions] : [states],
     success,
-    failure: failure.map(request => ({ kind: 'range', ...request })),
+    failure: [{ kind: 'range', key: recordKey }],
   }
   return { op, after, recordKey, transaction }
 }

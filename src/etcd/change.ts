@@ -33,14 +33,13 @@ export async function changeInEtcd(
   history: boolean,
   deadlines: Deadlines,
 ): Promise<SandboxState | undefined> {
-  let base = baseIn(await cluster.ranges(baseRequests(keys, id), deadlines.answer, id))
   for (let overtaken = 0; ; overtaken++) {
+    const base = baseIn(await cluster.ranges(baseRequests(keys, id), deadlines.answer, id))
     const attempt = attemptOn(keys, id, change, base, randomUUID(), history)
     const reply = await send(cluster, id, attempt, deadlines)
     if (reply.answer.succeeded || (await wasMade(cluster, keys, id, base, attempt, reply, deadlines))) {
       return attempt.after
     }
-    base = baseIn(reply.answer)
     if (performance.now() >= deadlines.contention) throw overtakenTooOften(id, reply.answer, deadlines)
     await yieldToOthers(overtaken)
   }
@@ -72,7 +71,7 @@ async function wasMade(
   { answer: deadline }: Deadlines,
 ): Promise<boolean> {
   if (!doubtful) return false
-  const [, , [record] = []] = answer.found
+  const [[record] = []] = answer.found
   if (record !== undefined && operationOf(record.value) === attempt.op) return true
   const fate = await fateOf(cluster, keys, base, attempt, deadline)
   if (fate === 'unknown') throw unknownOutcome(id, "etcd's history of that time is not to be had")
@@ -89,7 +88,7 @@ function overtakenTooOften(
   { found }: TransactionAnswer,
   { lockTimeout }: Deadlines,
 ): StateStoreError {
-  const [, , [record] = []] = found
+  const [[record] = []] = found
   const who = (record && whoMade(record.value)) ?? 'others'
   const message = `sandbox ${id} was changed each time by others, last by ${who}; gave up after ${lockTimeout} ms`
   return new StateStoreError('LOCK_TIMEOUT', message, { id })

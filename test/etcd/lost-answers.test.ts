@@ -1,0 +1,212 @@
+import { openStore, type SandboxStore } from 'sandbox-state'
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
+import { all } from '../support/all.js'
+import { describeEtcd, TestEtcd, until } from '../support/etcd.js'
+import { EtcdProxy, isChange, type Verdict } from '../support/etcd-proxy.js'
+
+describeEtcd('an answer of etcd that is lost', () => {
+  let etcd: TestEtcd
+  let proxy: EtcdProxy
+  /** Sees etcd through the proxy. */
+  let store: SandboxStore
+  /** Sees etcd itself: another host, say. */
+  let other: SandboxStore
+  /** Of the keys. */
+  let prefix: string
+
+  beforeAll(async () => {
+    etcd = await TestEtcd.ready()
+  })
+  afterAll(() => etcd?.stop())
+
+  beforeEach(async () => {
+    proxy = await EtcdProxy.start(etcd.member.clientPort)
+    const root = etcd.newRoot()
+    prefix = new URL(root).pathname
+    store = await openStore(`etcd://127.0.0.1:${proxy.port}${prefix}`)
+    other = await openStore(root)
+    onTestFinished(async () => {
+      await store.close()
+      await other.close()
+      await proxy.close()
+    })
+  })
+
+  /** Cuts the answer to the first change after etcd has made it, and does something in between. */
+  function cutAfterCommit(meanwhile: () => Promise<unknown> = async () => {}) {
+    const cut = { times: 0 }
+    proxy.after = async passing => {
+      if (cut.times > 0 || !isChange(passing)) return 'pass'
+      cut.times++
+      await meanwhile()
+      return 'cut'
+    }
+    return cut
+  }
+
+  /** Cuts the first change off before etcd has seen it, and does something in between. */
+  function cutBeforeCommit(meanwhile: () => Promise<unknown>) {
+    const cut = { times: 0 }
+    proxy.before = async passing => {
+      if (cut.times > 0 || !isChange(passing)) return 'pass'
+      cut.times++
+      await meanwhile()
+      return 'cut'
+    }
+    return cut
+  }
+
+  const increment = (on: SandboxStore) =>
+    on.update('a', state => ({ ...state, blockIndex: state.blockIndex + 1 }))
+
+  test.each(['create', 'transition', 'update', 'delete'] as const)(
+    'is made up for: a %s that was made is acknowledged, and was made once',
+    async kind => {
+      if (kind !== 'create') await other.create('a', { blockIndex: 10 })
+      const before = await etcd.revision()
+      const cut = cutAfterCommit()
+      if (kind === 'create') await store.create('a', { blockIndex: 10 })
+      else if (kind === 'transition') await store.transition('a', 'ready', 'running')
+      else if (kind === 'update') await increment(store)
+      else await store.delete('a')
+      expect(cut.times).toBe(1)
+      expect(await etcd.revision()).toBe(before + 1n)
+      if (kind === 'delete') await expect(other.read('a')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+      else if (kind === 'update') expect((await other.read('a')).blockIndex).toBe(11)
+      else expect((await other.read('a')).blockIndex).toBe(10)
+    },
+  )
+
+  test.each([
+    ['changed by another', () => increment(other)],
+    ['deleted by another', () => other.delete('a', { force: true })],
+    [
+      'deleted and made again by another',
+      async () => {
+        await other.delete('a', { force: true })
+        await other.create('a', { blockIndex: 50 })
+        await increment(other)
+      },
+    ],
+    [
+      'changed more often than records are kept',
+      async () => {
+        for (let i = 0; i < 105; i++) await increment(other)
+      },
+    ],
+  ])('is made up for when the sandbox was %s meanwhile', async (_, meanwhile) => {
+    await other.create('a', { blockIndex: 10 })
+    let calls = 0
+    const cut = cutAfterCommit(meanwhile)
+    const updated = await store.update('a', state => {
+      calls++
+      return { ...state, blockIndex: state.blockIndex + 100 }
+    })
+    expect([cut.times, calls, updated.blockIndex]).toEqual([1, 1, 110])
+  })
+
+  test('is made up for when it was of a create, and the sandbox is deleted by now', async () => {
+    const cut = cutAfterCommit(() => other.delete('a'))
+    expect(await store.create('a', { blockIndex: 3 })).toMatchObject({ blockIndex: 3 })
+    expect(cut.times).toBe(1)
+    await expect(other.read('a')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  })
+
+  test('is made up for when it was of a delete, and the sandbox is there again by now', async () => {
+    await other.create('a')
+    const cut = cutAfterCommit(async () => {
+      await other.create('a', { blockIndex: 4 })
+      await other.delete('a')
+      await other.create('a', { blockIndex: 5 })
+    })
+    await store.delete('a')
+    expect(cut.times).toBe(1)
+    expect((await other.read('a')).blockIndex).toBe(5)
+  })
+
+  test('of a change that was not made makes it once, on top of what another did meanwhile', async () => {
+    await other.create('a', { blockIndex: 10 })
+    const cut = cutBeforeCommit(() => increment(other))
+    const seen: number[] = []
+    const updated = await store.update('a', state => {
+      seen.push(state.blockIndex)
+      return { ...state, blockIndex: state.blockIndex + 100 }
+    })
+    expect(cut.times).toBe(1)
+    expect(seen).toEqual([10, 11])
+    expect(updated.blockIndex).toBe(111)
+    expect((await other.read('a')).blockIndex).toBe(111)
+  })
+
+  test('of a create that another was faster with is ALREADY_EXISTS', async () => {
+    cutBeforeCommit(() => other.create('a', { blockIndex: 1 }))
+    await expect(store.create('a', { blockIndex: 2 })).rejects.toMatchObject({ code: 'ALREADY_EXISTS' })
+    expect((await other.read('a')).blockIndex).toBe(1)
+  })
+
+  test('of a transition that another made instead is STATE_MISMATCH, not a success', async () => {
+    await other.create('a')
+    cutBeforeCommit(() => other.transition('a', 'ready', 'running'))
+    const move = store.transition('a', 'ready', 'running')
+    await expect(move).rejects.toMatchObject({ code: 'STATE_MISMATCH' })
+    expect(await all(other.history('a'))).toHaveLength(2)
+  })
+
+  test('is OUTCOME_UNKNOWN when etcd has forgotten that time, and never a guess', async () => {
+    await other.create('a', { blockIndex: 10 })
+    const cut = cutAfterCommit(async () => {
+      await other.delete('a')
+      await other.create('a', { blockIndex: 50 })
+      await etcd.compact()
+    })
+    const update = store.update('a', state => ({ ...state, blockIndex: state.blockIndex + 100 }))
+    await expect(update).rejects.toMatchObject({ name: 'StateStoreError', code: 'OUTCOME_UNKNOWN', id: 'a' })
+    expect(cut.times).toBe(1)
+    expect((await other.read('a')).blockIndex).toBe(50)
+  })
+
+  test('for good is OUTCOME_UNKNOWN within the deadline', async () => {
+    const hasty = await openStore(`etcd://127.0.0.1:${proxy.port}${prefix}`, { lockTimeout: 0 })
+    onTestFinished(() => hasty.close())
+    await other.create('a')
+    proxy.after = passing => (isChange(passing) ? 'cut' : 'pass')
+    const start = performance.now()
+    const move = hasty.transition('a', 'ready', 'running')
+    await expect(move).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN', id: 'a' })
+    expect(performance.now() - start).toBeLessThan(6_000)
+    expect((await other.read('a')).state).toBe('running')
+  })
+
+  test('is of no matter to a create that arrives after all: what was deleted since does not come back', async () => {
+    let release = () => {}
+    const held = new Promise<void>(resolve => (release = resolve))
+    let holds = 0
+    let arrived = false
+    proxy.before = async (passing): Promise<Verdict> => {
+      if (!isChange(passing) || holds > 0) return 'pass'
+      holds++
+      await other.create('a', { blockIndex: 1 })
+      await held
+      return 'pass'
+    }
+    proxy.after = passing => {
+      if (isChange(passing) && holds > 0) arrived = true
+      return 'pass'
+    }
+    // Its first sending hangs in the proxy; after two seconds it is sent again.
+    await expect(store.create('a', { blockIndex: 2 })).rejects.toMatchObject({ code: 'ALREADY_EXISTS' })
+    await other.delete('a')
+    arrived = false
+    release()
+    await until('the late request has arrived', () => arrived)
+    await expect(other.read('a')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  })
+
+  test('of a read is asked for again', async () => {
+    await other.create('a')
+    let cuts = 0
+    proxy.after = () => (cuts++ < 3 ? 'cut' : 'pass')
+    expect((await store.read('a')).state).toBe('ready')
+    expect(cuts).toBe(4)
+  })
+})

@@ -1,0 +1,94 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+
+/** One request that goes through: what is asked, and by which path. */
+export interface Passing {
+  readonly path: string
+  readonly body: string
+}
+
+/** What becomes of a request before etcd has seen it, or of its answer after. */
+export type Verdict = 'pass' | 'cut'
+
+/** Stands between a store and an etcd, and does to their connection what a test wants. */
+export class EtcdProxy {
+  /** Asked before a request goes on. */
+  before: (passing: Passing) => Verdict | Promise<Verdict> = () => 'pass'
+  /** Asked when etcd has answered and the store has not heard it. */
+  after: (passing: Passing, answer: string) => Verdict | Promise<Verdict> = () => 'pass'
+  /** How many requests came, by path. */
+  readonly counts = new Map<string, number>()
+  private readonly watches = new Set<Socket>()
+  private readonly server: Server
+
+  private constructor(private readonly target: number) {
+    this.server = createServer((incoming, answer) => void this.pass(incoming, answer))
+  }
+
+  static async start(target: number): Promise<EtcdProxy> {
+    const proxy = new EtcdProxy(target)
+    proxy.server.listen(0, '127.0.0.1')
+    await once(proxy.server, 'listening')
+    return proxy
+  }
+
+  get port(): number {
+    return (this.server.address() as AddressInfo).port
+  }
+
+  /** Breaks every watch that is under way, in the middle of an answer. */
+  cutWatches(): number {
+    const cut = this.watches.size
+    for (const socket of this.watches) {
+      socket.write('1c\r\n{"result":{"header":{"revis')
+      setImmediate(() => socket.destroy())
+    }
+    this.watches.clear()
+    return cut
+  }
+
+  async close(): Promise<void> {
+    this.server.closeAllConnections()
+    await new Promise(resolve => this.server.close(resolve))
+  }
+
+  private async pass(incoming: IncomingMessage, answer: ServerResponse): Promise<void> {
+    const path = incoming.url ?? ''
+    const body = await textOf(incoming)
+    const passing = { path, body }
+    this.counts.set(path, (this.counts.get(path) ?? 0) + 1)
+    if ((await this.before(passing)) === 'cut') return void incoming.socket.destroy()
+    const { host: _, ...headers } = incoming.headers
+    const onward = request({ host: '127.0.0.1', port: this.target, path, method: 'POST', headers })
+    onward.on('error', () => incoming.socket.destroy())
+    onward.end(body)
+    const [response] = (await once(onward, 'response')) as [IncomingMessage]
+    if (path === '/v3/watch') {
+      const { socket } = incoming
+      this.watches.add(socket)
+      socket.once('close', () => {
+        this.watches.delete(socket)
+        onward.destroy()
+      })
+      response.on('error', () => {})
+      answer.writeHead(response.statusCode ?? 500)
+      response.pipe(answer)
+      return
+    }
+    const text = await textOf(response)
+    if ((await this.after(passing, text)) === 'cut') return void incoming.socket.destroy()
+    answer.writeHead(response.statusCode ?? 500).end(text)
+  }
+}
+
+/** Whether it is a change that is asked for, not only a read. */
+export function isChange({ path, body }: Passing): boolean {
+  return path === '/v3/kv/txn' && body.includes('"compare":[{')
+}
+
+async function textOf(message: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  for await (const chunk of message) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks).toString('utf8')
+}
