@@ -1,0 +1,93 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer as createWebServer, type Server as WebServer } from 'node:http'
+import { type AddressInfo, createServer, type Server } from 'node:net'
+import { openStore } from 'sandbox-state'
+import { describe, type TestContext, test } from 'vitest'
+
+// Where no etcd answers, or something else does. These tests need none.
+
+/** Waits for etcd as short as can be asked for: 5 s. */
+async function open(host: string, { onTestFinished }: TestContext) {
+  const store = await openStore(`etcd://${host}/x`, { lockTimeout: 0 })
+  onTestFinished(() => store.close())
+  return store
+}
+
+async function listen(server: Server | WebServer, { onTestFinished }: TestContext): Promise<string> {
+  server.listen(0, '127.0.0.1')
+  onTestFinished(() => void server.close())
+  await once(server, 'listening')
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+const IO_ERROR = { name: 'StateStoreError', code: 'IO_ERROR' }
+
+describe.concurrent('an etcd', () => {
+  test('that is not there is an IO_ERROR in every call, within its deadline', async context => {
+    const { expect } = context
+    const store = await open('127.0.0.1:1', context)
+    const start = performance.now()
+    await Promise.all([
+      expect(store.read('a')).rejects.toMatchObject({ ...IO_ERROR, id: 'a', path: '/x/state/a' }),
+      expect(store.create('b')).rejects.toMatchObject({ ...IO_ERROR, id: 'b' }),
+      expect(store.delete('c')).rejects.toMatchObject({ ...IO_ERROR, id: 'c' }),
+      expect(store.list().next()).rejects.toMatchObject(IO_ERROR),
+      expect(store.history('a').next()).rejects.toMatchObject(IO_ERROR),
+      expect(store.watch().next()).rejects.toMatchObject(IO_ERROR),
+    ])
+    expect(performance.now() - start).toBeLessThan(6_500)
+  })
+
+  test('that says nothing is an IO_ERROR within its deadline, and no change queues for longer', async context => {
+    const { expect } = context
+    const store = await open(await listen(createServer(), context), context)
+    const start = performance.now()
+    const codes = await Promise.all(
+      Array.from({ length: 5 }, () => store.transition('a', 'ready', 'running').catch(({ code }) => code)),
+    )
+    expect(codes).toEqual(['IO_ERROR', ...Array.from({ length: 4 }, () => 'LOCK_TIMEOUT')])
+    expect(performance.now() - start).toBeLessThan(6_500)
+  })
+
+  test.each([
+    '{"kvs":[{"key":1}],"header":{"revision":"1"}}',
+    '{"kvs":{},"header":{"revision":"1"}}',
+    '{"kvs":[]}',
+    '{"header":{"revision":1}}',
+    'null',
+    '<html>',
+    '',
+  ])('that answers %j is an IO_ERROR, not a state', async (answer, context) => {
+    const { expect } = context
+    const server = createWebServer((_, response) => void response.end(answer))
+    const store = await open(await listen(server, context), context)
+    await expect(store.read('a')).rejects.toMatchObject(IO_ERROR)
+  })
+
+  test('that is none, but a web server, is an IO_ERROR at once', async context => {
+    const { expect } = context
+    const server = createWebServer((_, response) => void response.writeHead(404).end('Not Found'))
+    const store = await open(await listen(server, context), context)
+    const start = performance.now()
+    await expect(store.create('a')).rejects.toMatchObject(IO_ERROR)
+    expect(performance.now() - start).toBeLessThan(1_000)
+  })
+
+  test('costs a store of files nothing: no HTTP is loaded', async ({ expect }) => {
+    const index = new URL('../../dist/index.js', import.meta.url).href
+    const program = `
+      import { openStore } from ${JSON.stringify(index)}
+      const store = await openStore('/nowhere')
+      await store.read('a').catch(error => console.log(error.code))
+      await store.close()
+      console.log(process.moduleLoadList.filter(name => /^NativeModule https?$/.test(name)).join())`
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program])
+    let said = ''
+    child.stdout.on('data', text => {
+      said += text
+    })
+    expect(await once(child, 'close')).toEqual([0, null])
+    expect(said.trim()).toBe('NOT_FOUND')
+  })
+})

@@ -1,0 +1,283 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { hostname } from 'node:os'
+import { encodeState, openStore, type SandboxStore, type StoreOptions } from 'sandbox-state'
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
+import { openEtcd } from '#src/etcd/backend.js'
+import { all } from '../support/all.js'
+import { describeEtcd, TestEtcd } from '../support/etcd.js'
+import { race } from '../support/program.js'
+
+const dist = new URL('../../dist/', import.meta.url)
+
+async function open(root: string, options: StoreOptions = {}): Promise<SandboxStore> {
+  const store = await openStore(root, options)
+  onTestFinished(() => store.close())
+  return store
+}
+
+describeEtcd('a store in etcd', () => {
+  let etcd: TestEtcd
+  let root: string
+  let prefix: string
+  beforeAll(async () => {
+    etcd = await TestEtcd.ready()
+  })
+  afterAll(() => etcd?.stop())
+  beforeEach(() => {
+    root = etcd.newRoot()
+    prefix = new URL(root).pathname
+  })
+
+  test('keeps a state as a file would, and a record of each change beside it', async () => {
+    const store = await open(root)
+    await store.create('a', { cgroupPath: '/<x>' })
+    const after = await store.transition('a', 'ready', 'running')
+    const keys = await etcd.dump(`${prefix}/`)
+    expect(keys.map(([key]) => key)).toEqual([
+      `${prefix}/history/a/0000000000000000001`,
+      `${prefix}/history/a/0000000000000000002`,
+      `${prefix}/state/a`,
+    ])
+    expect(keys[2]?.[1]).toBe(encodeState(after))
+    const record = JSON.parse(keys[1]?.[1] ?? '')
+    expect(record).toMatchObject({ from: 'ready', to: 'running', pid: process.pid, host: hostname() })
+    expect(record.op).toMatch(/^[0-9a-f-]{36}$/)
+    await store.delete('a', { force: true })
+    const left = await etcd.dump(`${prefix}/`)
+    expect(left.map(([key]) => key)).toEqual([`${prefix}/deletions/ca`])
+    expect(JSON.parse(left[0]?.[1] ?? '')).toMatchObject({ id: 'a', pid: process.pid })
+  })
+
+  test('keeps the keys of a value that it does not know', async () => {
+    const store = await open(root)
+    await etcd.put(`${prefix}/state/a`, '{"resources":{"x":1e400},"STATE":"ready"}')
+    await store.transition('a', 'ready', 'running')
+    expect(await etcd.dump(`${prefix}/state/`)).toEqual([
+      [
+        `${prefix}/state/a`,
+        '{"state":"running","blockIndex":0,"guestMemoryBlockSize":0,"guestMemoryHotplugProbe":false,"resources":{"x":1e400}}',
+      ],
+    ])
+  })
+
+  test('tells the history, which goes with the sandbox', async () => {
+    const store = await open(root)
+    await store.create('a')
+    await store.transition('a', 'ready', 'running')
+    await store.update('a', state => ({ ...state, blockIndex: 1, cgroupPath: '/x' }))
+    const history = await all(store.history('a'))
+    expect(history).toMatchObject([
+      { seq: 1, from: null, to: 'ready' },
+      { seq: 2, from: 'ready', to: 'running', pid: process.pid, host: hostname() },
+      { seq: 3, from: 'running', to: 'running', fields: ['blockIndex', 'cgroupPath'] },
+    ])
+    expect(history.some(({ gap }) => gap)).toBe(false)
+    expect(history.some(entry => 'op' in entry)).toBe(false)
+    expect(history.every(({ time }) => Math.abs(Date.parse(time) - Date.now()) < 60_000)).toBe(true)
+    await store.delete('a', { force: true })
+    expect(await all(store.history('a'))).toEqual([])
+    await store.create('a')
+    expect(await all(store.history('a'))).toMatchObject([{ seq: 1, from: null, to: 'ready' }])
+  })
+
+  test('says where the history has a gap', async () => {
+    const store = await open(root)
+    const silent = await open(root, { history: false })
+    await store.create('a')
+    await silent.transition('a', 'ready', 'running')
+    await store.transition('a', 'running', 'paused')
+    await etcd.put(`${prefix}/state/a`, '{"state":"running"}')
+    await store.transition('a', 'running', 'stopped')
+    await etcd.put(`${prefix}/history/a/0000000000000000003`, '{"to":"dead"}')
+    const history = await all(store.history('a'))
+    expect(history.map(({ seq, to, gap }) => [seq, to, gap])).toEqual([
+      [1, 'ready', undefined],
+      [5, 'stopped', true],
+    ])
+    await etcd.put(`${prefix}/state/b`, '{"state":"ready"}')
+    await store.transition('b', 'ready', 'running')
+    expect(await all(store.history('b'))).toMatchObject([{ seq: 2, from: 'ready', gap: true }])
+  })
+
+  test('keeps the last 100 records of a sandbox, and no more keys', async () => {
+    const store = await open(root)
+    await store.create('a')
+    for (let i = 1; i < 130; i++) await store.update('a', state => ({ ...state, blockIndex: i }))
+    const history = await all(store.history('a'))
+    expect(history.map(({ seq }) => seq)).toEqual(Array.from({ length: 100 }, (_, i) => i + 31))
+    expect(history.some(({ gap }) => gap)).toBe(false)
+    expect(await etcd.dump(`${prefix}/history/`)).toHaveLength(100)
+  })
+
+  test.each([
+    ['not JSON', 'CORRUPT_STATE'],
+    ['', 'CORRUPT_STATE'],
+    ['null', 'INVALID_STATE'],
+    ['{"state":"dead"}', 'INVALID_STATE'],
+    ['{"state":"ready","blockIndex":1.5}', 'INVALID_STATE'],
+  ])('does not take the value %j for a state', async (value, code) => {
+    const store = await open(root)
+    await store.create('b')
+    const path = `${prefix}/state/a`
+    await etcd.put(path, value)
+    const bad = { name: 'StateStoreError', code, id: 'a', path }
+    await expect(store.read('a')).rejects.toMatchObject(bad)
+    await expect(store.transition('a', 'ready', 'running')).rejects.toMatchObject(bad)
+    await expect(store.update('a', state => state)).rejects.toMatchObject(bad)
+    await expect(store.delete('a')).rejects.toMatchObject(bad)
+    await expect(store.create('a')).rejects.toMatchObject({ code: 'ALREADY_EXISTS' })
+    expect(await all(store.list({ state: 'ready' }))).toMatchObject([{ id: 'a', error: bad }, { id: 'b' }])
+    expect(await etcd.dump(path)).toEqual([[path, value]])
+    await store.delete('a', { force: true })
+    expect(await all(store.list())).toMatchObject([{ id: 'b' }])
+  })
+
+  test('names what is wrong with it, one fault for each, and changes nothing', async () => {
+    const store = await open(root)
+    await store.create('good')
+    await store.create('lost')
+    await store.update('lost', state => ({ ...state, blockIndex: 1 }))
+    await etcd.delete(`${prefix}/state/lost`)
+    await etcd.put(`${prefix}/state/bad`, '{}')
+    await etcd.put(`${prefix}/state/worse`, '[')
+    await etcd.put(`${prefix}/state/-no-id`, '{"state":"ready"}')
+    const before = await etcd.dump(`${prefix}/`)
+    const backend = openEtcd(root, undefined, { lockTimeout: 0, history: true })
+    onTestFinished(() => backend.close())
+    expect(await all(backend.faults())).toMatchObject([
+      { path: `${prefix}/state/-no-id`, error: { code: 'CORRUPT_STATE' } },
+      { path: `${prefix}/state/bad`, id: 'bad', error: { code: 'INVALID_STATE' } },
+      { path: `${prefix}/state/worse`, id: 'worse', error: { code: 'CORRUPT_STATE' } },
+      { path: `${prefix}/history/lost/`, id: 'lost', error: { code: 'CORRUPT_STATE' } },
+    ])
+    expect(await etcd.dump(`${prefix}/`)).toEqual(before)
+    expect(await all(store.list())).toHaveLength(3)
+  })
+
+  test('lists more sandboxes than one answer holds, as they were at one time', async () => {
+    const store = await open(root)
+    const ids = Array.from({ length: 300 }, (_, i) => `s${String(i).padStart(3, '0')}`)
+    await Promise.all(ids.map(id => store.create(id)))
+    const seen: string[] = []
+    for await (const entry of store.list()) {
+      if (seen.length === 0) await store.delete('s299')
+      seen.push(entry.id)
+    }
+    expect(seen).toEqual(ids)
+    // Once that time is compacted away, the rest is listed as it is now.
+    const now: string[] = []
+    for await (const { id } of store.list()) {
+      if (now.length === 0) {
+        await store.delete('s298')
+        await etcd.compact()
+      }
+      now.push(id)
+    }
+    expect(now).toEqual(ids.slice(0, 298))
+  })
+
+  test('is shared by nobody whose prefix only begins alike', async () => {
+    const store = await open(root)
+    await (await open(`${root}0`)).create('a')
+    await (await open(`${root}/state`)).create('b')
+    expect(await all(store.list())).toEqual([])
+  })
+
+  test('8 processes on one sandbox: the count is what was acknowledged, and so is the history', async () => {
+    const store = await open(root)
+    await store.create('shared')
+    const outcomes = (await race(8, 'racer', [root, 'shared', 'increment', '25'])).flat()
+    expect(outcomes.filter(({ ok }) => !ok)).toEqual([])
+    expect((await store.read('shared')).blockIndex).toBe(200)
+    expect((await all(store.history('shared'))).at(-1)?.seq).toBe(201)
+  })
+
+  test.each(['create', 'transition'])('of 8 processes, one succeeds with a %s', async what => {
+    const store = await open(root)
+    if (what === 'transition') await store.create('wanted')
+    const outcomes = (await race(8, 'racer', [root, 'wanted', what, '1'])).flat()
+    expect(outcomes.filter(({ ok }) => ok)).toHaveLength(1)
+    const code = what === 'create' ? 'ALREADY_EXISTS' : 'STATE_MISMATCH'
+    expect(outcomes.filter(outcome => outcome.code === code)).toHaveLength(7)
+  })
+
+  test('a change that others overtake each time is LOCK_TIMEOUT and names one of them', async () => {
+    const store = await open(root, { lockTimeout: 0 })
+    await store.create('a')
+    const write = `
+      import { openStore } from ${JSON.stringify(new URL('index.js', dist).href)}
+      const store = await openStore(${JSON.stringify(root)})
+      await store.update('a', state => ({ ...state, blockIndex: 7 }))
+      await store.close()
+      console.log(process.pid)`
+    let pid = ''
+    const overtaken = store.update('a', state => {
+      pid = execFileSync(process.execPath, ['--input-type=module', '-e', write], { encoding: 'utf8' }).trim()
+      return state
+    })
+    const error = await overtaken.catch((error: unknown) => error)
+    expect(error).toMatchObject({ code: 'LOCK_TIMEOUT', id: 'a' })
+    expect(String(error)).toContain(`pid ${pid}`)
+    expect((await store.read('a')).blockIndex).toBe(7)
+  })
+
+  test('a process with a live watch ends within a second of close(), and says nothing on stderr', async () => {
+    const program = `
+      import { openStore } from ${JSON.stringify(new URL('index.js', dist).href)}
+      const store = await openStore(${JSON.stringify(root)})
+      await store.create('a')
+      const watching = (async () => { for await (const event of store.watch()) console.log(event.type) })()
+      const waiting = store.waitFor('a', 'stopped').catch(error => console.log(error.code))
+      setTimeout(async () => {
+        await store.close()
+        await watching
+        await waiting
+        console.log('closed')
+      }, 300)`
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program])
+    onTestFinished(() => void child.kill('SIGKILL'))
+    let said = ''
+    let complained = ''
+    let closed = 0
+    child.stdout.on('data', text => {
+      said += text
+      if (said.includes('closed')) closed = performance.now()
+    })
+    child.stderr.on('data', text => {
+      complained += text
+    })
+    const [code] = await once(child, 'close')
+    expect(performance.now() - closed).toBeLessThan(1_000)
+    expect([code, said, complained]).toEqual([0, 'created\nCLOSED\nclosed\n', ''])
+  })
+
+  test('a store that is not closed keeps no process alive', async () => {
+    const program = `
+      import { openStore } from ${JSON.stringify(new URL('index.js', dist).href)}
+      await (await openStore(${JSON.stringify(root)})).create('a')`
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: 'inherit' })
+    onTestFinished(() => void child.kill('SIGKILL'))
+    const start = performance.now()
+    expect(await once(child, 'exit')).toEqual([0, null])
+    expect(performance.now() - start).toBeLessThan(5_000)
+  })
+
+  test('a member that is not there, or is no etcd, is passed over for one that is', async () => {
+    const web = createServer((_, response) => void response.writeHead(404).end('Not Found')).listen(
+      0,
+      '127.0.0.1',
+    )
+    onTestFinished(() => void web.close())
+    await once(web, 'listening')
+    const { port } = web.address() as AddressInfo
+    const store = await open(`etcd://127.0.0.1:1,127.0.0.1:${port},${root.slice('etcd://'.length)}`)
+    await store.create('a')
+    expect(await all(store.list())).toHaveLength(1)
+    const events = store.watch()
+    expect((await events.next()).value).toMatchObject({ type: 'created', id: 'a' })
+    await events.return()
+  })
+})

@@ -1,0 +1,194 @@
+import { openStore, type SandboxStore, type StateEvent } from 'sandbox-state'
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
+import { describeEtcd, TestEtcd, until } from '../support/etcd.js'
+import { EtcdProxy } from '../support/etcd-proxy.js'
+
+describeEtcd('a watch over etcd', () => {
+  let etcd: TestEtcd
+  let proxy: EtcdProxy
+  /** Watches through the proxy. */
+  let store: SandboxStore
+  let writer: SandboxStore
+  let prefix: string
+
+  beforeAll(async () => {
+    etcd = await TestEtcd.ready()
+  })
+  afterAll(() => etcd?.stop())
+
+  beforeEach(async () => {
+    proxy = await EtcdProxy.start(etcd.member.clientPort)
+    const root = etcd.newRoot()
+    prefix = new URL(root).pathname
+    store = await openStore(`etcd://127.0.0.1:${proxy.port}${prefix}`)
+    writer = await openStore(root)
+    onTestFinished(async () => {
+      await store.close()
+      await writer.close()
+      await proxy.close()
+    })
+  })
+
+  const watches = () => proxy.counts.get('/v3/watch') ?? 0
+
+  /** What a watch says from now on; ends with the store. */
+  function follow(id?: string) {
+    const events: StateEvent[] = []
+    const ended = (async () => {
+      for await (const event of store.watch(id === undefined ? {} : { id })) events.push(event)
+    })()
+    return { events, ended }
+  }
+
+  const count = (id: string, times: number) =>
+    Array.from({ length: times }).reduce<Promise<unknown>>(
+      last => last.then(() => writer.update(id, s => ({ ...s, blockIndex: s.blockIndex + 1 }))),
+      Promise.resolve(),
+    )
+
+  test('tells everything from the start, in order', async () => {
+    await writer.create('b')
+    await writer.create('a', { blockIndex: 1 })
+    const { events, ended } = follow()
+    await until('the watch listens', () => watches() === 1)
+    await writer.transition('a', 'ready', 'running')
+    await writer.create('c')
+    await writer.delete('a', { force: true })
+    await writer.create('a')
+    await until('all has been told', () => events.length === 6)
+    await store.close()
+    await ended
+    expect(events).toMatchObject([
+      { type: 'created', id: 'a', state: { blockIndex: 1 } },
+      { type: 'created', id: 'b' },
+      { type: 'changed', id: 'a', state: { state: 'running' }, previous: { state: 'ready' } },
+      { type: 'created', id: 'c' },
+      { type: 'deleted', id: 'a', previous: { state: 'running' } },
+      { type: 'created', id: 'a', state: { state: 'ready', blockIndex: 0 } },
+    ])
+  })
+
+  test('that is cut off twice misses nothing and repeats nothing', async () => {
+    await writer.create('a')
+    await writer.create('b')
+    const { events } = follow()
+    await until('the watch listens', () => watches() === 1)
+    await count('a', 10)
+    for (let cut = 1; cut <= 2; cut++) {
+      await until('it has told of some', () => events.length > 2)
+      const changes = Promise.all([count('a', 10), count('b', 10)])
+      expect(proxy.cutWatches()).toBe(1)
+      await changes
+      await until('it listens again', () => watches() === 1 + cut)
+      await count('a', 5)
+    }
+    await until('the last is told', () =>
+      events.some(event => 'state' in event && event.id === 'a' && event.state?.blockIndex === 40),
+    )
+    const told = (id: string) =>
+      events.flatMap(event => (event.id === id && 'state' in event ? [event.state.blockIndex] : []))
+    expect(told('a')).toEqual(Array.from({ length: 41 }, (_, i) => i))
+    await until('the last of b is told', () => told('b').at(-1) === 20)
+    expect(told('b')).toEqual(Array.from({ length: 21 }, (_, i) => i))
+  })
+
+  test('whose place etcd has compacted away goes on from what is there', async () => {
+    await writer.create('a')
+    await writer.create('b')
+    await writer.create('unchanged')
+    const { events } = follow()
+    await until('the watch listens', () => watches() === 1)
+    let compacted = false
+    proxy.before = ({ path }) => (path === '/v3/watch' && !compacted ? 'cut' : 'pass')
+    proxy.cutWatches()
+    await count('a', 3)
+    await writer.delete('b')
+    await writer.create('c')
+    await etcd.compact()
+    compacted = true
+    await until('the rest is told', () => events.length === 6)
+    await count('a', 1)
+    await until('it listens on', () => events.length === 7)
+    expect(events.slice(0, 3)).toMatchObject([
+      { type: 'created', id: 'a' },
+      { type: 'created', id: 'b' },
+      { type: 'created', id: 'unchanged' },
+    ])
+    expect(events.slice(3)).toMatchObject([
+      { type: 'changed', id: 'a', state: { blockIndex: 3 }, previous: { blockIndex: 0 } },
+      { type: 'created', id: 'c' },
+      { type: 'deleted', id: 'b' },
+      { type: 'changed', id: 'a', state: { blockIndex: 4 } },
+    ])
+  })
+
+  test('goes on after a value that is none, which is an error event', async () => {
+    await writer.create('a')
+    const { events } = follow()
+    await until('the watch listens', () => watches() === 1)
+    await etcd.put(`${prefix}/state/a`, '{"state":"dead"}')
+    await etcd.put(`${prefix}/state/a`, 'not JSON')
+    await etcd.put(`${prefix}/state/no id`, '{}')
+    await writer.create('b')
+    await etcd.put(`${prefix}/state/a`, '{"state":"running"}')
+    await etcd.delete(`${prefix}/state/a`)
+    await until('all is told', () => events.length === 6)
+    expect(events).toMatchObject([
+      { type: 'created', id: 'a' },
+      { type: 'error', id: 'a', error: { code: 'INVALID_STATE', path: `${prefix}/state/a` } },
+      { type: 'error', id: 'a', error: { code: 'CORRUPT_STATE' }, previous: { state: 'ready' } },
+      { type: 'created', id: 'b' },
+      { type: 'changed', id: 'a', state: { state: 'running' }, previous: { state: 'ready' } },
+      { type: 'deleted', id: 'a', previous: { state: 'running' } },
+    ])
+  })
+
+  test('of one sandbox tells of no other, not even of one whose id begins as its', async () => {
+    await writer.create('ab')
+    const { events } = follow('a')
+    await until('the watch listens', () => watches() === 1)
+    await writer.create('a')
+    await writer.create('a.b')
+    await writer.delete('ab')
+    await writer.delete('a')
+    await until('all is told', () => events.length === 2)
+    expect(events).toMatchObject([
+      { type: 'created', id: 'a' },
+      { type: 'deleted', id: 'a' },
+    ])
+  })
+
+  test('is what waitFor waits by', async () => {
+    await writer.create('a')
+    const stopped = store.waitFor('a', 'stopped')
+    const gone = store.waitFor('a', 'deleted')
+    await until('both listen', () => watches() === 2)
+    await writer.transition('a', 'ready', 'stopped')
+    expect(await stopped).toMatchObject({ state: 'stopped' })
+    await writer.delete('a')
+    expect(await gone).toBeUndefined()
+    await expect(store.waitFor('a', 'ready')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    await writer.create('b')
+    const late = store.waitFor('b', 'running', { signal: AbortSignal.timeout(50) })
+    await expect(late).rejects.toMatchObject({ name: 'TimeoutError' })
+  })
+
+  test('ends with its signal, also while no member is there', async () => {
+    const abort = new AbortController()
+    const events = store.watch({ signal: abort.signal })
+    const first = events.next()
+    await until('the watch listens', () => watches() === 1)
+    proxy.before = () => 'cut'
+    proxy.cutWatches()
+    await until('it looks for a member', () => watches() > 2)
+    abort.abort()
+    expect(await first).toEqual({ done: true, value: undefined })
+  })
+
+  test('that cannot begin is an IO_ERROR', async () => {
+    proxy.before = () => 'cut'
+    const hasty = await openStore(`etcd://127.0.0.1:${proxy.port}${prefix}`, { lockTimeout: 0 })
+    onTestFinished(() => hasty.close())
+    await expect(hasty.watch().next()).rejects.toMatchObject({ name: 'StateStoreError', code: 'IO_ERROR' })
+  })
+})
