@@ -8,6 +8,7 @@ export {
   type RepairAction,
   type RepairOptions,
 } from './check.js'
+export { type CopyOptions, type CopyProgress, type CopyResult, copyStore } from './copy.js'
 export {
   CHANNELS,
   type ChangeMessage,

@@ -94,6 +94,15 @@ export class SandboxStore {
   }
 
   /**
+   * As {@link create}, but with a whole state: for a sandbox whose life began in another store.
+   * @internal
+   */
+  async adopt(id: string, state: SandboxState): Promise<SandboxState> {
+    const { parseSandboxState } = await schema()
+    return this.changed(id, { kind: 'create', state: parseSandboxState(state) })
+  }
+
+  /**
    * A sandbox's state as it is on the disk. Takes no lock and makes nothing.
    * @throws StateStoreError `NOT_FOUND` `INVALID_ID` `CORRUPT_STATE` `INVALID_STATE` `IO_ERROR` `CLOSED`
    */

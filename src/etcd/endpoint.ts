@@ -64,7 +64,7 @@ export class Endpoint {
           clearTimeout(timer)
           const answer = parse(text)
           if (response.statusCode === 200) resolve(answer)
-          else reject(errorOfAnswer(response.statusCode ?? 0, answer))
+          else reject(errorOfAnswer(response.statusCode ?? 0, answer, text))
         }, fail)
       })
     })
@@ -104,7 +104,8 @@ export class Endpoint {
     try {
       const response = await responseOf(request)
       if (response.statusCode !== 200) {
-        throw errorOfAnswer(response.statusCode ?? 0, parse(await readAll(response)))
+        const text = await readAll(response)
+        throw errorOfAnswer(response.statusCode ?? 0, parse(text), text)
       }
       for await (const line of linesOf(response)) {
         heard()
@@ -207,13 +208,17 @@ function parse(text: string): unknown {
   }
 }
 
-/** What never reached a member had no effect; nor does it have one where no etcd is that we trust. */
+/** What never reached a member had no effect; nor does it have one where no etcd is that we trust, or that trusts us. */
 function asGatewayError(error: unknown, sent: boolean): GatewayError {
   if (error instanceof GatewayError) return error
-  const { message, code = '' } = error as NodeJS.ErrnoException
-  const failure = sent ? 'unknown' : TLS_FAILURE.test(code) ? 'unusable' : 'undone'
-  return new GatewayError(failure, message || code, { cause: error })
+  const { message, code = '', reason } = error as NodeJS.ErrnoException & { reason?: unknown }
+  const failure = TLS_REFUSAL.test(code) || (!sent && TLS_FAILURE.test(code)) ? 'unusable' : undefined
+  const text = typeof reason === 'string' ? `TLS: ${reason}` : message || code
+  return new GatewayError(failure ?? (sent ? 'unknown' : 'undone'), text, { cause: error })
 }
 
 /** OpenSSL's and Node's codes for a handshake that failed, or a certificate that is not trusted. */
 const TLS_FAILURE = /^(ERR_TLS_|ERR_SSL_|EPROTO$|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/
+
+/** A member's word on our own certificate, which in TLS 1.3 comes only after we believe to be connected. */
+const TLS_REFUSAL = /^ERR_SSL_.*ALERT_.*(CERTIFICATE|UNKNOWN_CA)/

@@ -1,4 +1,4 @@
-import { visible } from '../state/show.js'
+import { quoted, visible } from '../state/show.js'
 
 /**
  * Why a request to etcd failed, as far as it matters to whoever asked:
@@ -28,12 +28,9 @@ export class GatewayError extends Error {
 }
 
 /** What an answer other than 200 says. */
-export function errorOfAnswer(status: number, answer: unknown): GatewayError {
+export function errorOfAnswer(status: number, answer: unknown, text: string): GatewayError {
   const failure = status >= 500 ? 'unknown' : 'unusable'
-  return (
-    errorIn(answer) ??
-    new GatewayError(failure, `HTTP status ${status}, not an answer of etcd's JSON gateway`)
-  )
+  return errorIn(answer) ?? new GatewayError(failure, `HTTP status ${status}, ${quoted(text.trim())}`)
 }
 
 /** The error that an answer, or one line of a stream, carries: gRPC's code and a message. */
@@ -49,8 +46,8 @@ export function errorIn(answer: unknown): GatewayError | undefined {
 /** That etcd ended a watch: it says why in words only. */
 export function canceledWatch(reason: unknown): GatewayError {
   const text = typeof reason === 'string' ? reason : ''
-  const denied = text.includes('permission denied')
-  const failure = denied ? 'refused' : text.includes('auth') ? 'unauthenticated' : 'unknown'
+  const refused = /permission denied|user name is empty/.test(text)
+  const failure = refused ? 'refused' : /auth token|auth store/.test(text) ? 'unauthenticated' : 'unknown'
   return new GatewayError(failure, `the watch was canceled (${visible(text.slice(0, LONGEST_MESSAGE))})`)
 }
 

@@ -50,7 +50,7 @@ describe.concurrent('an etcd', () => {
     expect(performance.now() - start).toBeLessThan(6_500)
   })
 
-  test.each([
+  test.for([
     '{"kvs":[{"key":1}],"header":{"revision":"1"}}',
     '{"kvs":{},"header":{"revision":"1"}}',
     '{"kvs":[]}',

@@ -143,11 +143,13 @@ export class TestEtcd {
     }
   }
 
-  /** Asks the gateway, without the client that is tested. */
+  /** Asks the gateway of whichever member answers, without the client that is tested. */
   async ask(path: string, message: object): Promise<Record<string, unknown>> {
-    const answer = await ask(this.member.origin, path, message)
-    if (answer === undefined) throw new Error(`etcd did not answer ${path}`)
-    return answer
+    for (const { origin } of this.members) {
+      const answer = await ask(origin, path, message)
+      if (answer !== undefined) return answer
+    }
+    throw new Error(`etcd did not answer ${path}`)
   }
 
   async put(key: string, value: string): Promise<void> {
@@ -170,6 +172,31 @@ export class TestEtcd {
   async revision(): Promise<bigint> {
     const { header } = await this.ask('kv/range', { key: 'AA==' })
     return BigInt((header as { revision: string }).revision)
+  }
+
+  /** Every value that a key below a prefix ever had, as etcd's own history has it, unless it was compacted. */
+  async past(prefix: string): Promise<{ key: string; value: string }[]> {
+    const last = await this.revision()
+    const range = { key: base64(prefix), range_end: base64(`${prefix}\xff`) }
+    const body = JSON.stringify({ create_request: { ...range, start_revision: '1' } })
+    const values: { key: string; value: string }[] = []
+    const { origin } = await this.leader()
+    const response = await fetch(`${origin}/v3/watch`, { method: 'POST', body })
+    // One more write, so that it is known when all has come.
+    await this.put(`${prefix}~end`, '')
+    let text = ''
+    for await (const chunk of response.body ?? []) {
+      text += Buffer.from(chunk).toString('latin1')
+      const lines = text.split('\n')
+      text = lines.pop() ?? ''
+      for (const line of lines) {
+        for (const { type, kv } of JSON.parse(line).result.events ?? []) {
+          if (BigInt(kv.mod_revision) > last) return values
+          if (type !== 'DELETE') values.push({ key: plain(kv.key), value: plain(kv.value ?? '') })
+        }
+      }
+    }
+    throw new Error('the watch ended early')
   }
 
   /** Makes etcd forget what was before its newest revision. */

@@ -1,0 +1,103 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type CopyProgress, copyStore, openStore, type SandboxStore } from 'sandbox-state'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { all } from './support/all.js'
+import { describeEtcd, TestEtcd } from './support/etcd.js'
+import { temporaryFolder } from './support/root.js'
+
+async function open(root: string): Promise<SandboxStore> {
+  const store = await openStore(root)
+  onTestFinished(() => store.close())
+  return store
+}
+
+async function fill(store: SandboxStore): Promise<void> {
+  for (const id of ['ready', 'running', 'paused', 'stopped']) {
+    await store.create(id, { cgroupPath: `/${id}`, blockIndex: id.length })
+  }
+  await store.transition('running', 'ready', 'running')
+  await store.transition('paused', 'ready', 'running')
+  await store.transition('paused', 'running', 'paused')
+  await store.transition('stopped', 'ready', 'stopped')
+}
+
+describe('a copy from files to files', () => {
+  async function setUp() {
+    const roots = { from: temporaryFolder(), to: join(temporaryFolder(), 'new') }
+    const [from, to] = [await open(roots.from), await open(roots.to)]
+    await fill(from)
+    return { roots, from, to }
+  }
+
+  test('has every sandbox in its state, to the byte, and tells of each', async () => {
+    const { roots, from, to } = await setUp()
+    const unknown = '{"resources":{"x":1},"state":"paused"}'
+    mkdirSync(join(roots.from, 'kata'))
+    writeFileSync(join(roots.from, 'kata', 'state.json'), unknown)
+    const told: CopyProgress[] = []
+    const result = await copyStore(from, to, { onProgress: progress => told.push(progress) })
+    expect(result).toEqual({ copied: 5, same: 0, failed: [] })
+    expect(await all(to.list())).toEqual(await all(from.list()))
+    expect(readFileSync(join(roots.to, 'paused', 'state.json'), 'utf8')).toBe(
+      readFileSync(join(roots.from, 'paused', 'state.json'), 'utf8'),
+    )
+    expect(readFileSync(join(roots.to, 'kata', 'state.json'), 'utf8')).toContain('"resources":{"x":1}')
+    expect(told.map(({ id }) => id).toSorted()).toEqual(['kata', 'paused', 'ready', 'running', 'stopped'])
+    expect(told.map(({ done, total }) => [done, total])).toEqual([1, 2, 3, 4, 5].map(done => [done, 5]))
+    expect(await copyStore(from, to)).toEqual({ copied: 0, same: 5, failed: [] })
+  })
+
+  test('overwrites nothing, and copies nothing when something is in its way', async () => {
+    const { roots, from, to } = await setUp()
+    await to.create('paused', { blockIndex: 99 })
+    await expect(copyStore(from, to)).rejects.toMatchObject({ code: 'ALREADY_EXISTS', id: 'paused' })
+    expect(await all(to.list())).toMatchObject([{ id: 'paused', state: { blockIndex: 99 } }])
+    await to.delete('paused')
+    mkdirSync(join(roots.to, 'stopped'))
+    writeFileSync(join(roots.to, 'stopped', 'state.json'), 'bad')
+    await expect(copyStore(from, to)).rejects.toMatchObject({ code: 'ALREADY_EXISTS', id: 'stopped' })
+    expect(await all(to.list())).toHaveLength(1)
+  })
+
+  test('leaves out what cannot be read, says so, and copies the rest', async () => {
+    const { roots, from, to } = await setUp()
+    writeFileSync(join(roots.from, 'paused', 'state.json'), 'bad')
+    await to.create('own')
+    expect(await copyStore(from, to)).toMatchObject({
+      copied: 3,
+      same: 0,
+      failed: [{ id: 'paused', error: { code: 'CORRUPT_STATE' } }],
+    })
+    expect((await all(to.list())).map(({ id }) => id)).toEqual(['own', 'ready', 'running', 'stopped'])
+  })
+
+  test('ends with its signal', async () => {
+    const { from, to } = await setUp()
+    await expect(copyStore(from, to, { signal: AbortSignal.abort('enough') })).rejects.toBe('enough')
+    expect(await all(to.list())).toEqual([])
+  })
+})
+
+describeEtcd('a copy between files and etcd', () => {
+  let etcd: TestEtcd
+  beforeAll(async () => {
+    etcd = await TestEtcd.ready()
+  })
+  afterAll(() => etcd?.stop())
+
+  test('has every sandbox there, and back again', async () => {
+    const files = await open(temporaryFolder())
+    const there = await open(etcd.newRoot())
+    const back = await open(temporaryFolder())
+    await fill(files)
+    for (let i = 0; i < 150; i++) await files.create(`more-${i}`, { blockIndex: i })
+    expect(await copyStore(files, there)).toEqual({ copied: 154, same: 0, failed: [] })
+    expect(await all(there.list())).toEqual(await all(files.list()))
+    expect(await copyStore(there, back)).toEqual({ copied: 154, same: 0, failed: [] })
+    expect(await all(back.list())).toEqual(await all(files.list()))
+    expect(await all(there.history('paused'))).toMatchObject([{ seq: 1, from: null, to: 'paused' }])
+    await there.transition('paused', 'paused', 'running')
+    await expect(copyStore(files, there)).rejects.toMatchObject({ code: 'ALREADY_EXISTS', id: 'paused' })
+  })
+})
