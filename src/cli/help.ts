@@ -23,8 +23,8 @@ export function helpTail({ notes, examples, done, failed }: HelpTail): string {
   return `\n${sections.join('\n\n')}`
 }
 
-const CHANGE_NOTE = `Says in one line what it did, on a terminal only. With --format json it prints the
-new state, which is null after a deletion.`
+const CHANGE_NOTE = `Says in one line what it did, on a terminal only. With --format json it
+prints the new state, which is null after a deletion.`
 
 const UNCERTAIN = 'or OUTCOME_UNKNOWN (it is done, but a power cut may undo it)'
 

@@ -31,7 +31,7 @@ describe('help', () => {
       expect(stdout).toContain(part)
     }
     expect(await cli(['help', name])).toEqual({ status, stdout, stderr })
-    expect(Math.max(...stdout.split('\n').map(line => line.length))).toBeLessThanOrEqual(82)
+    expect(Math.max(...stdout.split('\n').map(line => line.length))).toBeLessThanOrEqual(80)
   })
 })
 
