@@ -35,3 +35,15 @@ test.each<[unknown, unknown]>([
 ])('openStore(%j, %j) is a TypeError', async (root, options) => {
   await expect(openStore(root as string, options as StoreOptions)).rejects.toBeInstanceOf(TypeError)
 })
+
+test('changes one after another let the event loop turn', async () => {
+  const store = await openStore(temporaryFolder(filesystems[0]?.folder))
+  await store.create('a')
+  let turns = 0
+  const timer = setInterval(() => turns++, 1)
+  const end = performance.now() + 300
+  while (performance.now() < end) await store.update('a', state => state)
+  clearInterval(timer)
+  expect(turns).toBeGreaterThan(5)
+  await store.close()
+})

@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Backend, HistoryEntry, ListEntry, Sighting } from '../backend.js'
 import type { Change } from '../change.js'
 import type { Finding, Repair } from '../check.js'
@@ -7,10 +6,8 @@ import type { SandboxState } from '../state/sandbox-state.js'
 import type { Changes, ChangesOptions } from './changes.js'
 import { readHistory } from './history-read.js'
 import { listIds, readSandbox } from './read.js'
+import { Turn } from './turn.js'
 import { watchFiles } from './watch.js'
-
-/** After so many ms of reading one file after another, a listing lets the event loop turn. */
-const TURN = 5
 
 /** Keeps each sandbox's state in a file of its own below a root folder. */
 export class FileBackend implements Backend {
@@ -29,13 +26,11 @@ export class FileBackend implements Backend {
   }
 
   async *list(): AsyncGenerator<ListEntry> {
-    let turn = performance.now()
+    const turn = new Turn()
     for (const id of listIds(this.root)) {
       const entry = await this.entry(id)
       if (entry !== undefined) yield entry
-      if (performance.now() - turn < TURN) continue
-      await nextTurn()
-      turn = performance.now()
+      if (turn.isOver()) await turn.end()
     }
   }
 

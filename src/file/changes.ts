@@ -12,6 +12,7 @@ import { SandboxFolder } from './folder.js'
 import { FOLDER_MODE } from './layout.js'
 import { type LockedSandbox, lockSandbox, type Patience, unlock, waitOrGiveUp } from './lock.js'
 import type { LockWait } from './lock-wait.js'
+import { Turn } from './turn.js'
 
 export interface ChangesOptions {
   /** How long a change waits for the locks, in ms. */
@@ -22,6 +23,9 @@ export interface ChangesOptions {
 
 /** Changes of one sandbox in this process, whichever store they come through, queue here and need not poll for the lock. */
 const queue = new KeyedQueue()
+
+/** Changes in memory wait for nothing: a program that makes one after another would never come to do anything else. */
+const turn = new Turn()
 
 /** The changes of the sandboxes below one root. */
 export class Changes {
@@ -78,6 +82,7 @@ export class Changes {
       } finally {
         unlock(sandbox)
       }
+      if (turn.isOver()) await turn.end()
       if (result !== BUSY) return result
       await waitOrGiveUp(this.root, id, 'proper-lockfile', patience, attempt)
     }

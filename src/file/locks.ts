@@ -1,20 +1,17 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { LOCK_EX, LOCK_SH, tryFlock } from './flock.js'
 import { SandboxFolder } from './folder.js'
 import { LOCK_FILE } from './layout.js'
 import { findHolder, type LockHolder } from './lock-holder.js'
 import { listIds } from './read.js'
 import { strangersLockTime } from './state-lock.js'
+import { Turn } from './turn.js'
 
 /** A lock that somebody holds on a sandbox. */
 export interface HeldLock {
   readonly id: string
   readonly holder: LockHolder
 }
-
-/** After so many ms of one sandbox after another, a listing lets the event loop turn. */
-const TURN = 5
 
 /**
  * Every lock that is held now on a sandbox below a root, by us, Kata, flock(1) or a program with proper-lockfile,
@@ -24,13 +21,12 @@ const TURN = 5
  */
 export async function* listLocks(root: string): AsyncGenerator<HeldLock, void, undefined> {
   let shared = sharedLocks()
-  let turn = performance.now()
+  const turn = new Turn()
   for (const id of listIds(root)) {
     for (const holder of holdersOf(root, id, shared)) yield { id, holder }
-    if (performance.now() - turn < TURN) continue
-    await nextTurn()
+    if (!turn.isOver()) continue
+    await turn.end()
     shared = sharedLocks()
-    turn = performance.now()
   }
 }
 

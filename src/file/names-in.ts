@@ -1,9 +1,6 @@
 import { opendirSync } from 'node:fs'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { ioError, isErrno } from './errno.js'
-
-/** After so many ms of one entry after another, the event loop turns. */
-const TURN = 4
+import { Turn } from './turn.js'
 
 /**
  * The names in a folder, in its own order, few at a time in memory however many there are. A folder that does not
@@ -15,12 +12,10 @@ export async function* namesIn(path: string, shown = path): AsyncGenerator<strin
   const entries = open(path, shown)
   if (entries === undefined) return
   try {
-    let turn = performance.now()
+    const turn = new Turn()
     for (let entry = entries.readSync(); entry !== null; entry = entries.readSync()) {
       yield entry.name
-      if (performance.now() - turn < TURN) continue
-      await nextTurn()
-      turn = performance.now()
+      if (turn.isOver()) await turn.end()
     }
   } finally {
     entries.closeSync()

@@ -1,9 +1,6 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Sighting } from '../backend.js'
 import { Follower } from './follower.js'
-
-/** After so many ms of work the event loop turns, in which the kernel's reports and everything else have their chance. */
-const TURN = 5
+import { Turn } from './turn.js'
 
 /**
  * What is there below a root, then what becomes of it, whoever writes it; see {@link Backend.watch}. It holds one
@@ -20,14 +17,13 @@ export async function* watchFiles(
   const close = () => follower.close()
   signal.addEventListener('abort', close, { once: true })
   try {
-    let turn = performance.now()
+    const turn = new Turn()
     while (!follower.closed) {
       const sighting = follower.next()
       if (sighting !== undefined) yield sighting
       else await follower.wait()
-      if (performance.now() - turn < TURN) continue
-      await nextTurn()
-      turn = performance.now()
+      // The kernel's reports come with the turns of the event loop.
+      if (turn.isOver()) await turn.end()
     }
   } finally {
     signal.removeEventListener('abort', close)

@@ -11,8 +11,8 @@ export const define: Define = (command, cli) =>
     .addHelpText(
       'after',
       helpTail({
-        notes: `The fields come first, then any keys of the file that this version does not know.
-Control characters are escaped.`,
+        notes: `The fields come first, then any keys of the file that this version does not
+know. Control characters are escaped.`,
         examples: [
           ['state a', 'the whole state'],
           ['state a | jq -r .state', 'just ready, running, paused or stopped'],
