@@ -16,7 +16,8 @@ process.once('message', () => {
 })
 process.send('ready')
 let robbed
-while (!stopped && robbed === undefined) {
+
+async function increment() {
   const onCompromised = error => {
     robbed = error.message
   }
@@ -24,7 +25,15 @@ while (!stopped && robbed === undefined) {
   const state = JSON.parse(readFileSync(file, 'utf8'))
   await writeFileAtomic(file, JSON.stringify({ ...state, blockIndex: state.blockIndex + 1 }))
   count++
-  await release().catch(onCompromised)
+  await release()
+}
+
+while (!stopped && robbed === undefined) {
+  try {
+    await increment()
+  } catch (error) {
+    robbed = error.message
+  }
   await sleep(20)
 }
 while (!stopped) await sleep(20)
