@@ -1,5 +1,5 @@
 import type { Change } from './change.js'
-import type { Finding, Repair } from './check.js'
+import type { CheckOptions, Finding, Repair, RepairOptions } from './check.js'
 import type { StateStoreError } from './errors.js'
 import type { StateString } from './state/machine.js'
 import type { SandboxState } from './state/sandbox-state.js'
@@ -60,10 +60,10 @@ export interface Backend {
   history(id: string): AsyncIterable<HistoryEntry>
 
   /** Every fault of what is kept, each once; changes nothing. Undefined where nothing can be told. */
-  check?(): AsyncIterable<Finding>
+  check?(options: CheckOptions): AsyncIterable<Finding>
 
   /** Does about each fault what can be done without losing or inventing a state; undefined where nothing can. */
-  repair?(dryRun: boolean): Promise<readonly Repair[]>
+  repair?(options: RepairOptions): Promise<readonly Repair[]>
 
   /** Waits for what is under way and lets go of everything. */
   close(): Promise<void>

@@ -76,7 +76,12 @@ export interface Repair {
   readonly message: string
 }
 
-export interface RepairOptions {
+export interface CheckOptions {
+  /** Told how many sandboxes were looked at so far, after each. What it throws ends the work. */
+  readonly onProgress?: (sandboxes: number) => void
+}
+
+export interface RepairOptions extends CheckOptions {
   /** Whether to tell only what would be done; false by default. */
   readonly dryRun?: boolean
 }

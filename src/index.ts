@@ -1,6 +1,7 @@
 export type { HistoryEntry, ListEntry } from './backend.js'
 export type { Update } from './change.js'
 export {
+  type CheckOptions,
   FINDING_CODES,
   type Finding,
   type FindingCode,

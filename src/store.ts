@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import { onAbort } from './abort.js'
 import type { Backend, HistoryEntry, ListEntry, Sighting } from './backend.js'
 import { type Change, notFound, type Update } from './change.js'
-import type { Finding, Repair, RepairOptions } from './check.js'
+import type { CheckOptions, Finding, Repair, RepairOptions } from './check.js'
 import { told } from './diagnostics.js'
 import { StateStoreError } from './errors.js'
 import { isEtcdRoot } from './etcd/address.js'
@@ -247,9 +247,10 @@ export class SandboxStore {
    * what is not ours. Changes nothing, and takes no fault of a change under way for one.
    * @throws StateStoreError `IO_ERROR` when the root cannot be read, `UNSUPPORTED` where the backend has no check, `CLOSED`
    */
-  async *check(): AsyncGenerator<Finding, void, undefined> {
+  async *check(options: CheckOptions = {}): AsyncGenerator<Finding, void, undefined> {
+    assertProgress(options.onProgress)
     this.assertOpen()
-    const findings = this.backend.check?.()
+    const findings = this.backend.check?.(options)
     if (findings === undefined) throw new StateStoreError('UNSUPPORTED', 'this backend has no check')
     for await (const finding of findings) {
       this.assertOpen()
@@ -265,8 +266,9 @@ export class SandboxStore {
    */
   async repair(options: RepairOptions = {}): Promise<readonly Repair[]> {
     const dryRun = flag('dryRun', options.dryRun, false)
+    assertProgress(options.onProgress)
     this.assertOpen()
-    const repaired = this.backend.repair?.(dryRun)
+    const repaired = this.backend.repair?.({ ...options, dryRun })
     if (repaired === undefined) throw new StateStoreError('UNSUPPORTED', 'this backend has no repair')
     return repaired
   }
@@ -374,6 +376,11 @@ function flag(name: string, value: unknown, otherwise: boolean): boolean {
   if (value === undefined) return otherwise
   if (typeof value !== 'boolean') throw new TypeError(`${name} must be true or false, not ${show(value)}`)
   return value
+}
+
+function assertProgress(value: unknown): void {
+  if (value === undefined || typeof value === 'function') return
+  throw new TypeError(`onProgress must be a function, not ${show(value)}`)
 }
 
 function assertState(value: unknown): asserts value is StateString {

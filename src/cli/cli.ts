@@ -3,6 +3,7 @@ import type { SandboxStore } from '../store.js'
 import { EXIT, UsageError } from './errors.js'
 import type { GlobalOptions } from './options.js'
 import { Output, type OutputStream } from './output.js'
+import { Progress } from './progress.js'
 import { resolveRoot } from './root.js'
 
 /** The world around a command line; `process` is one. */
@@ -35,9 +36,31 @@ export class Cli {
     return this.out.isTerminal && !NO_COLOR && TERM !== 'dumb'
   }
 
+  /**
+   * Shows on a terminal's stderr how far a long work is, until it is disposed of.
+   * @param what such as `sandboxes listed`, after their number
+   * @param printsMeanwhile whether stdout is written while it goes on: on a terminal that is progress enough
+   */
+  progress(what: string, printsMeanwhile = false): Progress {
+    const isShown = this.err.isTerminal && this.io.env.TERM !== 'dumb'
+    return new Progress(this.err, what, isShown && !(printsMeanwhile && this.out.isTerminal))
+  }
+
   /** The root that a command is asked to work on. */
   root(command: Command): string {
     return resolveRoot(command.optsWithGlobals<GlobalOptions>().root, this.io.env)
+  }
+
+  /** For tables. */
+  async printLines(lines: readonly string[]): Promise<void> {
+    for (const line of lines) await this.out.write(`${line}\n`)
+  }
+
+  /** Says something beside the output, on a terminal only: a script is left in peace. */
+  async tellPerson(line: string): Promise<void> {
+    if (!this.out.isTerminal) return
+    await this.out.flush()
+    await this.err.write(`${line}\n`)
   }
 
   /** Opens the store that a command is asked to work on, lends it, and closes it. */

@@ -45,6 +45,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/delete.js'),
   },
   {
+    name: 'check',
+    summary: 'look for damaged, foreign and leftover files',
+    load: () => import('./commands/check.js'),
+  },
+  {
+    name: 'repair',
+    summary: 'set aside what is damaged, sweep up leftovers',
+    load: () => import('./commands/repair.js'),
+  },
+  {
     name: 'demo',
     summary: 'show all of it on a temporary store',
     load: () => import('./commands/demo.js'),

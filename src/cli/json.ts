@@ -10,6 +10,12 @@ export function stateJson(state: SandboxState): string {
   return visible(encodeState(state))
 }
 
+/** One array of JSON, an object a line, with nothing in it that a terminal could obey. */
+export function jsonRows(rows: readonly unknown[]): string {
+  if (rows.length === 0) return '[]\n'
+  return `[\n${rows.map(row => `  ${visible(JSON.stringify(row))}`).join(',\n')}\n]\n`
+}
+
 /**
  * Nested more deeply than this, an object or a list stays on one line: a file of one MiB can be nested so deeply
  * that its indentation alone would take gigabytes.

@@ -29,6 +29,16 @@ export function tableLines(rows: readonly Row[]): string[] {
   })
 }
 
+/** As {@link tableLines}, below headings; of no rows, no lines: a script sees from their absence that there are none. */
+export function headedLines(headings: readonly string[], rows: readonly Row[]): string[] {
+  return rows.length === 0 ? [] : tableLines([headings.map(text => ({ text })), ...rows])
+}
+
+/** A cell that may be in colour. */
+export function painted(text: string, paint: Paint | false): Cell {
+  return paint ? { text, paint } : { text }
+}
+
 /** The spaces are outside of the paint, which could show on them. */
 function padded({ text, align = 'left', paint = plain }: Cell, width: number): string {
   const space = ' '.repeat(Math.max(width - text.length, 0))

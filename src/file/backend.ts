@@ -1,6 +1,6 @@
 import type { Backend, HistoryEntry, ListEntry, Sighting } from '../backend.js'
 import type { Change } from '../change.js'
-import type { Finding, Repair } from '../check.js'
+import type { CheckOptions, Finding, Repair, RepairOptions } from '../check.js'
 import { StateStoreError } from '../errors.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import type { Changes, ChangesOptions } from './changes.js'
@@ -57,15 +57,15 @@ export class FileBackend implements Backend {
     return readHistory(this.root, id)
   }
 
-  async *check(): AsyncGenerator<Finding, void, undefined> {
+  async *check(options: CheckOptions): AsyncGenerator<Finding, void, undefined> {
     const { checkFiles } = await import('./check.js')
-    yield* checkFiles(this.root)
+    yield* checkFiles(this.root, options)
   }
 
-  async repair(dryRun: boolean): Promise<readonly Repair[]> {
+  async repair(options: RepairOptions): Promise<readonly Repair[]> {
     const { repairFiles } = await import('./repair.js')
     const { lockTimeout, durable } = this.options
-    const repair = repairFiles(this.root, { dryRun, lockTimeout, durable })
+    const repair = repairFiles(this.root, { ...options, lockTimeout, durable })
     this.repairs.add(repair)
     try {
       return await repair

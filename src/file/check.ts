@@ -1,7 +1,9 @@
-import { statSync } from 'node:fs'
+import { type Stats, statSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Finding } from '../check.js'
+import type { CheckOptions, Finding } from '../check.js'
+import { StateStoreError } from '../errors.js'
 import { show } from '../state/show.js'
+import { ioError } from './errno.js'
 import { isValidId, QUARANTINE } from './layout.js'
 import type { Owners } from './look.js'
 import { lookTwice } from './look-twice.js'
@@ -21,20 +23,42 @@ export interface Found {
  * Every fault below a root, in no order; changes nothing. See `lookTwice` for what it does beside running processes.
  * @throws StateStoreError `IO_ERROR` when the root cannot be read
  */
-export async function* checkFiles(root: string): AsyncGenerator<Finding, void, undefined> {
-  for await (const { findings } of findBelow(root)) yield* findings
+export async function* checkFiles(
+  root: string,
+  options: CheckOptions = {},
+): AsyncGenerator<Finding, void, undefined> {
+  for await (const { findings } of findBelow(root, options)) yield* findings
 }
 
-export async function* findBelow(root: string): AsyncGenerator<Found, void, undefined> {
-  const stat = statSync(root, { throwIfNoEntry: false })
+/** After each sandbox it tells of its progress, when the caller is done with what was found there. */
+export async function* findBelow(
+  root: string,
+  { onProgress }: CheckOptions = {},
+): AsyncGenerator<Found, void, undefined> {
+  const stat = lookAtRoot(root)
   if (stat === undefined) return
   const owners = ownersBelow(stat.uid)
   if ((stat.mode & 0o022) !== 0) yield beside([openToOthers(root, stat.mode)])
   yield beside(await lookAtQuarantine(root, owners))
+  let sandboxes = 0
   for await (const name of namesIn(root)) {
-    if (isValidId(name)) yield { id: name, ...(await lookTwice(root, name, owners)) }
-    else if (!EXPECTED.has(name)) yield beside([stray(root, name)])
+    if (isValidId(name)) {
+      yield { id: name, ...(await lookTwice(root, name, owners)) }
+      sandboxes += 1
+      onProgress?.(sandboxes)
+    } else if (!EXPECTED.has(name)) yield beside([stray(root, name)])
   }
+}
+
+function lookAtRoot(root: string): Stats | undefined {
+  let stat: Stats | undefined
+  try {
+    stat = statSync(root, { throwIfNoEntry: false })
+  } catch (error) {
+    throw ioError(error, 'list', undefined, root)
+  }
+  if (stat?.isDirectory() !== false) return stat
+  throw new StateStoreError('IO_ERROR', `cannot list ${root}: it is not a folder`, { path: root })
 }
 
 /** What is no sandbox and yet no fault; `lost+found` is there where the root is a filesystem's own. */

@@ -9,7 +9,7 @@ import {
   unlinkSync,
 } from 'node:fs'
 import { basename, join } from 'node:path'
-import type { Finding, FindingCode, Repair, RepairAction } from '../check.js'
+import type { Finding, FindingCode, Repair, RepairAction, RepairOptions } from '../check.js'
 import { StateStoreError } from '../errors.js'
 import { BUSY, lockStateFile, removeFolder, sweep } from './change.js'
 import { type Found, findBelow, ownersBelow } from './check.js'
@@ -29,8 +29,7 @@ import { type LockedSandbox, lockSandbox, type Patience, unlock, waitOrGiveUp } 
 import { lookInside, mayChangeMode, type Owners } from './look.js'
 import { openRoot, setAside, sweepQuarantine } from './quarantine.js'
 
-export interface FileRepairOptions {
-  readonly dryRun: boolean
+export interface FileRepairOptions extends RepairOptions {
   /** How long to wait for each sandbox that somebody holds, in ms. */
   readonly lockTimeout: number
   readonly durable: boolean
@@ -66,7 +65,7 @@ const ACTIONS: Readonly<Record<FindingCode, RepairAction>> = {
  */
 export async function repairFiles(root: string, options: FileRepairOptions): Promise<Repair[]> {
   const done: Repair[] = []
-  for await (const found of findBelow(root)) {
+  for await (const found of findBelow(root, options)) {
     const { id, findings, suspicions } = found
     if (options.dryRun) done.push(...findings.map(finding => planned(root, finding)), ...suspicions.map(busy))
     else if (id === undefined) done.push(...(await repairBeside(root, found)))

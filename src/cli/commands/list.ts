@@ -9,6 +9,7 @@ import { helpTail } from '../help.js'
 import { stateJson } from '../json.js'
 import { listingLines } from '../listing.js'
 import { formatOption, stateOption } from '../options.js'
+import type { Progress } from '../progress.js'
 
 interface Options {
   readonly state?: StateString
@@ -45,10 +46,22 @@ the error's code for its state, with ids on stderr. The others still follow.`,
     )
     .action(({ state, format }: Options) =>
       cli.withStore(command, async store => {
-        const entries = store.list(state === undefined ? {} : { state })
+        const progress = cli.progress('sandboxes read', format !== 'table')
+        const entries = shown(store.list(state === undefined ? {} : { state }), progress)
         await PRINTERS[format](entries, cli, cli.root(command))
       }),
     )
+
+/** Shows how many have been read, until the last of them. */
+async function* shown(entries: AsyncIterable<ListEntry>, progress: Progress) {
+  using _ = progress
+  let count = 0
+  for await (const entry of entries) {
+    count += 1
+    progress.at(count)
+    yield entry
+  }
+}
 
 /** The columns are as wide as their widest cells, so all of the entries are gathered before the first line. */
 async function printTable(entries: AsyncIterable<ListEntry>, cli: Cli, root: string): Promise<void> {
@@ -57,9 +70,8 @@ async function printTable(entries: AsyncIterable<ListEntry>, cli: Cli, root: str
     if ('error' in entry) cli.status = EXIT.failed
     rows.push(entry)
   }
-  for (const line of listingLines(rows, cli.colors)) await cli.out.write(`${line}\n`)
-  // A script sees from the absence of lines that there are none.
-  if (rows.length === 0 && cli.out.isTerminal) await cli.err.write(`no sandboxes in ${visible(root)}\n`)
+  await cli.printLines(listingLines(rows, cli.colors))
+  if (rows.length === 0) await cli.tellPerson(`no sandboxes in ${visible(root)}`)
 }
 
 async function printJson(entries: AsyncIterable<ListEntry>, cli: Cli): Promise<void> {

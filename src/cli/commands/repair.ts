@@ -1,0 +1,94 @@
+import type { Repair, RepairAction } from '../../check.js'
+import { visible } from '../../state/show.js'
+import type { SandboxStore } from '../../store.js'
+import type { Cli } from '../cli.js'
+import { paint } from '../colors.js'
+import type { Define } from '../commands.js'
+import { EXIT } from '../errors.js'
+import { helpTail } from '../help.js'
+import { jsonRows } from '../json.js'
+import { formatOption } from '../options.js'
+import { headedLines, painted, type Row } from '../table.js'
+import { counted } from '../words.js'
+
+interface Options {
+  readonly dryRun?: boolean
+  readonly format: 'table' | 'json'
+}
+
+/** After these the fault is still there. */
+const UNREPAIRED: ReadonlySet<RepairAction> = new Set(['left', 'busy', 'failed'])
+
+export const define: Define = (command, cli) =>
+  command
+    .description(
+      'Set aside what is damaged and sweep up what killed processes left. Loses and invents no state.',
+    )
+    .option('--dry-run', 'only print what would be done')
+    .addOption(formatOption('how to print it', ['table', 'json']))
+    .addHelpText(
+      'after',
+      helpTail({
+        notes: `Each fault is looked at again under the sandbox's locks, as for a change, so that
+it can run beside other processes.
+
+Actions:
+  moved    to ROOT/.quarantine, with a note of why
+  removed  a leftover, which held no state
+  chmod    the mode was set right
+  left     to somebody who knows what it is
+  busy     others held the sandbox for longer than --lock-timeout
+  failed   the message says why
+
+The formats are those of check; json is an array of {code, id, path, action, to,
+message}.`,
+        examples: [
+          ['repair --dry-run', 'what it would do'],
+          ['repair', 'do it'],
+        ],
+        done: 'no fault was found, or all of them are repaired (with --dry-run: would be)',
+        failed: 'a fault is left, busy or failed, or the root cannot be read (IO_ERROR)',
+      }),
+    )
+    .action(({ dryRun = false, format }: Options) =>
+      cli.withStore(command, async store => {
+        const repairs = await repairWithProgress(store, cli, dryRun)
+        const sorted = repairs.toSorted((one, other) => (one.path < other.path ? -1 : 1))
+        if (sorted.some(({ action }) => UNREPAIRED.has(action))) cli.status = EXIT.failed
+        if (format === 'json') await cli.out.write(jsonRows(sorted))
+        else {
+          await cli.printLines(
+            headedLines(
+              HEADINGS,
+              sorted.map(repair => row(repair, cli.colors)),
+            ),
+          )
+          await cli.tellPerson(summary(sorted, dryRun, cli.root(command)))
+        }
+      }),
+    )
+
+async function repairWithProgress(store: SandboxStore, cli: Cli, dryRun: boolean) {
+  using progress = cli.progress('sandboxes looked at')
+  return await store.repair({ dryRun, onProgress: count => progress.at(count) })
+}
+
+const HEADINGS = ['ACTION', 'FAULT', 'SANDBOX', 'WHAT IT IS']
+
+function row({ action, code, id, message, to }: Repair, colors: boolean): Row {
+  const where = to === undefined ? '' : `; to ${to}`
+  return [
+    painted(action, colors && paint(UNREPAIRED.has(action) ? 'red' : 'green')),
+    { text: code },
+    { text: id ?? '-' },
+    { text: visible(message + where) },
+  ]
+}
+
+function summary(repairs: readonly Repair[], dryRun: boolean, root: string): string {
+  const where = visible(root)
+  if (repairs.length === 0) return `no fault in ${where}`
+  const unrepaired = repairs.filter(({ action }) => UNREPAIRED.has(action)).length
+  const faults = counted(repairs.length, 'fault', 'faults')
+  return `${faults} in ${where}; ${dryRun ? 'would be left' : 'left'}: ${unrepaired}`
+}

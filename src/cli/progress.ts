@@ -1,0 +1,48 @@
+import type { Output } from './output.js'
+
+/** What is done within so many ms needs no progress. */
+const QUIET = 500
+/** How often it is drawn, in ms. */
+const PACE = 100
+
+const CLEAR_LINE = '\r\x1b[K'
+
+/** How far a long work is, on one line of a terminal's stderr, which is empty again afterwards. */
+export class Progress implements Disposable {
+  private readonly start = performance.now()
+  private readonly timer: NodeJS.Timeout | undefined
+  private count = 0
+  private isDrawn = false
+
+  /** @param what such as `sandboxes listed`, after their number */
+  constructor(
+    private readonly err: Output,
+    private readonly what: string,
+    isShown: boolean,
+  ) {
+    if (isShown) this.timer = setInterval(() => this.draw(), PACE).unref()
+  }
+
+  /** So many are done. */
+  at(count: number): void {
+    this.count = count
+  }
+
+  private draw(): void {
+    if (performance.now() - this.start < QUIET) return
+    this.isDrawn = true
+    this.print(`${CLEAR_LINE}${this.count} ${this.what}`)
+  }
+
+  /** Whether the terminal can still be written does not matter to the work. */
+  private print(text: string): void {
+    this.err.add(text)
+    this.err.flush().catch(() => {})
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.timer)
+    if (this.isDrawn) this.print(CLEAR_LINE)
+    this.isDrawn = false
+  }
+}
