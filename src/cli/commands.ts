@@ -45,6 +45,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/delete.js'),
   },
   {
+    name: 'history',
+    summary: 'tell how a sandbox came to its state, and by whom',
+    load: () => import('./commands/history.js'),
+  },
+  {
     name: 'check',
     summary: 'look for damaged, foreign and leftover files',
     load: () => import('./commands/check.js'),
