@@ -1,6 +1,7 @@
 import type { Change } from './change.js'
 import type { CheckOptions, Finding, Repair, RepairOptions } from './check.js'
 import type { StateStoreError } from './errors.js'
+import type { LockHolder } from './file/lock-holder.js'
 import type { StateString } from './state/machine.js'
 import type { SandboxState } from './state/sandbox-state.js'
 
@@ -8,6 +9,12 @@ import type { SandboxState } from './state/sandbox-state.js'
 export type ListEntry =
   | { readonly id: string; readonly state: SandboxState }
   | { readonly id: string; readonly error: StateStoreError }
+
+/** A lock that somebody holds on a sandbox. */
+export interface HeldLock {
+  readonly id: string
+  readonly holder: LockHolder
+}
 
 /** What a watcher saw of one sandbox: as a {@link ListEntry}, or that it is gone. */
 export type Sighting = ListEntry | { readonly id: string; readonly gone: true }
@@ -58,6 +65,9 @@ export interface Backend {
 
   /** The recorded changes of a sandbox, oldest first; none when it does not exist or nothing was recorded. */
   history(id: string): AsyncIterable<HistoryEntry>
+
+  /** The locks that are held now, of one sandbox or of all, sorted by id; undefined where nothing can be told. */
+  locks?(id: string | undefined): AsyncIterable<HeldLock>
 
   /** Every fault of what is kept, each once; changes nothing. Undefined where nothing can be told. */
   check?(options: CheckOptions): AsyncIterable<Finding>

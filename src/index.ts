@@ -1,4 +1,4 @@
-export type { HistoryEntry, ListEntry } from './backend.js'
+export type { HeldLock, HistoryEntry, ListEntry } from './backend.js'
 export type { Update } from './change.js'
 export {
   type CheckOptions,
@@ -39,6 +39,7 @@ export { formatVolumes, parseVolumes, Volume, Volumes } from './state/volumes.js
 export {
   type DeleteOptions,
   type ListOptions,
+  type LocksOptions,
   openStore,
   SandboxStore,
   type StoreOptions,

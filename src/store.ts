@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { onAbort } from './abort.js'
-import type { Backend, HistoryEntry, ListEntry, Sighting } from './backend.js'
+import type { Backend, HeldLock, HistoryEntry, ListEntry, Sighting } from './backend.js'
 import { type Change, notFound, type Update } from './change.js'
 import type { CheckOptions, Finding, Repair, RepairOptions } from './check.js'
 import { told } from './diagnostics.js'
@@ -39,6 +39,11 @@ export interface DeleteOptions {
 export interface ListOptions {
   /** Only sandboxes in this state. Entries that cannot be read are listed whatever it is. */
   readonly state?: StateString
+}
+
+export interface LocksOptions {
+  /** Only this sandbox's. */
+  readonly id?: string
 }
 
 export interface WatchOptions {
@@ -240,6 +245,22 @@ export class SandboxStore {
       yield entry
     }
     if (!recorded && !(await this.exists(id))) throw notFound(id)
+  }
+
+  /**
+   * Every lock that is held now, by us, Kata, flock(1) or a program with proper-lockfile, sorted by id. Makes and
+   * changes nothing.
+   * @throws StateStoreError `INVALID_ID`, `IO_ERROR` when the root cannot be read, `UNSUPPORTED` where the backend
+   * cannot tell, `CLOSED`
+   */
+  async *locks({ id }: LocksOptions = {}): AsyncGenerator<HeldLock, void, undefined> {
+    if (id !== undefined) assertId(id)
+    this.assertOpen()
+    const locks = this.backend.locks?.(id)
+    if (locks === undefined) {
+      throw new StateStoreError('UNSUPPORTED', 'this backend cannot tell who holds which sandbox')
+    }
+    yield* locks
   }
 
   /**

@@ -50,6 +50,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/history.js'),
   },
   {
+    name: 'locks',
+    summary: 'tell who holds which sandbox, and since when',
+    load: () => import('./commands/locks.js'),
+  },
+  {
     name: 'check',
     summary: 'look for damaged, foreign and leftover files',
     load: () => import('./commands/check.js'),

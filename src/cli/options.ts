@@ -26,6 +26,10 @@ export function idArgument(): Argument {
   return new Argument('<id>', "the sandbox's name: letters, digits, _ . and -")
 }
 
+export function optionalIdArgument(description: string): Argument {
+  return new Argument('[id]', description)
+}
+
 export function stateArgument(name: string, description: string): Argument {
   return new Argument(`<${name}>`, description).choices(STATES)
 }

@@ -1,4 +1,4 @@
-import type { Backend, HistoryEntry, ListEntry, Sighting } from '../backend.js'
+import type { Backend, HeldLock, HistoryEntry, ListEntry, Sighting } from '../backend.js'
 import type { Change } from '../change.js'
 import type { CheckOptions, Finding, Repair, RepairOptions } from '../check.js'
 import { StateStoreError } from '../errors.js'
@@ -55,6 +55,11 @@ export class FileBackend implements Backend {
 
   history(id: string): AsyncIterable<HistoryEntry> {
     return readHistory(this.root, id)
+  }
+
+  async *locks(id: string | undefined): AsyncGenerator<HeldLock, void, undefined> {
+    const { listLocks } = await import('./locks.js')
+    yield* listLocks(this.root, id)
   }
 
   async *check(options: CheckOptions): AsyncGenerator<Finding, void, undefined> {

@@ -1,4 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
+import type { HeldLock } from '../backend.js'
 import { LOCK_EX, LOCK_SH, tryFlock } from './flock.js'
 import { SandboxFolder } from './folder.js'
 import { LOCK_FILE } from './layout.js'
@@ -7,23 +8,18 @@ import { listIds } from './read.js'
 import { strangersLockTime } from './state-lock.js'
 import { Turn } from './turn.js'
 
-/** A lock that somebody holds on a sandbox. */
-export interface HeldLock {
-  readonly id: string
-  readonly holder: LockHolder
-}
-
 /**
  * Every lock that is held now on a sandbox below a root, by us, Kata, flock(1) or a program with proper-lockfile,
  * sorted by id; a sandbox can be locked in both ways at once. Makes and changes nothing. To know whether a lock is
  * free it is taken, shared and for some microseconds: a change that comes just then asks again a millisecond later.
+ * @param id only this sandbox's, which need not exist
  * @throws StateStoreError `IO_ERROR` when the root cannot be read
  */
-export async function* listLocks(root: string): AsyncGenerator<HeldLock, void, undefined> {
+export async function* listLocks(root: string, id?: string): AsyncGenerator<HeldLock, void, undefined> {
   let shared = sharedLocks()
   const turn = new Turn()
-  for (const id of listIds(root)) {
-    for (const holder of holdersOf(root, id, shared)) yield { id, holder }
+  for (const one of id === undefined ? listIds(root) : [id]) {
+    for (const holder of holdersOf(root, one, shared)) yield { id: one, holder }
     if (!turn.isOver()) continue
     await turn.end()
     shared = sharedLocks()
