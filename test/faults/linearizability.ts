@@ -60,7 +60,8 @@ export function findViolation<State, Input, Output>(
     const done = low + beyond.length
     if (done > farthest) [farthest, stuck] = [done, []]
     if (done === farthest) stuck.push(reached)
-    for (const next of candidates(sorted, reached)) {
+    // The first to start is taken up first: it is the most likely one.
+    for (const next of candidates(sorted, reached).reverse()) {
       const operation = sorted[next]
       if (operation === undefined) continue
       const { input, output } = operation
