@@ -112,7 +112,7 @@ async function endOf(workers: readonly ChildProcess[], signal?: NodeJS.Signals):
 /** A worker may fail because its filesystem is gone, and in no other way. */
 function unexpected({ failures }: Acknowledged): string[] {
   return failures
-    .filter(({ code, message }) => code !== 'OUTCOME_UNKNOWN' && !message.includes('EIO'))
+    .filter(({ code, message }) => code !== 'OUTCOME_UNKNOWN' && !/EIO|EROFS/.test(message))
     .map(({ code, message }) => `a worker failed with ${code}: ${message}`)
 }
 
