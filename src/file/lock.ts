@@ -35,7 +35,7 @@ export async function lockSandbox(
   patience: Patience,
   makeLock: boolean,
 ): Promise<LockedSandbox | undefined> {
-  for (let attempt = 0; ; ) {
+  for (let attempt = 0, replaced = 0; ; ) {
     const opened = openLock(root, id, makeLock)
     if (opened === undefined) return undefined
     let locked = false
@@ -50,8 +50,13 @@ export async function lockSandbox(
       if (!locked) unlock(opened)
     }
     if (locked) return opened
+    // Once in a while it is deleted and made again meanwhile. If that does not end, somebody is playing with us.
+    if (++replaced > MOST_REPLACED) await waitOrGiveUp(root, id, 'flock', patience, attempt++)
   }
 }
+
+/** How often the lock file may be another one by the time that it is locked before that counts as waiting. */
+const MOST_REPLACED = 3
 
 /** Waits a moment, or ends the wait with an error that names who is in the way. */
 export async function waitOrGiveUp(

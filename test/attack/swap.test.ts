@@ -167,3 +167,22 @@ test.skipIf(!anchored || memory === undefined || process.geteuid?.() !== 0)(
     }
   },
 )
+
+test('a lock file that is another one at each look ends the wait in time', async () => {
+  const root = temporaryFolder(memory)
+  const store = await openStore(root, { lockTimeout: 100, durable: false })
+  onTestFinished(() => store.close())
+  await store.create('a')
+  const start = performance.now()
+  let error: unknown
+  const replaceLock = (n: number) => {
+    if (n > 20_000) throw new Error('it never ends')
+    rmSync(join(root, 'a', 'lock'), { force: true })
+    writeFileSync(join(root, 'a', 'lock'), '')
+  }
+  await beforeEachCall(replaceLock, async () => {
+    error = await store.transition('a', 'ready', 'running').catch((error: unknown) => error)
+  })
+  expect(error).toMatchObject({ code: 'LOCK_TIMEOUT' })
+  expect(performance.now() - start).toBeLessThan(1000)
+})
