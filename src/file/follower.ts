@@ -39,7 +39,9 @@ interface Followed {
 export class Follower {
   closed = false
   private readonly followed = new Map<string, Followed>()
+  /** To be looked at. */
   private readonly noted: Set<string>
+  private notes: Iterator<string, undefined>
   private readonly doubts = new Doubts({
     lookAgain: id => this.lookAgain(id),
     versionNow: id => versionOf(statOf(this.follow(id).stateFile)),
@@ -68,6 +70,7 @@ export class Follower {
     else this.follow(only)
     try {
       this.noted = new Set(only === undefined ? listIds(root) : [only])
+      this.notes = this.noted.values()
     } catch (error) {
       this.rootWatch?.close()
       throw error
@@ -84,11 +87,20 @@ export class Follower {
       this.found.delete(id)
       return this.tell(sighting)
     }
-    for (const id of this.noted) {
-      this.noted.delete(id)
-      return this.look(id)
+    const id = this.takeNoted()
+    return id === undefined ? undefined : this.look(id)
+  }
+
+  /** By one iterator for as long as it goes: a new one would begin with all that was taken out at the front. */
+  private takeNoted(): string | undefined {
+    let next = this.notes.next()
+    if (next.done) {
+      this.notes = this.noted.values()
+      next = this.notes.next()
     }
-    return undefined
+    if (next.done) return undefined
+    this.noted.delete(next.value)
+    return next.value
   }
 
   /** Waits until there is something to do. */

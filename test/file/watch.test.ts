@@ -43,10 +43,6 @@ interface Report {
   readonly memory: number
 }
 
-function run(command: string, ...args: string[]): void {
-  expect(spawnSync(command, args, { encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' })
-}
-
 describe.each(filesystems)('a watch on $name', ({ folder }) => {
   test('begins with what is there, sorted, and goes on with what happens', async () => {
     const { store } = await setUp(folder)
@@ -253,7 +249,8 @@ describe('what is no state', () => {
     const events = new Events(store)
     await events.next()
     const script = `printf '{"state":' > "$0"; sleep 0.12; printf '"running"}' >> "$0"`
-    run('flock', join(state('a'), '..', 'lock'), 'sh', '-c', script, state('a'))
+    const writer = spawn('flock', [join(state('a'), '..', 'lock'), 'sh', '-c', script, state('a')])
+    expect(await once(writer, 'exit')).toEqual([0, null])
     expect(await events.next()).toBe('changed a running')
     expect(await events.rest()).toEqual([])
   })
