@@ -5,6 +5,8 @@ import { nextMessage, type Outcome, startProgram } from '../support/program.js'
 
 const IDS = ['a', 'b', 'c', 'd']
 const CLIENTS = 8
+/** How long to go on killing, in ms; once through without it. See soak.sh. */
+const SOAK = Number(process.env.ETCD_SOAK_MINUTES ?? 0) * 60_000
 
 describeEtcd('an etcd of three members', () => {
   let etcd: TestEtcd
@@ -43,20 +45,23 @@ describeEtcd('an etcd of three members', () => {
       return (await nextMessage(client)) as Outcome[]
     })
 
-    for (let kill = 1; kill <= 3; kill++) {
+    const end = performance.now() + SOAK
+    do {
+      for (let kill = 1; kill <= 3; kill++) {
+        await progress()
+        const leader = await etcd.leader()
+        await leader.kill()
+        await progress()
+        leader.start()
+        await etcd.untilReady()
+      }
       await progress()
       const leader = await etcd.leader()
-      await leader.kill()
+      leader.signal('SIGSTOP')
       await progress()
-      leader.start()
-      await etcd.untilReady()
-    }
-    await progress()
-    const leader = await etcd.leader()
-    leader.signal('SIGSTOP')
-    await progress()
-    leader.signal('SIGCONT')
-    await progress()
+      leader.signal('SIGCONT')
+      await progress()
+    } while (performance.now() < end)
 
     for (const client of clients) client.send('stop')
     const outcomes = (await Promise.all(reports)).flat()

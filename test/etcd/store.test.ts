@@ -7,7 +7,7 @@ import { encodeState, openStore, type SandboxStore, type StoreOptions } from 'sa
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { openEtcd } from '#src/etcd/backend.js'
 import { all } from '../support/all.js'
-import { describeEtcd, TestEtcd } from '../support/etcd.js'
+import { describeEtcd, TestEtcd, until } from '../support/etcd.js'
 import { race } from '../support/program.js'
 
 const dist = new URL('../../dist/', import.meta.url)
@@ -263,6 +263,31 @@ describeEtcd('a store in etcd', () => {
     const start = performance.now()
     expect(await once(child, 'exit')).toEqual([0, null])
     expect(performance.now() - start).toBeLessThan(5_000)
+  })
+
+  test('a database that is full refuses changes with an IO_ERROR, and keeps what it has', async () => {
+    const small = await TestEtcd.start(1, ['--quota-backend-bytes', String(2 ** 20)])
+    onTestFinished(() => small.stop())
+    await small.untilReady()
+    const store = await open(small.newRoot(), { lockTimeout: 5_000 })
+    const made = await store.create('a')
+    await until('it is full', () =>
+      small.put('/other', 'x'.repeat(200_000)).then(
+        () => false,
+        () => true,
+      ),
+    )
+    const full = {
+      name: 'StateStoreError',
+      code: 'IO_ERROR',
+      id: 'a',
+      message: expect.stringContaining('space exceeded'),
+    }
+    const start = performance.now()
+    await expect(store.transition('a', 'ready', 'running')).rejects.toMatchObject(full)
+    expect(performance.now() - start).toBeLessThan(1_000)
+    expect(await store.read('a')).toEqual(made)
+    expect(await all(store.list())).toHaveLength(1)
   })
 
   test('a member that is not there, or is no etcd, is passed over for one that is', async () => {

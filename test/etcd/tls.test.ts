@@ -77,7 +77,9 @@ describeEtcd(`an etcd with TLS and users${missing}`, () => {
 
     test('lets in who has all three, also for a watch, and again after it has forgotten who that was', async () => {
       const store = await open({ ...tls(), ...keeper })
+      const reader = await open({ ...tls(), ...keeper })
       await store.create('a')
+      await reader.read('a')
       await store.transition('a', 'ready', 'running')
       const events = store.watch()
       expect((await events.next()).value).toMatchObject({ type: 'created', id: 'a' })
@@ -88,6 +90,7 @@ describeEtcd(`an etcd with TLS and users${missing}`, () => {
       await store.transition('a', 'running', 'paused')
       expect((await next).value).toMatchObject({ type: 'changed', state: { state: 'paused' } })
       expect(await all(store.list())).toHaveLength(1)
+      expect((await reader.read('a')).state).toBe('paused')
       await store.delete('a')
       await events.return()
     })

@@ -1,7 +1,11 @@
 import { openStore, type SandboxStore, type StateEvent } from 'sandbox-state'
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { describeEtcd, TestEtcd, until } from '../support/etcd.js'
-import { EtcdProxy } from '../support/etcd-proxy.js'
+import { EtcdProxy, type Verdict } from '../support/etcd-proxy.js'
+
+function indexOf(event: StateEvent): number | undefined {
+  return 'state' in event ? event.state.blockIndex : undefined
+}
 
 describeEtcd('a watch over etcd', () => {
   let etcd: TestEtcd
@@ -92,6 +96,55 @@ describeEtcd('a watch over etcd', () => {
     expect(told('b')).toEqual(Array.from({ length: 21 }, (_, i) => i))
   })
 
+  test('that is told again what it was told before does not repeat it', async () => {
+    await writer.create('a')
+    const { events } = follow()
+    await until('the watch listens', () => watches() === 1)
+    await count('a', 3)
+    await writer.create('b')
+    await writer.delete('b')
+    await until('all is told', () => events.length === 6)
+    // As from a member that does not keep to the place that it was asked to begin at.
+    proxy.rewrite = ({ path, body }) =>
+      path === '/v3/watch' ? body.replace(/"start_revision":"\d+"/, '"start_revision":"1"') : body
+    proxy.cutWatches()
+    await until('the watch listens again', () => watches() === 2)
+    await count('a', 1)
+    await until('the news is told', () => events.some(event => indexOf(event) === 4))
+    expect(events.map(event => [event.type, event.id, indexOf(event)])).toEqual([
+      ['created', 'a', 0],
+      ['changed', 'a', 1],
+      ['changed', 'a', 2],
+      ['changed', 'a', 3],
+      ['created', 'b', 0],
+      ['deleted', 'b', undefined],
+      ['changed', 'a', 4],
+    ])
+  })
+
+  test('whose list is compacted away while it is read never goes back in time', async () => {
+    const ids = Array.from({ length: 130 }, (_, i) => `s${String(i).padStart(3, '0')}`)
+    await Promise.all(ids.map(id => writer.create(id)))
+    let pages = 0
+    proxy.before = async ({ path }): Promise<Verdict> => {
+      if (path !== '/v3/kv/range') return 'pass'
+      pages++
+      // Between the first page and the second, one of the second changes twice.
+      if (pages === 2) {
+        await count('s129', 2)
+        await etcd.compact()
+      }
+      return 'pass'
+    }
+    const { events } = follow()
+    await until('the watch listens', () => watches() > 0)
+    await count('s129', 1)
+    await until('the news is told', () => events.some(event => event.id === 's129' && indexOf(event) === 3))
+    const told = events.filter(event => event.id === 's129').map(indexOf)
+    expect(told).toEqual([2, 3])
+    expect(pages).toBeGreaterThan(2)
+  })
+
   test('whose place etcd has compacted away goes on from what is there', async () => {
     await writer.create('a')
     await writer.create('b')
@@ -171,6 +224,20 @@ describeEtcd('a watch over etcd', () => {
     await writer.create('b')
     const late = store.waitFor('b', 'running', { signal: AbortSignal.timeout(50) })
     await expect(late).rejects.toMatchObject({ name: 'TimeoutError' })
+  })
+
+  test('whose member falls silent goes on with another', async () => {
+    const both = await openStore(`etcd://127.0.0.1:${proxy.port},${etcd.hosts}${prefix}`)
+    onTestFinished(() => both.close())
+    await writer.create('a')
+    const events = both.watch()
+    expect((await events.next()).value).toMatchObject({ type: 'created' })
+    const next = events.next()
+    await until('the watch listens', () => watches() === 1)
+    proxy.freeze()
+    await count('a', 1)
+    expect((await next).value).toMatchObject({ type: 'changed', state: { blockIndex: 1 } })
+    await events.return()
   })
 
   test('ends with its signal, also while no member is there', async () => {

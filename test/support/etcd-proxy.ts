@@ -17,6 +17,8 @@ export class EtcdProxy {
   before: (passing: Passing) => Verdict | Promise<Verdict> = () => 'pass'
   /** Asked when etcd has answered and the store has not heard it. */
   after: (passing: Passing, answer: string) => Verdict | Promise<Verdict> = () => 'pass'
+  /** May make another request of one. */
+  rewrite: (passing: Passing) => string = ({ body }) => body
   /** How many requests came, by path. */
   readonly counts = new Map<string, number>()
   private readonly watches = new Set<Socket>()
@@ -48,6 +50,12 @@ export class EtcdProxy {
     return cut
   }
 
+  /** From now on nothing comes through, and no connection is closed: as a process that was stopped. */
+  freeze(): void {
+    this.before = () => new Promise(() => {})
+    for (const socket of this.watches) socket.cork()
+  }
+
   async close(): Promise<void> {
     this.server.closeAllConnections()
     await new Promise(resolve => this.server.close(resolve))
@@ -59,10 +67,11 @@ export class EtcdProxy {
     const passing = { path, body }
     this.counts.set(path, (this.counts.get(path) ?? 0) + 1)
     if ((await this.before(passing)) === 'cut') return void incoming.socket.destroy()
-    const { host: _, ...headers } = incoming.headers
+    const onwardBody = this.rewrite(passing)
+    const { host: _, 'content-length': __, ...headers } = incoming.headers
     const onward = request({ host: '127.0.0.1', port: this.target, path, method: 'POST', headers })
     onward.on('error', () => incoming.socket.destroy())
-    onward.end(body)
+    onward.end(onwardBody)
     const [response] = (await once(onward, 'response')) as [IncomingMessage]
     if (path === '/v3/watch') {
       const { socket } = incoming

@@ -1,0 +1,183 @@
+// What a store on etcd costs beside one of files: node bench/etcd.mjs [--quick] [--json FILE]
+// Starts etcd (one member, and three) on loopback ports of its own; needs `etcd` on the PATH and a built package.
+import { fork, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { cpus, release, tmpdir, type } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { openStore } from 'sandbox-state'
+
+const { values: options } = parseArgs({ options: { quick: { type: 'boolean' }, json: { type: 'string' } } })
+const CALLS = options.quick ? 30 : 1_000
+const AT_ONCE = 32
+const PROCESSES = 8
+const RACER = fileURLToPath(new URL('../test/programs/racer.mjs', import.meta.url))
+
+/** Undone in the end, the newest first. */
+const cleanUps = []
+
+function temporaryFolder(on) {
+  const folder = mkdtempSync(join(on, 'sandbox-state-bench-'))
+  cleanUps.push(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+async function freePorts(count) {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
+  await Promise.all(servers.map(server => once(server, 'listening')))
+  const ports = servers.map(server => server.address().port)
+  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
+  return ports
+}
+
+/** @returns the members' `HOST:PORT`, with commas */
+async function startEtcd(size, on) {
+  const ports = await freePorts(2 * size)
+  const url = i => `http://127.0.0.1:${ports[i]}`
+  const cluster = Array.from({ length: size }, (_, i) => `m${i}=${url(size + i)}`).join()
+  const folder = temporaryFolder(on)
+  for (let i = 0; i < size; i++) {
+    const args = [
+      ...['--name', `m${i}`, '--data-dir', join(folder, `m${i}`), '--initial-cluster', cluster],
+      ...['--listen-client-urls', url(i), '--advertise-client-urls', url(i)],
+      ...['--listen-peer-urls', url(size + i), '--initial-advertise-peer-urls', url(size + i)],
+    ]
+    const child = spawn('etcd', args, { stdio: 'ignore' })
+    await once(child, 'spawn')
+    cleanUps.push(async () => {
+      if (child.exitCode !== null || child.signalCode !== null) return
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+    })
+  }
+  const hosts = ports.slice(0, size).map(port => `127.0.0.1:${port}`)
+  for (const host of hosts) {
+    const deadline = performance.now() + 20_000
+    while (!(await isHealthy(host))) {
+      if (performance.now() > deadline) throw new Error(`etcd at ${host} did not start`)
+      await sleep(50)
+    }
+  }
+  return hosts.join()
+}
+
+async function isHealthy(host) {
+  try {
+    return (await fetch(`http://${host}/health`, { signal: AbortSignal.timeout(1_000) })).ok
+  } catch {
+    return false
+  }
+}
+
+/** Latency of calls made one after another, in ms. */
+async function oneByOne(call) {
+  const times = []
+  for (let i = -Math.ceil(CALLS / 10); i < CALLS; i++) {
+    const start = performance.now()
+    await call(i)
+    if (i >= 0) times.push(performance.now() - start)
+  }
+  times.sort((a, b) => a - b)
+  const at = share => round(times[Math.min(Math.floor(times.length * share), times.length - 1)])
+  return { p50: at(0.5), p99: at(0.99) }
+}
+
+/** Calls a second when so many are always under way, each of a sandbox of its own. */
+async function sideBySide(call) {
+  const start = performance.now()
+  let next = 0
+  const work = async worker => {
+    while (next++ < CALLS) await call(worker)
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, (_, i) => work(i)))
+  return Math.round(CALLS / ((performance.now() - start) / 1_000))
+}
+
+/** Changes a second of one sandbox by several processes. */
+async function contended(root) {
+  const each = Math.ceil(CALLS / 10)
+  const children = Array.from({ length: PROCESSES }, () =>
+    fork(RACER, [root, 'shared', 'increment', String(each)]),
+  )
+  await Promise.all(children.map(child => once(child, 'message')))
+  const start = performance.now()
+  const reports = children.map(child => once(child, 'message'))
+  for (const child of children) child.send('go')
+  const failed = (await Promise.all(reports)).flatMap(([outcomes]) => outcomes).filter(({ ok }) => !ok)
+  if (failed.length > 0) throw new Error(`${failed.length} changes failed: ${failed[0].message}`)
+  return Math.round((PROCESSES * each) / ((performance.now() - start) / 1_000))
+}
+
+const round = ms => Number(ms.toPrecision(3))
+const increment = state => ({ ...state, blockIndex: state.blockIndex + 1 })
+
+async function measure(name, root) {
+  const store = await openStore(root, { lockTimeout: 60_000 })
+  try {
+    await store.create('shared')
+    for (let i = 0; i < AT_ONCE; i++) await store.create(`s${i}`)
+    return {
+      name,
+      read: await oneByOne(() => store.read('shared')),
+      update: await oneByOne(() => store.update('shared', increment)),
+      createAndDelete: await oneByOne(async i => {
+        await store.create(`new${i}`)
+        await store.delete(`new${i}`)
+      }),
+      readsASecond: await sideBySide(worker => store.read(`s${worker}`)),
+      updatesASecond: await sideBySide(worker => store.update(`s${worker}`, increment)),
+      contendedASecond: await contended(root),
+    }
+  } finally {
+    await store.close()
+  }
+}
+
+function print({ machine, rows }) {
+  const [base] = rows
+  const times = (value, of) => `${value} (x${round(value / of)})`
+  const columns = [
+    ['', row => row.name],
+    ['read p50 / p99 ms', row => `${times(row.read.p50, base.read.p50)} / ${row.read.p99}`],
+    ['update p50 / p99 ms', row => `${times(row.update.p50, base.update.p50)} / ${row.update.p99}`],
+    [
+      'create + delete p50 / p99 ms',
+      row => `${times(row.createAndDelete.p50, base.createAndDelete.p50)} / ${row.createAndDelete.p99}`,
+    ],
+    [`reads/s, ${AT_ONCE} at once`, row => times(row.readsASecond, base.readsASecond)],
+    [`updates/s, ${AT_ONCE} at once`, row => times(row.updatesASecond, base.updatesASecond)],
+    [`updates/s of one, ${PROCESSES} processes`, row => times(row.contendedASecond, base.contendedASecond)],
+  ]
+  console.log(`${machine}; ${CALLS} calls each; ratios to the first row`)
+  console.log(`| ${columns.map(([title]) => title).join(' | ')} |`)
+  console.log(`|${columns.map(() => '---|').join('')}`)
+  for (const row of rows) console.log(`| ${columns.map(([, cell]) => cell(row)).join(' | ')} |`)
+}
+
+async function run() {
+  const disk = existsSync('/var/tmp') ? '/var/tmp' : tmpdir()
+  const memory = existsSync('/dev/shm') ? '/dev/shm' : undefined
+  const rows = [await measure('files on disk', temporaryFolder(disk))]
+  rows.push(await measure('etcd, 1 member on disk', `etcd://${await startEtcd(1, disk)}/bench`))
+  rows.push(await measure('etcd, 3 members on one disk', `etcd://${await startEtcd(3, disk)}/bench`))
+  if (memory !== undefined) {
+    rows.push(await measure('files in memory', temporaryFolder(memory)))
+    rows.push(await measure('etcd, 1 member in memory', `etcd://${await startEtcd(1, memory)}/bench`))
+  }
+  const machine = `${cpus().length} x ${cpus()[0]?.model ?? 'CPU'}, ${type()} ${release()}, Node ${process.version}`
+  const result = { machine, calls: CALLS, rows }
+  print(result)
+  const json = JSON.stringify(result, null, 2)
+  if (options.json === undefined) console.log(json)
+  else writeFileSync(options.json, `${json}\n`)
+}
+
+try {
+  await run()
+} finally {
+  for (const cleanUp of cleanUps.reverse()) await cleanUp()
+}
