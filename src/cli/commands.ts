@@ -45,6 +45,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/delete.js'),
   },
   {
+    name: 'wait',
+    summary: 'wait until a sandbox is in a state, or deleted',
+    load: () => import('./commands/wait.js'),
+  },
+  {
     name: 'history',
     summary: 'tell how a sandbox came to its state, and by whom',
     load: () => import('./commands/history.js'),

@@ -4,10 +4,21 @@ import { visible } from '../state/show.js'
 import { OutputError } from './output.js'
 
 /** What each exit status means. */
-export const EXIT = { done: 0, failed: 1, usage: 2 } as const
+export const EXIT = { done: 0, failed: 1, usage: 2, timedOut: 124 } as const
 
 /** The command line is wrong, in a way that commander cannot see. */
 export class UsageError extends Error {}
+
+/** What was waited for has not come in time; its exit status is that of timeout(1). */
+export class TimeoutError extends Error {
+  constructor(
+    message: string,
+    /** The sandbox. */
+    readonly id: string,
+  ) {
+    super(message)
+  }
+}
 
 /** An error as a user sees it. */
 export interface Failure {
@@ -28,6 +39,9 @@ export function failureOf(error: unknown, help: string): Failure {
   }
   if (error instanceof UsageError || error instanceof CommanderError) {
     return { status: EXIT.usage, code: 'USAGE', message: `${plainMessage(error)} (see: ${help})` }
+  }
+  if (error instanceof TimeoutError) {
+    return { status: EXIT.timedOut, code: 'TIMEOUT', message: error.message, id: error.id }
   }
   if (error instanceof OutputError) return { status: EXIT.failed, code: 'IO_ERROR', message: error.message }
   return { status: EXIT.failed, code: 'INTERNAL', message: String(error) }

@@ -8,16 +8,14 @@ export interface HelpTail {
   readonly done: string
   /** What exit status 1 means. */
   readonly failed: string
+  /** What others mean. */
+  readonly others?: readonly (readonly [status: string, meaning: string])[]
 }
 
-export function helpTail({ notes, examples, done, failed }: HelpTail): string {
+export function helpTail({ notes, examples, done, failed, others = [] }: HelpTail): string {
   const sections = [
     `Examples:\n${columns(examples.map(([command, meaning]) => [`sandbox-state ${command}`, meaning]))}`,
-    `Exit status:\n${columns([
-      ['0', done],
-      ['1', failed],
-      ['2', 'the command line is wrong'],
-    ])}`,
+    `Exit status:\n${columns([['0', done], ['1', failed], ['2', 'the command line is wrong'], ...others])}`,
   ]
   if (notes !== undefined) sections.unshift(notes)
   return `\n${sections.join('\n\n')}`

@@ -31,7 +31,11 @@ export function optionalIdArgument(description: string): Argument {
 }
 
 export function stateArgument(name: string, description: string): Argument {
-  return new Argument(`<${name}>`, description).choices(STATES)
+  return choiceArgument(name, description, STATES)
+}
+
+export function choiceArgument(name: string, description: string, choices: readonly string[]): Argument {
+  return new Argument(`<${name}>`, description).choices(choices)
 }
 
 export function stateOption(flags: string, description: string): Option {
@@ -92,4 +96,14 @@ function integer(isInRange: (value: number) => boolean, range: string): (text: s
 function seconds(text: string): number {
   if (!/^\d+(\.\d+)?$/.test(text)) throw new InvalidArgumentError('It must be in seconds, such as 2 or 0.5.')
   return Number(text)
+}
+
+/** The longest that a timer takes, in seconds: some 24 days. */
+const LONGEST_TIMER = Math.floor((2 ** 31 - 1) / 1000)
+
+/** Seconds for a timer. */
+export function timerSeconds(text: string): number {
+  const value = seconds(text)
+  if (value > LONGEST_TIMER) throw new InvalidArgumentError(`It must be ${LONGEST_TIMER} seconds at most.`)
+  return value
 }

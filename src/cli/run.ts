@@ -8,7 +8,7 @@ import { createProgram } from './program.js'
  * Runs one command line. It is given all that it needs and never ends the process, so that a test can call it.
  *
  * @param argv the arguments, without the program
- * @returns the exit status: 0 done, 1 the operation failed, 2 the command line is wrong
+ * @returns the exit status: 0 done, 1 the operation failed, 2 the command line is wrong, 124 a wait timed out
  */
 export async function run(argv: readonly string[], io: Io): Promise<number> {
   const cli = new Cli(io)
