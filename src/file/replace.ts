@@ -126,6 +126,8 @@ function give(fd: number, uid: number, gid: number): void {
 export function syncFolder(fd: number, id: string, path: string): void {
   try {
     fsyncSync(fd)
+    // XFS that has shut itself down says of folders that they are flushed, but not what they are.
+    fstatSync(fd)
   } catch (error) {
     const message = `${path} was changed, but the disk did not confirm it: ${reason(error)}`
     throw new StateStoreError('OUTCOME_UNKNOWN', message, { id, path, cause: error })

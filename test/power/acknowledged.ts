@@ -22,8 +22,8 @@ interface Expected {
 /** What the store owes for one sandbox. */
 interface Debt {
   acknowledged: Expected | null
-  /** Begun since, and not acknowledged in time: each may be there or not. */
-  begun: (Expected | null)[]
+  /** Begun and not acknowledged: it may be there or not. */
+  begun: Expected | null | undefined
 }
 
 /** What the workers were promised, read from their log. */
@@ -35,29 +35,23 @@ export class Acknowledged {
   private readonly own = new Map<string, Debt>()
   private readonly shared = { exists: false, begun: 0, acknowledged: 0 }
 
-  /** @param promised the length of the log when the power was cut: what was acknowledged later is not owed */
-  constructor(log: string, promised: number) {
-    const text = readFileSync(log, 'latin1')
+  constructor(log: string) {
     // A worker that is killed while it writes leaves half a line, which tells of nothing that it was promised.
-    for (let start = 0, end = 0; ; start = end + 1) {
-      end = text.indexOf('\n', start)
-      if (end === -1) break
-      this.add(JSON.parse(text.slice(start, end)), end < promised)
-    }
+    for (const line of readFileSync(log, 'utf8').split('\n').slice(0, -1)) this.add(JSON.parse(line))
   }
 
   get ids(): string[] {
     return [...this.own.keys(), 'shared']
   }
 
-  private add(line: Line, isInTime: boolean): void {
+  private add(line: Line): void {
     if (line.failed !== undefined) {
       this.failures.push({ code: line.failed, message: line.message ?? '' })
     } else if (line.begin === 'shared') {
       this.shared.begun++
     } else if (line.begin !== undefined) {
-      this.debt(line.begin).begun.push(line.after ?? null)
-    } else if (isInTime) {
+      this.debt(line.begin).begun = line.after ?? null
+    } else {
       this.count++
       if (line.created === 'shared') this.shared.exists = true
       else if (line.done === 'shared') this.countShared(line.blockIndex ?? 0)
@@ -71,12 +65,12 @@ export class Acknowledged {
   }
 
   private acknowledge(debt: Debt): void {
-    debt.acknowledged = debt.begun.at(-1) ?? null
-    debt.begun = []
+    debt.acknowledged = debt.begun ?? null
+    debt.begun = undefined
   }
 
   private debt(id: string): Debt {
-    const debt = this.own.get(id) ?? { acknowledged: null, begun: [] }
+    const debt = this.own.get(id) ?? { acknowledged: null, begun: undefined }
     this.own.set(id, debt)
     return debt
   }
@@ -98,8 +92,8 @@ export class Acknowledged {
 
   private ownFault(id: string, found: SandboxState | undefined): string | undefined {
     const { acknowledged, begun } = this.debt(id)
-    if ([acknowledged, ...begun].some(expected => isSame(found, expected))) return undefined
-    const also = begun.map(expected => `, begun ${brief(expected)}`).join('')
+    if (isSame(found, acknowledged) || (begun !== undefined && isSame(found, begun))) return undefined
+    const also = begun === undefined ? '' : `, or ${brief(begun)}, which was begun`
     return `${id} is ${brief(found)}, acknowledged was ${brief(acknowledged)}${also}`
   }
 }

@@ -1,10 +1,8 @@
 import { execFileSync } from 'node:child_process'
 import {
-  closeSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
-  openSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -14,7 +12,6 @@ import {
 } from 'node:fs'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import koffi from 'koffi'
 import { onTestFinished } from 'vitest'
 
 /** A kind of filesystem, as made here in an image file. */
@@ -133,21 +130,6 @@ export class Image {
   }
 
   /**
-   * Stops the filesystem at once: what it has not yet written stays unwritten, its log included, and every later
-   * call fails with EIO.
-   */
-  shutDown(): void {
-    const fd = openSync(this.mountPoint, 'r')
-    try {
-      if (ioctl(fd, FS_IOC_SHUTDOWN, [NO_LOG_FLUSH]) !== 0) {
-        throw new Error(`FS_IOC_SHUTDOWN on ${this.kind.name}: errno ${koffi.errno()}`)
-      }
-    } finally {
-      closeSync(fd)
-    }
-  }
-
-  /**
    * Puts the image back, after the unmount that writes everything, to what the disk held at this instant: what the
    * filesystem has written to the loop device is in the image file, what it still holds in memory is not. Nobody may
    * be at work in the filesystem.
@@ -175,15 +157,6 @@ export class Image {
     return [stat[4], stat[6], inFlight, flushes].join(' ')
   }
 }
-
-/** `_IOR('X', 125, __u32)` of linux/fs.h, once XFS's own. */
-const FS_IOC_SHUTDOWN = 0x8004587d
-/** Neither data nor log is flushed. */
-const NO_LOG_FLUSH = 2
-
-const ioctl: (fd: number, request: number, flags: [number]) => number = koffi
-  .load(null)
-  .func('int ioctl(int fd, unsigned long request, uint32_t *flags)')
 
 /** Ends what a killed run left: mounts, loop devices, images. */
 function sweep(): void {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { Image, kindsHere } from './image.js'
-import { type Cut, cutPower, type Scenario } from './scenario.js'
+import { type Cut, changeAndStop, cutPower, type Scenario } from './scenario.js'
 
 /** With one worker, with two and with three, and on for as long as $POWER_CUT_SECONDS says. */
 const ROUNDS = 3
@@ -54,4 +54,11 @@ describe.each(cuts)('the power is cut on $name', ({ kind, cut }) => {
   test('a store that is not durable loses what it acknowledged', { timeout: LIMIT }, async () => {
     expect(await firstLoss({ durable: false })).not.toEqual([])
   })
+
+  test.runIf(cut === 'shutdown').each(['delete', 'transition'] as const)(
+    'a %s is not acknowledged when the filesystem stops before the folder is flushed',
+    async change => {
+      expect(await changeAndStop(Image.make(kind), change)).toBe('OUTCOME_UNKNOWN')
+    },
+  )
 })

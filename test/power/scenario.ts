@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { openStore, type SandboxState, type SandboxStore, StateStoreError } from 'sandbox-state'
@@ -9,6 +10,7 @@ import { onTestFinished } from 'vitest'
 import { Acknowledged } from './acknowledged.js'
 import type { Image } from './image.js'
 import { cgroupPathOf } from './programs/payload.mjs'
+import { stopFilesystem } from './programs/stop-filesystem.mjs'
 
 /** How the power is cut: the filesystem is stopped while the workers work, or they are killed and the image is copied. */
 export type Cut = 'shutdown' | 'copy'
@@ -47,11 +49,8 @@ export async function cutPower(image: Image, round: number, scenario: Scenario):
   await growsBeyond(log, ENOUGH)
   if (round % 2 === 1) image.flush()
   await sleep(Math.random() * 250)
-  let promised = Number.POSITIVE_INFINITY
   if (scenario.cut === 'shutdown') {
-    // Where the power is off nobody is told anything; here XFS may yet say of a folder that it is flushed.
-    promised = statSync(log).size
-    image.shutDown()
+    stopFilesystem(image.mountPoint)
     await endOf(workers)
     await image.unmount()
   } else {
@@ -61,9 +60,20 @@ export async function cutPower(image: Image, round: number, scenario: Scenario):
     putBack()
   }
   image.mount()
-  const acknowledged = new Acknowledged(log, promised)
+  const acknowledged = new Acknowledged(log)
   const faults = await inspect(root, acknowledged)
   return { acknowledged: acknowledged.count, faults: [...unexpected(acknowledged), ...faults] }
+}
+
+/** Makes one change, and stops the filesystem right before the flush of the sandbox's folder. */
+export async function changeAndStop(image: Image, change: 'delete' | 'transition'): Promise<string> {
+  const stop = join(image.folder, 'stop')
+  const NODE_OPTIONS = `--import=${program('stop-at-flush')}`
+  const env = { ...process.env, NODE_OPTIONS, STOP: stop, MOUNT_POINT: image.mountPoint }
+  const args = [program('last-change'), join(image.mountPoint, 'sandboxes'), change]
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], env })
+  onTestFinished(() => void (isRunning(child) && child.kill('SIGKILL')))
+  return (await text(child.stdout)).trim()
 }
 
 function startWorker(root: string, log: string, name: string, scenario: Scenario): ChildProcess {
