@@ -13,7 +13,7 @@ import { ScanSchedule } from './scan-schedule.js'
 import { readStateFile } from './state-file.js'
 
 /** How long one step of a scan takes, in ms, so that nothing else waits for long. */
-const SCAN_STEP = 2
+const STEP = 2
 
 /** A file that was written less than so many ms ago could be written again without a change of its times. */
 const RECENT = 50
@@ -120,8 +120,7 @@ export class Follower {
   close(): void {
     if (this.closed) return
     this.closed = true
-    this.rootWatch?.close()
-    for (const { watch } of this.followed.values()) watch?.close()
+    closeInSteps([this.rootWatch, ...[...this.followed.values()].map(({ watch }) => watch)])
     this.followed.clear()
     this.wake()
   }
@@ -295,7 +294,7 @@ export class Follower {
       this.scan = this.scanning()
     }
     let now = start
-    while (this.scan !== undefined && now < start + SCAN_STEP) {
+    while (this.scan !== undefined && now < start + STEP) {
       if (this.scan.next().done) this.scan = undefined
       now = performance.now()
     }
@@ -344,6 +343,13 @@ export class Follower {
       this.listing = false
     }
   }
+}
+
+/** To close one takes some microseconds: of some thousands, the rest is closed when the loop has turned. */
+function closeInSteps(watches: (FolderWatch | undefined)[]): void {
+  const end = performance.now() + STEP
+  while (watches.length > 0 && performance.now() < end) watches.pop()?.close()
+  if (watches.length > 0) setImmediate(closeInSteps, watches)
 }
 
 /** Undefined also where it cannot be known; a look says why. */
