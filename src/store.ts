@@ -179,7 +179,8 @@ export class SandboxStore {
 
   /**
    * Follows one sandbox or all of them, whoever changes them: first what is there, as `created`, then what happens.
-   * States that were soon overtaken may be skipped, the last one never. Ends when `signal` is aborted, when the store
+   * States that were soon overtaken may be skipped, the last one never; so a sandbox that was deleted and made again at
+   * once may be `changed`. A sandbox that cannot be read is an `error` event. Ends when `signal` is aborted, when the store
    * is closed, and when the loop over it is left.
    * @throws StateStoreError `INVALID_ID` `IO_ERROR` `CLOSED`
    */
