@@ -55,6 +55,7 @@ export class Endpoint {
         reject(asGatewayError(late ?? error, wasSent()))
       }
       request.once('socket', () => {
+        if (request.destroyed) return
         clearTimeout(timer)
         timer = expireAt(Math.min(deadline, performance.now() + REQUEST_TIMEOUT))
       })

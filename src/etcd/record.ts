@@ -58,10 +58,12 @@ export function whoMade(record: Uint8Array): string | undefined {
   return visible(`pid ${pid} on ${host.slice(0, 64)} (${command.slice(0, 100)})`)
 }
 
+const ISO_TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/
+
 /** The history's entry in a record; undefined when there is none, or what stands there makes no sense. */
 export function historyEntry(seq: bigint, record: Uint8Array): HistoryEntry | undefined {
   const { time, from, to, fields, pid, host, command } = parse(record)
-  if (typeof time !== 'string' || Number.isNaN(Date.parse(time)) || !isValidState(to)) return undefined
+  if (typeof time !== 'string' || !ISO_TIME.test(time) || !isValidState(to)) return undefined
   if (from !== null && !isValidState(from)) return undefined
   if (!Number.isSafeInteger(pid) || typeof host !== 'string' || typeof command !== 'string') return undefined
   const changed = Array.isArray(fields) && fields.every(field => typeof field === 'string') ? { fields } : {}

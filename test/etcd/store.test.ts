@@ -155,6 +155,8 @@ describeEtcd('a store in etcd', () => {
     ])
     expect(await etcd.dump(`${prefix}/`)).toEqual(before)
     expect(await all(store.list())).toHaveLength(3)
+    await store.create('lost')
+    expect(await all(store.history('lost'))).toHaveLength(1)
   })
 
   test('lists more sandboxes than one answer holds, as they were at one time', async () => {

@@ -21,6 +21,8 @@ export class EtcdProxy {
   rewrite: (passing: Passing) => string = ({ body }) => body
   /** How many requests came, by path. */
   readonly counts = new Map<string, number>()
+  /** Watches that etcd has answered. */
+  opened = 0
   private readonly watches = new Set<Socket>()
   private readonly server: Server
 
@@ -76,6 +78,7 @@ export class EtcdProxy {
     if (path === '/v3/watch') {
       const { socket } = incoming
       this.watches.add(socket)
+      this.opened++
       socket.once('close', () => {
         this.watches.delete(socket)
         onward.destroy()

@@ -199,9 +199,9 @@ export class TestEtcd {
     throw new Error('the watch ended early')
   }
 
-  /** Makes etcd forget what was before its newest revision. */
-  async compact(): Promise<void> {
-    await this.ask('kv/compaction', { revision: String(await this.revision()), physical: true })
+  /** Makes etcd forget what was before its newest revision, or before one so many revisions older. */
+  async compact(older = 0n): Promise<void> {
+    await this.ask('kv/compaction', { revision: String((await this.revision()) - older), physical: true })
   }
 
   async leader(): Promise<Member> {
