@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import type { SandboxStore } from '../store.js'
 import { EXIT, UsageError } from './errors.js'
 import type { GlobalOptions } from './options.js'
-import { Output, type OutputStream } from './output.js'
+import { Input, type InputStream, Output, type OutputStream } from './output.js'
 import { Progress } from './progress.js'
 import { resolveRoot } from './root.js'
 
@@ -10,6 +10,7 @@ import { resolveRoot } from './root.js'
 export interface Io {
   readonly stdout: OutputStream
   readonly stderr: OutputStream
+  readonly stdin?: InputStream
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
@@ -28,6 +29,17 @@ export class Cli {
   constructor(private readonly io: Io) {
     this.out = new Output(io.stdout)
     this.err = new Output(io.stderr)
+  }
+
+  /** The keyboard, where there is one. It is opened when it is asked for: an open one keeps a process from ending. */
+  get input(): Input | undefined {
+    const { stdin } = this.io
+    return stdin?.isTTY === true ? new Input(stdin) : undefined
+  }
+
+  /** Whether the output is a terminal with a cursor that can be moved. */
+  get canDraw(): boolean {
+    return this.out.isTerminal && this.io.env.TERM !== 'dumb'
   }
 
   /** Whether to print in colour: for people who have not said no (https://no-color.org). */

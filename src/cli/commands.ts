@@ -45,6 +45,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/delete.js'),
   },
   {
+    name: 'watch',
+    summary: 'follow the sandboxes, live on a terminal',
+    load: () => import('./commands/watch.js'),
+  },
+  {
     name: 'wait',
     summary: 'wait until a sandbox is in a state, or deleted',
     load: () => import('./commands/wait.js'),

@@ -44,7 +44,12 @@ export function stateOption(flags: string, description: string): Option {
 
 /** The first format is the default. */
 export function formatOption(description: string, formats: readonly [string, ...string[]]): Option {
-  return new Option('--format <format>', description).choices(formats).default(formats[0])
+  return formatOptionOf(description, formats).default(formats[0])
+}
+
+/** Without a default. */
+export function formatOptionOf(description: string, formats: readonly string[]): Option {
+  return new Option('--format <format>', description).choices(formats)
 }
 
 /** How a change tells what it made. */

@@ -4,8 +4,44 @@ import { errnoOf, reason } from '../file/errno.js'
 export interface OutputStream {
   write(text: string, done: (error?: Error | null) => void): unknown
   on(event: 'error', listener: (error: Error) => void): unknown
+  on(event: 'resize', listener: () => void): unknown
   readonly isTTY?: boolean
   readonly columns?: number
+  readonly rows?: number
+}
+
+/** What the command line needs of a stream to read keys from; `process.stdin` has it. */
+export interface InputStream {
+  readonly isTTY?: boolean
+  setRawMode(isRaw: boolean): unknown
+  on(event: 'data', listener: (chunk: Buffer) => void): unknown
+  off(event: 'data', listener: (chunk: Buffer) => void): unknown
+  resume(): unknown
+  pause(): unknown
+}
+
+/** Keys, as they are pressed. */
+export class Input {
+  private listener: ((chunk: Buffer) => void) | undefined
+
+  constructor(private readonly stream: InputStream) {}
+
+  /** Has the terminal pass on every key, and print none. */
+  start(typed: (text: string) => void): void {
+    this.stop()
+    this.listener = chunk => typed(chunk.toString('latin1'))
+    this.stream.setRawMode(true)
+    this.stream.on('data', this.listener)
+    this.stream.resume()
+  }
+
+  stop(): void {
+    if (this.listener === undefined) return
+    this.stream.off('data', this.listener)
+    this.listener = undefined
+    this.stream.setRawMode(false)
+    this.stream.pause()
+  }
 }
 
 /** So many characters are gathered before they are written. */
@@ -26,6 +62,14 @@ export class Output {
 
   get columns(): number {
     return this.stream.columns ?? 80
+  }
+
+  get rows(): number {
+    return this.stream.rows ?? 24
+  }
+
+  onResize(listener: () => void): void {
+    this.stream.on('resize', listener)
   }
 
   /** Adds text, and waits for the reader if there is much of it. */

@@ -1,0 +1,185 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { nextMessage, startProgram } from '../support/program.js'
+import { BIN, HOSTILE, Root, UNPRINTABLE } from './support.js'
+import { hasTmux, Tmux } from './tmux.js'
+
+/** `watch` in a process of its own, and its lines. */
+function startWatch(root: Root, ...argv: readonly string[]) {
+  const child = spawn(process.execPath, [BIN, '--root', root.path, 'watch', ...argv], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]()
+  return { child, next: async () => (await lines.next()).value as string }
+}
+
+describe('watch, where there is no terminal', () => {
+  it.each([[['--format', 'json']], [[]], [['--format', 'table']]])(
+    'prints a line for each event %j',
+    async argv => {
+      const root = new Root()
+      await root.done('create a --block-index 9007199254740991')
+      const { child, next } = startWatch(root, ...argv)
+      const event = async () => JSON.parse(await next())
+      const ready = root.file('a')
+      expect(await event()).toEqual({ type: 'created', id: 'a', state: ready })
+      await root.done('transition a running')
+      const running = root.file('a')
+      expect(await event()).toEqual({ type: 'changed', id: 'a', state: running, previous: ready })
+      root.put('a', `{"state":${JSON.stringify(HOSTILE)}}`)
+      const line = await next()
+      expect(line).not.toMatch(UNPRINTABLE)
+      expect(JSON.parse(line)).toEqual({
+        type: 'error',
+        id: 'a',
+        error: { code: 'INVALID_STATE', message: expect.any(String) },
+        previous: running,
+      })
+      await root.done('delete a --force')
+      expect(await event()).toEqual({ type: 'deleted', id: 'a', previous: running })
+      child.kill('SIGTERM')
+      expect(await once(child, 'close')).toEqual([null, 'SIGTERM'])
+    },
+  )
+
+  it('follows only the sandbox that is asked for, from before it exists', async () => {
+    const root = new Root()
+    await root.done('create a')
+    const { next } = startWatch(root, 'b')
+    await root.done('create b')
+    expect(JSON.parse(await next())).toMatchObject({ type: 'created', id: 'b' })
+  })
+
+  it('fails when the root is no folder', async () => {
+    const { status, stdout, stderr } = await new Root('/dev/null').cli('watch --format json')
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
+    expect(JSON.parse(stderr)).toMatchObject({ code: 'IO_ERROR' })
+  })
+})
+
+/** A shell on a terminal, that was asked to watch. */
+function watchOn(root: Root, columns: number, rows: number, more = ''): Tmux {
+  const tmux = new Tmux(columns, rows)
+  tmux.type(`${process.execPath} ${BIN} --root ${root.path} watch${more}; echo status=$?`, 'Enter')
+  return tmux
+}
+
+/** That the terminal is as it was before: no alternate screen, a cursor, and keys that are printed. */
+async function expectClean(tmux: Tmux): Promise<void> {
+  expect(tmux.show('#{alternate_on} #{cursor_flag} #{wrap_flag}')).toBe('0 1 1')
+  tmux.type('stty -a | tr -s " ;" "\\n" | grep -x -e "-*icanon" -e "-*echo" | xargs', 'Enter')
+  await tmux.until(/^icanon echo$/m)
+}
+
+describe.skipIf(!hasTmux)(`watch on a terminal${hasTmux ? '' : ' (skipped: there is no tmux)'}`, () => {
+  it('shows each sandbox, its state in colour, who changed it and who holds it, as they change', async () => {
+    const root = new Root()
+    for (const id of ['a', 'b', 'c']) await root.done(`create ${id}`)
+    root.put('bad', 'nonsense')
+    const tmux = watchOn(root, 120, 12)
+    const lines = await tmux.until(/^c +ready +[\d.]+s +pid /m)
+    expect(lines[0]).toBe(`${root.path}: 4 sandboxes, 3 ready, 1 unreadable`)
+    expect(lines[2]).toMatch(/^ID +STATE +FOR +LAST CHANGE BY +LOCK HELD BY$/)
+    expect(lines[3]).toMatch(new RegExp(`^a +ready +[\\d.]+s +pid ${process.pid} \\(.+\\) +-$`))
+    expect(lines[5]).toMatch(/^bad +CORRUPT_STATE +>[\d.]+s +-$/)
+    expect(lines.at(-1)).toBe('q quits')
+    expect(tmux.show('#{alternate_on} #{cursor_flag}')).toBe('1 0')
+
+    await root.done('transition b running')
+    await tmux.until(/^b +running +[\d.]+s +pid /m)
+    expect(tmux.lines('-e').join('\n')).toContain('\u001b[32mrunning')
+    const holder = startProgram('holder', [root.path, 'c'])
+    await nextMessage(holder)
+    await tmux.until(new RegExp(`^c +ready .* pid ${holder.pid} \\(.*$`, 'm'))
+    await root.done('delete a')
+    expect((await tmux.until(/^a +deleted /m))[0]).toContain('3 sandboxes, 1 ready, 1 running, 1 unreadable')
+    // The clock goes on without any event.
+    await tmux.until(/^b +running +[3-9]\.\ds/m)
+
+    tmux.type('q')
+    await tmux.until(/^status=0$/m)
+    await expectClean(tmux)
+    expect(tmux.lines().join('\n')).not.toContain('LAST CHANGE BY')
+  })
+
+  it('is drawn anew for another size, and counts what does not fit', async () => {
+    const root = new Root()
+    for (let n = 10; n < 30; n++) await root.done(`create s${n}`)
+    const tmux = watchOn(root, 100, 12)
+    const lines = await tmux.until(/^s17 +ready .*\n12 more do not fit; q quits$/m)
+    expect(lines).toHaveLength(12)
+    tmux.resize(100, 30)
+    const all = await tmux.until(/^s29 +ready/m)
+    expect(all.slice(0, 3)).toEqual(lines.slice(0, 3))
+    expect(all.at(-1)).toBe('q quits')
+    tmux.resize(30, 6)
+    const small = await tmux.until(/^18 more do not fit; q quits$/m)
+    expect(small).toHaveLength(6)
+    expect(small[3]).toMatch(/^s10 +ready +[\d.]+s/)
+    tmux.resize(9, 2)
+    await tmux.until(/^\S{8}$/m)
+    tmux.type('q')
+    tmux.resize(100, 12)
+    await tmux.until(/^status=0$/m)
+    await expectClean(tmux)
+  })
+
+  it.each([
+    ['Ctrl-C', 130, (tmux: Tmux) => tmux.type('', 'C-c')],
+    ['SIGTERM', 143, (tmux: Tmux) => process.kill(childOf(tmux), 'SIGTERM')],
+  ])('gives the terminal back after %s', async (_, status, end) => {
+    const root = new Root()
+    await root.done('create a')
+    const tmux = watchOn(root, 90, 10)
+    await tmux.until(/^a +ready/m)
+    end(tmux)
+    // A shell that gets no SIGINT of its own, as in raw mode, may stop its line all the same.
+    await tmux.until(/^(status=\d+|\$)$/m)
+    tmux.type('echo before=$?', 'Enter')
+    const lines = await tmux.until(/^before=\d+$/m)
+    expect(lines.join('\n')).toMatch(new RegExp(`^(status|before)=${status}$`, 'm'))
+    await expectClean(tmux)
+  })
+
+  it('gives the terminal back for Ctrl-Z, and comes back', async () => {
+    const root = new Root()
+    await root.done('create a')
+    const tmux = watchOn(root, 90, 10)
+    await tmux.until(/^a +ready/m)
+    tmux.type('', 'C-z')
+    await tmux.until(/Stopped/)
+    await expectClean(tmux)
+    tmux.type('fg', 'Enter')
+    await tmux.until(/^a +ready/m)
+    expect(tmux.show('#{alternate_on} #{cursor_flag}')).toBe('1 0')
+    tmux.type('q')
+    await tmux.until(/^\$$/m)
+    await expectClean(tmux)
+  })
+
+  it('ends with an error that is seen on the terminal', async () => {
+    const tmux = watchOn(new Root('/dev/null'), 90, 10)
+    await tmux.until(/^status=1$/m)
+    expect(tmux.lines().join('\n')).toContain('sandbox-state: IO_ERROR: cannot list /dev/null')
+    await expectClean(tmux)
+  })
+
+  it('is lines of JSON on a terminal that can do nothing', async () => {
+    const root = new Root()
+    await root.done('create a')
+    const tmux = new Tmux(120, 10)
+    tmux.type(`TERM=dumb ${process.execPath} ${BIN} --root ${root.path} watch`, 'Enter')
+    await tmux.until(/^\{"type":"created","id":"a"/m)
+    tmux.type('', 'C-c')
+  })
+})
+
+/** The process that the shell has started. */
+function childOf(tmux: Tmux): number {
+  const shell = tmux.show('#{pane_pid}')
+  return Number(readFileSync(`/proc/${shell}/task/${shell}/children`, 'utf8').trim())
+}
