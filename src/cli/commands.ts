@@ -75,6 +75,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/repair.js'),
   },
   {
+    name: 'diagram',
+    summary: 'draw the state machine',
+    load: () => import('./commands/diagram.js'),
+  },
+  {
     name: 'demo',
     summary: 'show all of it on a temporary store',
     load: () => import('./commands/demo.js'),
