@@ -26,8 +26,8 @@ export const define: Define = (command, cli) =>
       'after',
       helpTail({
         notes: `Formats:
-  table  a line for each, with how long it then stayed in that state and who made
-         the change; below it how long it was in each state
+  table  a line for each, with how long it then stayed in that state and who
+         made the change; below it how long it was in each state
   json   one array of {seq, time, from, to, fields, pid, host, command, gap}
 
 A line "not recorded" stands where something happened that the history does not

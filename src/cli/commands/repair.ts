@@ -29,8 +29,8 @@ export const define: Define = (command, cli) =>
     .addHelpText(
       'after',
       helpTail({
-        notes: `Each fault is looked at again under the sandbox's locks, as for a change, so that
-it can run beside other processes.
+        notes: `Each fault is looked at again under the sandbox's locks, as for a change, so
+that it can run beside other processes.
 
 Actions:
   moved    to ROOT/.quarantine, with a note of why

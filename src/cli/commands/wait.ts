@@ -31,8 +31,9 @@ export const define: Define = (command, cli) =>
     .addHelpText(
       'after',
       helpTail({
-        notes: `A state that is soon left again may go by unseen. Says in one line what it saw, on
-a terminal only. With --format json it prints the state, or null once deleted.`,
+        notes: `A state that is soon left again may go by unseen. Says in one line what it saw,
+on a terminal only. With --format json it prints the state, or null once
+deleted.`,
         examples: [
           ['wait a stopped', 'until it stops'],
           ['wait a deleted --timeout 30', 'until it is gone, for half a minute'],

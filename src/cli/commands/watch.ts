@@ -19,13 +19,13 @@ export const define: Define = (command, cli) =>
       'after',
       helpTail({
         notes: `Formats:
-  table  on a terminal: each sandbox with its state, for how long, who changed it
-         last and who holds it now. q or Ctrl-C leaves. Those that do not fit are
-         counted. Where stdout is no terminal, as json.
+  table  on a terminal: each sandbox with its state, for how long, who changed
+         it last and who holds it now. q or Ctrl-C leaves. Those that do not
+         fit are counted. Where stdout is no terminal, as json.
   json   a line for each event: first one {type: "created", id, state} for each
          sandbox that is there, then what happens: created, changed (with
-         previous), deleted (with previous), error (with {code, message}). A state
-         that was soon overtaken may be missing, the last one never.`,
+         previous), deleted (with previous), error (with {code, message}). A
+         state that was soon overtaken may be missing, the last one never.`,
         examples: [
           ['watch', 'see all of them live'],
           ["watch a --format json | jq -r '.state.state'", "one's states, as they come"],
