@@ -23,7 +23,8 @@ export const define: Define = (command, cli) =>
       'after',
       helpTail({
         notes: `In ascii a state leaves by its first line, which meets (+) the lane of each
-state that may follow, and is entered by the second, where its own lane ends (<).`,
+state that may follow, and is entered by the second, where its own lane ends
+(<).`,
         examples: [
           ['diagram', 'the state machine'],
           ['diagram --root /run/vc/sbs', 'with how many sandboxes are in each state'],
