@@ -7,7 +7,7 @@ import { openStore } from 'sandbox-state'
 import { expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder } from '../support/root.js'
 
-/** How many sandboxes; the figures of docs/durability-check.md are those of 100,000. */
+/** How many sandboxes; the figures of docs/durability.md are those of 100,000. */
 const COUNT = Number(process.env.SANDBOX_STATE_TEST_COUNT ?? 10_000)
 const STATE = '{"state":"running","blockIndex":3,"guestMemoryBlockSize":128,"guestMemoryHotplugProbe":true}'
 
