@@ -80,6 +80,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/diagram.js'),
   },
   {
+    name: 'completion',
+    summary: 'print a script for bash, zsh or fish',
+    load: () => import('./commands/completion.js'),
+  },
+  {
     name: 'demo',
     summary: 'show all of it on a temporary store',
     load: () => import('./commands/demo.js'),

@@ -23,7 +23,7 @@ function movesIn(drawing: string): string[] {
   // A lane has no hole between its ends.
   for (const column of lanes.keys()) {
     const signs = lines.map(line => line[column] ?? ' ').join('')
-    expect(signs.trim()).toMatch(/^\+[+|]*\+$/)
+    expect(signs.trim()).toMatch(/^[- ]*\+[+|]*\+[- ]*$/)
   }
   return leaving.flatMap(([from, columns]) => columns.map(column => `${from} ${lanes.get(column)}`)).sort()
 }

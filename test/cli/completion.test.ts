@@ -1,0 +1,146 @@
+import { spawnSync } from 'node:child_process'
+import { chmodSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { COMMANDS } from '#src/cli/commands.js'
+import { temporaryFolder } from '../support/root.js'
+import { BIN, cli, Root } from './support.js'
+import { hasTmux, Tmux } from './tmux.js'
+
+const has = (shell: string) => spawnSync(shell, ['--version']).status === 0
+const skipped = (shell: string) => (has(shell) ? '' : ` (skipped: there is no ${shell})`)
+
+/** A root with the sandboxes `web-1`, `web-2` and `db`, an environment in which the program is found, and a script. */
+async function setUp(shell: string) {
+  const root = new Root()
+  for (const id of ['web-1', 'web-2', 'db']) await root.done(`create ${id}`)
+  const folder = temporaryFolder()
+  const program = join(folder, 'sandbox-state')
+  writeFileSync(program, `#!/bin/sh\nexec '${process.execPath}' '${BIN}' "$@"\n`)
+  chmodSync(program, 0o755)
+  const script = join(folder, `completion.${shell}`)
+  const { status, stdout, stderr } = await cli(['completion', shell])
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+  writeFileSync(script, stdout)
+  const env = {
+    ...process.env,
+    HOME: folder,
+    PATH: `${folder}:${process.env.PATH}`,
+    SANDBOX_STATE_ROOT: root.path,
+  }
+  return { root, folder, script, env }
+}
+
+const STATES = ['paused', 'ready', 'running', 'stopped']
+
+/** Lines up to the cursor, and what may follow; `ROOT` is a root, which the environment names, too, or another one. */
+const CASES: readonly (readonly [line: string, words: readonly string[]])[] = [
+  ['', COMMANDS.map(({ name }) => name).sort()],
+  ['tr', ['transition']],
+  ['transition ', ['db', 'web-1', 'web-2']],
+  ['transition we', ['web-1', 'web-2']],
+  ['transition web-1 ', STATES],
+  ['transition web-1 --from st', ['stopped']],
+  ['transition --from ready db p', ['paused']],
+  ['wait db de', ['deleted']],
+  ['create ', []],
+  ['--root /nowhere state ', []],
+  ['--root ROOT --lock-timeout 3 state d', ['db']],
+  ['state --root ROOT d', ['db']],
+  ['list --format ', ['ids', 'json', 'table']],
+  ['diagram --format s', ['svg']],
+  ['list --stat', ['--state']],
+  ['--lock-t', ['--lock-timeout']],
+  ['help rep', ['repair']],
+  ['completion ', ['bash', 'fish', 'zsh']],
+  ['--lock-timeout ', []],
+]
+
+const BASH = `
+source "$1"
+read -ra COMP_WORDS <<< "sandbox-state $2"
+[[ $2 == *' ' || -z $2 ]] && COMP_WORDS+=('')
+COMP_CWORD=$((\${#COMP_WORDS[@]} - 1))
+_sandbox_state
+[[ \${#COMPREPLY[@]} -eq 0 ]] || printf '%s\\n' "\${COMPREPLY[@]}"
+`
+
+function linesOf(ran: {
+  readonly status: number | null
+  readonly stdout: string
+  readonly stderr: string
+}): string[] {
+  expect({ status: ran.status, stderr: ran.stderr }).toEqual({ status: 0, stderr: '' })
+  return ran.stdout
+    .split('\n')
+    .filter(line => line !== '')
+    .sort()
+}
+
+describe.skipIf(!has('bash'))(`completion in bash${skipped('bash')}`, () => {
+  it('offers commands, options, states and ids', async () => {
+    const { root, script, env } = await setUp('bash')
+    for (const [line, words] of CASES) {
+      const typed = line.replace('ROOT', root.path)
+      const ran = spawnSync('bash', ['-c', BASH, 'bash', script, typed], { env, encoding: 'utf8' })
+      expect([line, linesOf(ran)]).toEqual([line, words])
+    }
+  })
+
+  it.skipIf(!hasTmux)('completes what is typed, with = too', async () => {
+    const { script, root, env } = await setUp('bash')
+    const tmux = new Tmux(150, 10)
+    tmux.type(`PATH=${env.PATH} SANDBOX_STATE_ROOT=/nowhere; source ${script}`, 'Enter')
+    tmux.type(`sandbox-state list --format=js`, 'Tab')
+    await tmux.until(/--format=json/)
+    tmux.type('', 'C-u')
+    tmux.type(`sandbox-state --root=${root.path} state d`, 'Tab')
+    await tmux.until(/state db$/m)
+  })
+})
+
+describe.skipIf(!has('fish'))(`completion in fish${skipped('fish')}`, () => {
+  it('offers commands, options, states and ids', async () => {
+    const { root, script, env } = await setUp('fish')
+    for (const [line, words] of CASES) {
+      const typed = `sandbox-state ${line.replace('ROOT', root.path)}`
+      const ran = spawnSync('fish', ['-c', 'source $argv[1]; complete -C $argv[2]', script, typed], {
+        env,
+        encoding: 'utf8',
+      })
+      expect([line, linesOf(ran).map(text => text.split('\t')[0])]).toEqual([line, words])
+    }
+  })
+})
+
+describe.skipIf(!has('zsh') || !hasTmux)(`completion in zsh${skipped('zsh')}`, () => {
+  it('completes commands, options, states and ids', async () => {
+    const { root, script, env } = await setUp('zsh')
+    const tmux = new Tmux(150, 20)
+    tmux.type(`export PATH=${env.PATH} SANDBOX_STATE_ROOT=${root.path}; exec zsh -f`, 'Enter')
+    tmux.type(`PS1='> '; autoload -U compinit && compinit -D -u; source ${script}; clear`, 'Enter')
+    await tmux.until(/^>$/m)
+    for (const [typed, shown] of [
+      ['tr', 'transition'],
+      ['transition d', 'transition db'],
+      ['transition db sto', 'transition db stopped'],
+      ['transition --from ready db pa', 'transition --from ready db paused'],
+      ['wait db de', 'wait db deleted'],
+      ['list --stat', 'list --state='],
+      ['list --format=js', 'list --format=json'],
+      ['help rep', 'help repair'],
+      [`--root ${root.path} state d`, `--root ${root.path} state db`],
+    ] as const) {
+      tmux.type(`sandbox-state ${typed}`, 'Tab')
+      await tmux.until(new RegExp(`^> sandbox-state ${shown}$`, 'm'))
+      tmux.type('', 'C-u')
+      await tmux.until(/^>$/m)
+    }
+    tmux.type('sandbox-state state ', 'Tab')
+    await tmux.until(/^db +web-1 +web-2$/m)
+  })
+})
+
+it('completion knows no other shell', async () => {
+  expect(await cli(['completion', 'tcsh'])).toMatchObject({ status: 2, stdout: '' })
+})
