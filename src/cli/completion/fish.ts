@@ -56,7 +56,9 @@ ${commands.flatMap(linesOf).join('\n')}
   function linesOf({ name, flags, places }: CommandGrammar): string[] {
     return [
       ...flags.map(flag => flagLine(flag, ` -n '__sandbox_state_in ${name}'`)),
-      ...places.map((place, at) => `${COMPLETE} -n '__sandbox_state_at ${at + 1} ${name}'${valuesFor(place)}`),
+      ...places.map(
+        (place, at) => `${COMPLETE} -n '__sandbox_state_at ${at + 1} ${name}'${valuesFor(place)}`,
+      ),
     ]
   }
 
