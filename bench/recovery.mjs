@@ -103,7 +103,7 @@ async function killBatch(root, name, waiter, first, count) {
     await sleep(100) // By then each waits in its longest steps.
     const killed = []
     for (const holder of holders) {
-      await sleep(Math.random() * 20)
+      await sleep(30 + Math.random() * 20) // One recovery shall not wait for the machine to bury the process before.
       killed.push(process.hrtime.bigint())
       holder.kill('SIGKILL')
     }
