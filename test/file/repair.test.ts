@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
@@ -261,6 +262,65 @@ describe('a sandbox that somebody holds', () => {
     await once(child.stdout, 'data')
     expect(await store.repair()).toMatchObject([{ id: 'bad', code: 'EMPTY_STATE', action: 'moved' }])
   })
+})
+
+test('of two repairs the second moves nothing that the first has moved and a change made anew', async () => {
+  const { root, store, folder } = await setUp({ lockTimeout: 10_000 })
+  mkdirSync(join(root, '.quarantine'), 0o700)
+  const hold = ['--no-fork', join(root, '.quarantine'), 'sh', '-c', 'echo held; read line']
+  const first = spawn('flock', hold, { stdio: ['pipe', 'pipe', 'inherit'] })
+  onTestFinished(() => void first.kill('SIGKILL'))
+  await once(first.stdout, 'data')
+  faults['a lock that is a FIFO']?.make(folder)
+  const second = store.repair()
+  await new Promise(resolve => setTimeout(resolve, 600))
+  expect(lstatSync(join(folder, 'lock')).isFIFO()).toBe(true)
+  rmSync(join(folder, 'lock'))
+  await store.update('bad', state => ({ ...state, blockIndex: 1 }))
+  const lock = picture(join(folder, 'lock'))
+  first.stdin.end('\n')
+  expect(await second).toEqual([])
+  expect(picture(join(folder, 'lock'))).toEqual(lock)
+  expect(readdirSync(join(root, '.quarantine'))).toEqual([])
+})
+
+test('a quarantine that another repair holds for too long makes a repair skip what it would move', async () => {
+  const { root, store, folder } = await setUp({ lockTimeout: 300 })
+  mkdirSync(join(root, '.quarantine'), 0o700)
+  const hold = ['--no-fork', join(root, '.quarantine'), 'sh', '-c', 'echo held; read line']
+  const first = spawn('flock', hold, { stdio: ['pipe', 'pipe', 'inherit'] })
+  onTestFinished(() => void first.kill('SIGKILL'))
+  await once(first.stdout, 'data')
+  writeFileSync(join(folder, 'state.json'), '')
+  expect(await store.repair()).toMatchObject([{ id: 'bad', code: 'EMPTY_STATE', action: 'busy' }])
+  expect(readFileSync(join(folder, 'state.json'), 'utf8')).toBe('')
+})
+
+test('a repair that is killed at any call is finished by the next one', { timeout: 300_000 }, async () => {
+  for (let n = 1; ; n++) {
+    const { root, store, folder } = await setUp({ lockTimeout: 5000, on: filesystems[0]?.folder ?? '' })
+    const history = readFileSync(join(folder, 'history.jsonl'), 'utf8')
+    writeFileSync(join(folder, 'state.json'), 'damaged')
+    const program = startProgram('repairer', [root, String(n)])
+    await nextMessage(program)
+    const ended = once(program, 'exit')
+    program.send('go')
+    const [code] = await ended
+    const done = await store.repair()
+    expect(done.filter(({ action }) => action === 'failed' || action === 'busy')).toEqual([])
+    expect(await all(store.check())).toEqual([])
+    expect(await stateOf(store, 'bad')).toBe('NOT_FOUND')
+    const kept = quarantined(root).flatMap(({ path, files }) => files.map(file => join(path, file)))
+    const contents = kept.map(path => readFileSync(path, 'utf8')).sort()
+    expect({ n, contents }).toEqual({ n, contents: ['damaged', history].sort() })
+    await store.create('bad')
+    await store.close()
+    rmSync(root, { recursive: true })
+    if (code === 0) {
+      expect(n).toBeGreaterThan(30)
+      return
+    }
+  }
 })
 
 describe.each(filesystems)('beside running processes, on $name', ({ folder: on }) => {
