@@ -17,12 +17,12 @@ const AT_ONCE = 32
 const PROCESSES = 8
 const RACER = fileURLToPath(new URL('../test/programs/racer.mjs', import.meta.url))
 
-/** Undone in the end, the newest first. */
-const cleanUps = []
+const folders = []
+const children = []
 
 function temporaryFolder(on) {
   const folder = mkdtempSync(join(on, 'sandbox-state-bench-'))
-  cleanUps.push(() => rmSync(folder, { recursive: true, force: true }))
+  folders.push(folder)
   return folder
 }
 
@@ -48,11 +48,7 @@ async function startEtcd(size, on) {
     ]
     const child = spawn('etcd', args, { stdio: 'ignore' })
     await once(child, 'spawn')
-    cleanUps.push(async () => {
-      if (child.exitCode !== null || child.signalCode !== null) return
-      child.kill('SIGKILL')
-      await once(child, 'exit')
-    })
+    children.push(child)
   }
   const hosts = ports.slice(0, size).map(port => `127.0.0.1:${port}`)
   for (const host of hosts) {
@@ -100,13 +96,14 @@ async function sideBySide(call) {
 /** Changes a second of one sandbox by several processes. */
 async function contended(root) {
   const each = Math.ceil(CALLS / 10)
-  const children = Array.from({ length: PROCESSES }, () =>
+  const racers = Array.from({ length: PROCESSES }, () =>
     fork(RACER, [root, 'shared', 'increment', String(each)]),
   )
-  await Promise.all(children.map(child => once(child, 'message')))
+  children.push(...racers)
+  await Promise.all(racers.map(child => once(child, 'message')))
   const start = performance.now()
-  const reports = children.map(child => once(child, 'message'))
-  for (const child of children) child.send('go')
+  const reports = racers.map(child => once(child, 'message'))
+  for (const child of racers) child.send('go')
   const failed = (await Promise.all(reports)).flatMap(([outcomes]) => outcomes).filter(({ ok }) => !ok)
   if (failed.length > 0) throw new Error(`${failed.length} changes failed: ${failed[0].message}`)
   return Math.round((PROCESSES * each) / ((performance.now() - start) / 1_000))
@@ -176,8 +173,25 @@ async function run() {
   else writeFileSync(options.json, `${json}\n`)
 }
 
+/** In one go, so that nothing of the run comes between. */
+function cleanUp() {
+  for (const child of children) child.kill('SIGKILL')
+  for (const folder of folders)
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
+}
+
+for (const [signal, number] of [
+  ['SIGINT', 2],
+  ['SIGTERM', 15],
+]) {
+  process.once(signal, () => {
+    cleanUp()
+    process.exit(128 + number)
+  })
+}
+
 try {
   await run()
 } finally {
-  for (const cleanUp of cleanUps.reverse()) await cleanUp()
+  cleanUp()
 }
