@@ -1,0 +1,44 @@
+import { spawnSync } from 'node:child_process'
+
+const MARK = '\u0001'
+
+/** A fenced block of a shell's session: lines `$ COMMAND`, each with what it printed below. */
+export interface Session {
+  /** As it stands in the document, without the fences. */
+  readonly text: string
+  readonly commands: readonly string[]
+}
+
+export function sessionsIn(markdown: string): Session[] {
+  return [...markdown.matchAll(/^```console\n([\s\S]*?)^```$/gm)].map(([, text = '']) => ({
+    text,
+    commands: text
+      .split('\n')
+      .filter(line => line.startsWith('$ '))
+      .map(line => line.slice(2)),
+  }))
+}
+
+/** Runs the commands of all sessions in one shell, and returns the sessions as they should stand in the document. */
+export function runSessions(
+  sessions: readonly Session[],
+  env: Readonly<Record<string, string | undefined>>,
+  replace: (command: string) => string,
+): string[] {
+  const commands = sessions.flatMap(session => session.commands)
+  // `$?` is the status of the command before, not of the mark.
+  const script = [
+    `mark() { local status=$?; printf '%s' '${MARK}'; return $status; }`,
+    ...commands.flatMap(command => ['mark', replace(command)]),
+  ].join('\n')
+  const { stdout, error } = spawnSync('bash', ['-c', `exec 2>&1\n${script}\n`], {
+    env,
+    encoding: 'utf8',
+    timeout: 120_000,
+  })
+  if (error !== undefined) throw error
+  const outputs = stdout.split(MARK).slice(1)
+  return sessions.map(session =>
+    session.commands.map(command => `$ ${command}\n${outputs.shift() ?? ''}`).join(''),
+  )
+}
