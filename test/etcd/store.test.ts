@@ -78,7 +78,7 @@ describeEtcd('a store in etcd', () => {
     expect(history.some(entry => 'op' in entry)).toBe(false)
     expect(history.every(({ time }) => Math.abs(Date.parse(time) - Date.now()) < 60_000)).toBe(true)
     await store.delete('a', { force: true })
-    expect(await all(store.history('a'))).toEqual([])
+    await expect(all(store.history('a'))).rejects.toMatchObject({ code: 'NOT_FOUND', id: 'a' })
     await store.create('a')
     expect(await all(store.history('a'))).toMatchObject([{ seq: 1, from: null, to: 'ready' }])
   })
