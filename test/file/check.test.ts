@@ -1,4 +1,4 @@
-import { chmodSync, cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { FINDING_CODES, type Finding, openStore } from 'sandbox-state'
@@ -120,4 +120,10 @@ test('a closed store is not checked, and ends a check', async () => {
   await store.close()
   await expect(check.next()).rejects.toMatchObject({ code: 'CLOSED' })
   await expect(store.repair()).rejects.toMatchObject({ code: 'CLOSED' })
+})
+
+test('the document has a row for each kind of fault, and no other', () => {
+  const document = readFileSync(new URL('../../docs/durability-check.md', import.meta.url), 'utf8')
+  const rows = [...document.matchAll(/^\| `([A-Z_]+)` \|/gm)].map(([, code]) => code)
+  expect(rows).toEqual([...FINDING_CODES])
 })
