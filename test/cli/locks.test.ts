@@ -1,6 +1,8 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { SandboxStore, StateStoreError } from 'sandbox-state'
 import { describe, expect, it } from 'vitest'
+import type { Backend } from '#src/backend.js'
 import { nextMessage, startProgram } from '../support/program.js'
 import { holdLock } from './hold-lock.js'
 import { Root, spawnCli } from './support.js'
@@ -60,5 +62,12 @@ describe('locks', () => {
     })
     const { status, stderr } = await new Root('/dev/null').cli('locks')
     expect({ status, stderr }).toMatchObject({ status: 1, stderr: expect.stringContaining('IO_ERROR') })
+  })
+
+  it('is UNSUPPORTED where the backend cannot tell', async () => {
+    const backend: Partial<Backend> = { close: async () => {} }
+    await using store = new SandboxStore(backend as Backend)
+    await expect(store.locks().next()).rejects.toMatchObject({ code: 'UNSUPPORTED' })
+    await expect(store.locks().next()).rejects.toBeInstanceOf(StateStoreError)
   })
 })

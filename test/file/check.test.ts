@@ -123,7 +123,7 @@ test('a closed store is not checked, and ends a check', async () => {
 })
 
 test('the document has a row for each kind of fault, and no other', () => {
-  const document = readFileSync(new URL('../../docs/durability-check.md', import.meta.url), 'utf8')
+  const document = readFileSync(new URL('../../docs/durability.md', import.meta.url), 'utf8')
   const rows = [...document.matchAll(/^\| `([A-Z_]+)` \|/gm)].map(([, code]) => code)
   expect(rows).toEqual([...FINDING_CODES])
 })

@@ -57,18 +57,18 @@ ${commands.flatMap(linesOf).join('\n')}
     return [
       ...flags.map(flag => flagLine(flag, ` -n '__sandbox_state_in ${name}'`)),
       ...places.map(
-        (place, at) => `${COMPLETE} -n '__sandbox_state_at ${at + 1} ${name}'${valuesFor(place)}`,
+        (place, at) => `${COMPLETE} -n '__sandbox_state_at ${at + 1} ${name}'${candidates(place)}`,
       ),
     ]
   }
 
   function flagLine({ names, description, value }: Flag, condition: string): string {
     const shapes = names.map(name => (name.startsWith('--') ? `-l ${name.slice(2)}` : `-s ${name.slice(1)}`))
-    const takes = value === undefined ? '' : ` -r${value.kind === 'folder' ? '' : ' -f'}${valuesFor(value)}`
+    const takes = value === undefined ? '' : ` -r${value.kind === 'folder' ? '' : ' -f'}${candidates(value)}`
     return `${COMPLETE}${condition} ${shapes.join(' ')}${takes} -d ${quoted(description)}`
   }
 
-  function valuesFor(place: Place): string {
+  function candidates(place: Place): string {
     if (place.kind === 'words') return ` -a '${place.words.join(' ')}'`
     if (place.kind === 'ids') return " -a '(__sandbox_state_ids)'"
     if (place.kind === 'commands') return ` -a '${words}'`
