@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
-import type { SandboxStore } from '../store.js'
+import { isEtcdRoot } from '../etcd/address.js'
+import type { SandboxStore, StoreOptions } from '../store.js'
 import { EXIT, UsageError } from './errors.js'
 import type { GlobalOptions } from './options.js'
 import { Input, type InputStream, Output, type OutputStream } from './output.js'
@@ -77,15 +78,28 @@ export class Cli {
 
   /** Opens the store that a command is asked to work on, lends it, and closes it. */
   async withStore<T>(command: Command, use: (store: SandboxStore) => Promise<T>): Promise<T> {
+    return this.withStoreAt(this.root(command), command, use)
+  }
+
+  /** The same for a root that was not given by `--root`. */
+  async withStoreAt<T>(root: string, command: Command, use: (store: SandboxStore) => Promise<T>): Promise<T> {
     const { lockTimeout } = command.optsWithGlobals<GlobalOptions>()
     const { openStore } = await import('../store.js')
-    const store = await openStore(this.root(command), { lockTimeout: lockTimeout * 1000 }).catch(asUsageError)
+    const options = { lockTimeout: lockTimeout * 1000, ...(await etcdOption(root, this.io.env)) }
+    const store = await openStore(root, options).catch(asUsageError)
     try {
       return await use(store)
     } finally {
       await store.close()
     }
   }
+}
+
+/** Users and certificates of etcd come from the environment: everybody on the machine can read a command line. */
+async function etcdOption(root: string, env: Io['env']): Promise<StoreOptions> {
+  if (!isEtcdRoot(root)) return {}
+  const { etcdOptionsFrom } = await import('../etcd/environment.js')
+  return { etcd: etcdOptionsFrom(env, root) }
 }
 
 /** The store is given nothing but what was on the command line. */

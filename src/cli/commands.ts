@@ -85,6 +85,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/completion.js'),
   },
   {
+    name: 'copy',
+    summary: 'copy all sandboxes from one root to another',
+    load: () => import('./commands/copy.js'),
+  },
+  {
     name: 'demo',
     summary: 'show all of it on a temporary store',
     load: () => import('./commands/demo.js'),

@@ -1,5 +1,6 @@
 import type { Backend, HistoryEntry, ListEntry, Sighting } from '../backend.js'
 import type { Change } from '../change.js'
+import type { Finding } from '../check.js'
 import { StateStoreError } from '../errors.js'
 import { KeyedQueue } from '../queue.js'
 import type { SandboxState } from '../state/sandbox-state.js'
@@ -96,6 +97,13 @@ export class EtcdBackend implements Backend {
   }
 
   /** One fault for every value that is no state, and for whatever else does not belong there; changes nothing. */
+  async *check(): AsyncGenerator<Finding, void, undefined> {
+    for await (const { id, path, error } of this.faults()) {
+      const code = error.code === 'INVALID_STATE' ? 'INVALID_STATE' : 'CORRUPT_STATE'
+      yield { code, ...(id === undefined ? {} : { id }), path, message: error.message, repairable: false }
+    }
+  }
+
   faults(): AsyncIterable<EtcdFault> {
     return faultsInEtcd(this.cluster, this.keys, this.patience())
   }
