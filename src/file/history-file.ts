@@ -51,9 +51,13 @@ export function openToRead(folder: SandboxFolder, name: string): number | undefi
     if (!isErrno(error, 'ELOOP', 'ENXIO')) throw ioError(error, 'open', id, path)
     throw new StateStoreError('CORRUPT_STATE', `${path} is not a regular file`, { id, path, cause: error })
   }
-  if (fstatSync(fd).isFile()) return fd
-  closeSync(fd)
-  throw new StateStoreError('CORRUPT_STATE', `${path} is not a regular file`, { id, path })
+  try {
+    if (fstatSync(fd).isFile()) return fd
+    throw new StateStoreError('CORRUPT_STATE', `${path} is not a regular file`, { id, path })
+  } catch (error) {
+    closeSync(fd)
+    throw ioError(error, 'read', id, path)
+  }
 }
 
 /** The last bytes of a file, `limit` at most. */
