@@ -5,6 +5,7 @@ import { openStore, type SandboxStore } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { filesystems, temporaryFolder } from '../support/root.js'
 import {
+  AIMED,
   type Answer,
   type Asked,
   ask,
@@ -58,7 +59,7 @@ describe.skipIf(noStrace !== undefined).each(filesystems)('each call that fails,
     return { root, store, child: await startPrepared(root), logs: temporaryFolder() }
   }
 
-  test.each(CHANGES)('of a $what: old or new, typed, tidy', { timeout: 120_000 }, async change => {
+  test.each(CHANGES)('of a $what: old or new, typed, tidy', AIMED, async change => {
     const { what, before, after } = change
     const disturbed = await setUp()
     const { root, store, child, logs } = disturbed
@@ -93,7 +94,7 @@ describe.skipIf(noStrace !== undefined).each(filesystems)('each call that fails,
 })
 
 describe.skipIf(noStrace !== undefined)('each call that fails', () => {
-  test.each(['whole', 'torn'])('of reading a %s state: right or typed, and listed', async kind => {
+  test.each(['whole', 'torn'])('of reading a %s state: right or typed, and listed', AIMED, async kind => {
     const root = temporaryFolder()
     const store = await openStore(root)
     onTestFinished(() => store.close())

@@ -5,6 +5,7 @@ import { openStore, type SandboxStore } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { filesystems, temporaryFolder } from '../support/root.js'
 import {
+  AIMED,
   type Asked,
   type Call,
   disturbChange,
@@ -25,40 +26,36 @@ const soak = process.env.SANDBOX_STATE_SOAK !== undefined
 const AT_ONCE = 1000
 
 describe.skipIf(noStrace !== undefined).each(filesystems)('killed on $name', ({ name, folder }) => {
-  test.each(CHANGES)(
-    'before each call of a $what: old or new, and usable at once',
-    async change => {
-      const { what, before, after } = change
-      const root = temporaryFolder(folder)
-      const logs = temporaryFolder()
-      const store = await openStore(root, { durable: false })
-      onTestFinished(() => store.close())
-      if (before !== undefined) await store.create('traced')
-      const calls = await traceChange(await startPrepared(root), { what, id: 'traced' }, logs)
-      const chosen = soak || name === 'memory' ? calls : calls.filter(({ text, name }) => writes(name, text))
-      expect(chosen.length).toBeGreaterThan(8)
-      const seen = { old: 0, new: 0 }
-      let next = startPrepared(root)
-      for (const [i, call] of chosen.entries()) {
-        const id = `x${i}`
-        const where = `killed before call ${i} of ${chosen.length}, ${call.text}`
-        if (before !== undefined) await store.create(id)
-        const child = await next
-        next = startPrepared(root)
-        await killAt(child, { what, id }, call, logs)
-        const state = await stateOf(store, id)
-        const [isOld, isNew] = [isState(state, before), isState(state, after)]
-        expect.soft(isOld || isNew, `${where}: ${JSON.stringify(state)}`).toBe(true)
-        seen[isNew ? 'new' : 'old']++
-        await expectUsable(store, root, id, where)
-      }
-      await next
-      // Some kills came too early and some too late to undo it; else the calls were not those of the change.
-      expect(seen.old).toBeGreaterThan(2)
-      expect(seen.new).toBeGreaterThan(2)
-    },
-    180_000,
-  )
+  test.each(CHANGES)('before each call of a $what: old or new, and usable at once', AIMED, async change => {
+    const { what, before, after } = change
+    const root = temporaryFolder(folder)
+    const logs = temporaryFolder()
+    const store = await openStore(root, { durable: false })
+    onTestFinished(() => store.close())
+    if (before !== undefined) await store.create('traced')
+    const calls = await traceChange(await startPrepared(root), { what, id: 'traced' }, logs)
+    const chosen = soak || name === 'memory' ? calls : calls.filter(({ text, name }) => writes(name, text))
+    expect(chosen.length).toBeGreaterThan(8)
+    const seen = { old: 0, new: 0 }
+    let next = startPrepared(root)
+    for (const [i, call] of chosen.entries()) {
+      const id = `x${i}`
+      const where = `killed before call ${i} of ${chosen.length}, ${call.text}`
+      if (before !== undefined) await store.create(id)
+      const child = await next
+      next = startPrepared(root)
+      await killAt(child, { what, id }, call, logs)
+      const state = await stateOf(store, id)
+      const [isOld, isNew] = [isState(state, before), isState(state, after)]
+      expect.soft(isOld || isNew, `${where}: ${JSON.stringify(state)}`).toBe(true)
+      seen[isNew ? 'new' : 'old']++
+      await expectUsable(store, root, id, where)
+    }
+    await next
+    // Some kills came too early and some too late to undo it; else the calls were not those of the change.
+    expect(seen.old).toBeGreaterThan(2)
+    expect(seen.new).toBeGreaterThan(2)
+  })
 })
 
 function writes(name: string, text: string): boolean {

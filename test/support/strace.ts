@@ -82,6 +82,12 @@ export async function ask(child: ChildProcess, asked: Asked): Promise<Answer> {
 const FILE_CALLS =
   'openat,statx,mkdir,rmdir,rename,unlink,write,pwrite64,pread64,read,fsync,close,chown,chmod,fchmod,utimensat,readlink,getdents64,flock,statfs'
 
+/**
+ * How tests are run that disturb the nth call of a thread. A call is found by its number, and of the calls by which
+ * threads wake each other there is sometimes one more or less: then another one is hit, the test says so, and is run again.
+ */
+export const AIMED = { timeout: 180_000, retry: 3 }
+
 /** Asks a prepared program for a change, and returns the calls on files that it made for it, in their order. */
 export async function traceChange(
   child: ChildProcess,
