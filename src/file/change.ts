@@ -1,20 +1,12 @@
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  fsyncSync,
-  openSync,
-  readdirSync,
-  rmdirSync,
-  unlinkSync,
-} from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readdirSync, rmdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { alreadyExists, type Change } from '../change.js'
 import { StateStoreError } from '../errors.js'
 import { encodeState } from '../state/codec.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { ioError, isErrno } from './errno.js'
-import { hasEntry, removeFile, type SandboxFolder } from './folder.js'
+import { flush } from './flush.js'
+import { removeFile, type SandboxFolder } from './folder.js'
 import { appendHistory, removeHistory } from './history.js'
 import { noteHolder, noteRelease } from './holder-record.js'
 import {
@@ -54,15 +46,15 @@ export type ChangeKind = { readonly kind: Change['kind']; readonly force?: boole
  * @returns the new state, undefined after a deletion, or {@link BUSY}
  */
 export async function changeLocked(
-  { folder, lockFd }: LockedSandbox,
+  { folder, lock: lockFile }: LockedSandbox,
   change: ChangeKind,
   apply: Apply,
   options: ChangeOptions,
 ): Promise<SandboxState | undefined | typeof BUSY> {
-  const wasReleased = noteHolder(lockFd, new Date())
+  const wasReleased = noteHolder(lockFile, new Date())
   const lock = await lockStateFile(folder, change)
   if (lock === BUSY) {
-    if (wasReleased) noteRelease(lockFd) // Else whoever gets in next shall see what this one saw.
+    if (wasReleased) noteRelease(lockFile) // Else whoever gets in next shall see what this one saw.
     return BUSY
   }
   let exists = true
@@ -79,7 +71,7 @@ export async function changeLocked(
     return after
   } finally {
     await lock.release()
-    noteRelease(lockFd)
+    noteRelease(lockFile)
     if (!exists) removeFolder(folder)
   }
 }
@@ -111,7 +103,7 @@ function isUnreadable(error: unknown): boolean {
 
 /** Whether a sandbox lives in this folder, ours or, as its `persist.json` shows, one of a later Kata. */
 export function isTaken(folder: SandboxFolder): boolean {
-  return hasEntry(folder, STATE_FILE) || hasEntry(folder, PERSIST_FILE)
+  return folder.has(STATE_FILE) || folder.has(PERSIST_FILE)
 }
 
 function replace(
@@ -148,7 +140,7 @@ function syncRoot(folder: SandboxFolder): void {
   try {
     const fd = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY)
     try {
-      fsyncSync(fd)
+      flush(fd)
     } finally {
       closeSync(fd)
     }
@@ -161,7 +153,7 @@ function syncRoot(folder: SandboxFolder): void {
 function removeState(folder: SandboxFolder, { durable }: ChangeOptions): void {
   const path = folder.show(STATE_FILE)
   try {
-    unlinkSync(folder.at(STATE_FILE))
+    folder.unlink(STATE_FILE)
   } catch (error) {
     throw ioError(error, 'delete', folder.id, path)
   }
@@ -178,7 +170,7 @@ export function removeFolder(folder: SandboxFolder): void {
     if (names.some(name => name === STATE_FILE)) return
     removeHistory(folder)
     if (names.some(name => !OURS.has(name))) return
-    unlinkSync(folder.at(LOCK_FILE))
+    folder.unlink(LOCK_FILE)
     rmdirSync(folder.path)
   } catch {
     // What is left is an unfinished create: no sandbox, and no obstacle to one.
@@ -215,7 +207,7 @@ export async function lockStateFile(
     if (kind !== 'delete' || !isErrno(error, 'ENOSPC', 'EDQUOT')) {
       throw ioError(error, 'lock', folder.id, folder.show(STATE_FILE))
     }
-    return hasEntry(folder, STATE_LOCK) ? BUSY : NO_LOCK
+    return folder.has(STATE_LOCK) ? BUSY : NO_LOCK
   }
 }
 

@@ -8,6 +8,7 @@ import type { SandboxState } from '../state/sandbox-state.js'
 import { BUSY, changeLocked, find, isTaken } from './change.js'
 import { DiskThreads } from './disk-threads.js'
 import { ioError, isErrno } from './errno.js'
+import { longestFlush } from './flush.js'
 import { SandboxFolder } from './folder.js'
 import { FOLDER_MODE } from './layout.js'
 import { type LockedSandbox, lockSandbox, type Patience, unlock, waitOrGiveUp } from './lock.js'
@@ -24,13 +25,15 @@ export interface ChangesOptions {
 /** Changes of one sandbox in this process, whichever store they come through, queue here and need not poll for the lock. */
 const queue = new KeyedQueue()
 
-/** Changes in memory wait for nothing: a program that makes one after another would never come to do anything else. */
+/** Changes made right here wait for nothing: a program that makes one after another would never come to do anything else. */
 const turn = new Turn()
 
 /** The changes of the sandboxes below one root. */
 export class Changes {
   private readonly underWay = new Set<Promise<unknown>>()
-  private readonly threads = new DiskThreads()
+  private readonly threads = new DiskThreads(took => this.flushed(took))
+  /** Of the last change that flushed, its longest flush, in ms. */
+  private flushTime = 0
   private inMemory: boolean | undefined
   private rootIsFlushed = false
 
@@ -88,18 +91,31 @@ export class Changes {
     }
   }
 
-  private run(sandbox: LockedSandbox, change: Change): Promise<SandboxState | undefined | typeof BUSY> {
+  private async run(sandbox: LockedSandbox, change: Change): Promise<SandboxState | undefined | typeof BUSY> {
     const { durable, history } = this.options
-    if (durable && !this.isInMemory()) return this.threads.run(sandbox, change, { durable, history })
+    if (durable && !this.isQuick()) return this.threads.run(sandbox, change, { durable, history })
     const apply = (current: SandboxState | undefined) => applyChange(change, current, sandbox.folder.id)
-    return changeLocked(sandbox, change, apply, { durable, history })
+    try {
+      return await changeLocked(sandbox, change, apply, { durable, history })
+    } finally {
+      const took = longestFlush()
+      if (took > 0) this.flushed(took)
+    }
   }
 
   /**
-   * Whether there is no disk to wait for. On tmpfs a whole change takes about 0.1 ms of system calls and a flush
-   * nothing, so it runs right here, several times as fast as through a thread; on a disk a flush takes 0.3 ms and
-   * up, with no bound, and would hold up the whole program.
+   * Whether a change is over so soon that it is best made right here: its system calls take about 0.1 ms and a flush
+   * on tmpfs nothing; on a disk two flushes, each some 0.1 ms on a good day, with no bound on a bad one. A thread
+   * costs as much again, which is worth it where there is much to wait for, or to make at once.
    */
+  private isQuick(): boolean {
+    return this.isInMemory() || (this.underWay.size === 1 && this.flushTime < LONGEST_FLUSH)
+  }
+
+  private flushed(took: number): void {
+    this.flushTime = took
+  }
+
   private isInMemory(): boolean {
     try {
       this.inMemory ??= MEMORY_FILESYSTEMS.has(statfsSync(this.root).type)
@@ -150,6 +166,9 @@ export class Changes {
     await this.threads.close()
   }
 }
+
+/** The event loop may have to wait for two flushes of so many ms, not for longer ones. */
+const LONGEST_FLUSH = 2
 
 /** tmpfs and ramfs, as statfs(2) numbers them. */
 const MEMORY_FILESYSTEMS: ReadonlySet<number> = new Set([0x01021994, 0x858458f6])

@@ -1,6 +1,7 @@
 import { type ErrorCode, StateStoreError } from '../errors.js'
 import type { StateString } from '../state/machine.js'
 import type { ChangeOptions } from './change.js'
+import type { LockFile } from './holder-record.js'
 
 /** What the main thread asks of a disk thread. States travel as their JSON text, which keeps the unknown keys. */
 export type ToThread =
@@ -10,7 +11,7 @@ export type ToThread =
       readonly id: string
       readonly path: string
       readonly folderFd: number
-      readonly lockFd: number
+      readonly lock: LockFile
       readonly change: PlainChange
       readonly options: ChangeOptions
     }
@@ -28,9 +29,13 @@ export type FromThread =
   | { readonly kind: 'ready' }
   /** The state that an update, a function of the main thread's, is to be applied to. */
   | { readonly kind: 'ask'; readonly job: number; readonly text: string }
-  | { readonly kind: 'done'; readonly job: number; readonly text: string | undefined }
-  | { readonly kind: 'busy'; readonly job: number }
-  | { readonly kind: 'failed'; readonly job: number; readonly error: PlainError }
+  | ({ readonly job: number /** Its longest flush, in ms. */; readonly flush: number } & Outcome)
+
+/** What came of a change. */
+export type Outcome =
+  | { readonly kind: 'done'; readonly text: string | undefined }
+  | { readonly kind: 'busy' }
+  | { readonly kind: 'failed'; readonly error: PlainError }
 
 /** An error as it crosses: structured clone would lose its class and its fields. */
 export interface PlainError {

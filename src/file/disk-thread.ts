@@ -3,7 +3,8 @@ import { applyChange, type Change } from '../change.js'
 import { decodeState, encodeState } from '../state/codec.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { type Apply, BUSY, changeLocked } from './change.js'
-import { type FromThread, type PlainChange, type ToThread, toPlain } from './disk-protocol.js'
+import { type FromThread, type Outcome, type PlainChange, type ToThread, toPlain } from './disk-protocol.js'
+import { longestFlush } from './flush.js'
 import { SandboxFolder } from './folder.js'
 
 // The thread that waits for a disk, so that the event loop of the program does not. See disk-threads.ts.
@@ -21,14 +22,18 @@ port.on('message', (message: ToThread) => {
 port.postMessage({ kind: 'ready' } satisfies FromThread)
 
 async function run(message: Extract<ToThread, { kind: 'change' }>): Promise<FromThread> {
-  const { job, id, path, folderFd, lockFd, change, options } = message
+  const outcome = await change(message)
+  return { ...outcome, job: message.job, flush: longestFlush() }
+}
+
+async function change(message: Extract<ToThread, { kind: 'change' }>): Promise<Outcome> {
+  const { id, path, folderFd, lock, change, options } = message
   const folder = new SandboxFolder(id, path, folderFd)
   try {
-    const after = await changeLocked({ folder, lockFd }, change, rules(message), options)
-    if (after === BUSY) return { kind: 'busy', job }
-    return { kind: 'done', job, text: after && encodeState(after) }
+    const after = await changeLocked({ folder, lock }, change, rules(message), options)
+    return after === BUSY ? { kind: 'busy' } : { kind: 'done', text: after && encodeState(after) }
   } catch (error) {
-    return { kind: 'failed', job, error: toPlain(error) }
+    return { kind: 'failed', error: toPlain(error) }
   }
 }
 

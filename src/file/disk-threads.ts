@@ -4,7 +4,7 @@ import { StateStoreError } from '../errors.js'
 import { decodeState, encodeState } from '../state/codec.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { BUSY, type ChangeOptions } from './change.js'
-import { type FromThread, fromPlain, type PlainChange, type ToThread } from './disk-protocol.js'
+import { type FromThread, fromPlain, type Outcome, type PlainChange, type ToThread } from './disk-protocol.js'
 import { ioError } from './errno.js'
 import type { LockedSandbox } from './lock.js'
 import { type ThreadData, thisProcess } from './process-identity.js'
@@ -24,8 +24,8 @@ interface Job {
 }
 
 /**
- * Runs changes in threads of their own, because a disk takes a good part of a millisecond for each flush, and the
- * event loop must not wait for it. A thread runs one change's system calls one after another; that costs two
+ * Runs changes in threads of their own, side by side, so that the event loop does not wait for the disk and one flush
+ * serves many. A thread runs one change's system calls one after another; that costs two
  * messages a change, where the asynchronous calls of Node would cost a trip through its thread pool each.
  */
 export class DiskThreads {
@@ -34,6 +34,9 @@ export class DiskThreads {
   private readonly threads = new Map<Worker, number | undefined>()
   private readonly ready = new WeakSet<Worker>()
   private lastJob = 0
+
+  /** @param flushed is told, after each change that flushed, how long its longest flush took, in ms */
+  constructor(private readonly flushed: (took: number) => void) {}
 
   run(
     sandbox: LockedSandbox,
@@ -71,7 +74,7 @@ export class DiskThreads {
     if (thread === undefined) return
     this.waiting.shift()
     const { sandbox, change, options } = task
-    const { folder, lockFd } = sandbox
+    const { folder, lock } = sandbox
     this.threads.set(thread, job)
     thread.ref()
     thread.postMessage({
@@ -80,7 +83,7 @@ export class DiskThreads {
       id: folder.id,
       path: folder.path,
       folderFd: folder.fd,
-      lockFd,
+      lock,
       change: plain(change),
       options,
     } satisfies ToThread)
@@ -123,6 +126,7 @@ export class DiskThreads {
     this.jobs.delete(message.job)
     this.threads.set(thread, undefined)
     thread.unref()
+    if (message.flush > 0) this.flushed(message.flush)
     settle(job, message)
     this.next()
   }
@@ -168,10 +172,10 @@ function update(job: Job, text: string): string | null {
   }
 }
 
-function settle(job: Job, message: Exclude<FromThread, { kind: 'ask' | 'ready' }>): void {
-  if (message.kind === 'busy') job.resolve(BUSY)
-  else if (message.kind === 'failed') job.reject(job.thrown ? job.thrown.error : fromPlain(message.error))
+function settle(job: Job, outcome: Outcome): void {
+  if (outcome.kind === 'busy') job.resolve(BUSY)
+  else if (outcome.kind === 'failed') job.reject(job.thrown ? job.thrown.error : fromPlain(outcome.error))
   else if (job.updated !== undefined) job.resolve(job.updated)
   else if (job.change.kind === 'create') job.resolve(job.change.state)
-  else job.resolve(message.text === undefined ? undefined : decodeState(message.text))
+  else job.resolve(outcome.text === undefined ? undefined : decodeState(outcome.text))
 }

@@ -1,9 +1,15 @@
-import { closeSync, constants, lstatSync, openSync, readlinkSync, unlinkSync } from 'node:fs'
+import { closeSync, constants, openSync, readlinkSync } from 'node:fs'
+import { constants as osConstants } from 'node:os'
 import { join } from 'node:path'
 import { StateStoreError } from '../errors.js'
 import { ioError, isErrno } from './errno.js'
+import { errno, libc, systemError, uninterrupted } from './libc.js'
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants
+const [O_CLOEXEC, AT_REMOVEDIR] = process.platform === 'darwin' ? [0x1000000, 0x80] : [0o2000000, 0x200]
+
+const { ENOENT, EINVAL } = osConstants.errno
+const NOWHERE = Buffer.alloc(1)
 
 /** Where the kernel shows a process its own descriptors as links that lead to the open file itself, whatever its name is now. */
 const DESCRIPTORS = descriptors()
@@ -53,6 +59,51 @@ export class SandboxFolder {
     return DESCRIPTORS ? `${DESCRIPTORS}/${this.fd}/${name}` : join(this.path, name)
   }
 
+  /**
+   * Opens a file in this folder, openat(2). To be closed with {@link closeFile}: Node watches over the descriptors that
+   * it opened itself, and in a worker thread warns of others.
+   * @throws the system's error
+   */
+  open(name: string, flags: number, mode = 0): number {
+    const fd = uninterrupted(() => libc.openat(this.fd, name, flags | O_CLOEXEC, 'int', mode))
+    return fd === -1 ? this.fail('open', name) : fd
+  }
+
+  /**
+   * Whether something of that name, a dangling link included, is in the folder. Asked of readlink(2): what is there
+   * and no link is an invalid argument to it.
+   * @throws StateStoreError `IO_ERROR`
+   */
+  has(name: string): boolean {
+    if (libc.readlinkat(this.fd, name, NOWHERE, NOWHERE.length) !== -1 || errno() === EINVAL) return true
+    if (errno() === ENOENT) return false
+    throw ioError(systemError('readlink', name), 'look for', this.id, this.show(name))
+  }
+
+  /** mkdir(2) */
+  mkdir(name: string, mode: number): void {
+    if (libc.mkdirat(this.fd, name, mode) === -1) this.fail('mkdir', name)
+  }
+
+  /** rmdir(2) */
+  rmdir(name: string): void {
+    if (libc.unlinkat(this.fd, name, AT_REMOVEDIR) === -1) this.fail('rmdir', name)
+  }
+
+  /** unlink(2) */
+  unlink(name: string): void {
+    if (libc.unlinkat(this.fd, name, 0) === -1) this.fail('unlink', name)
+  }
+
+  /** rename(2) of a file in this folder to a name in this or another one. */
+  rename(from: string, to: string, folder: SandboxFolder = this): void {
+    if (libc.renameat(this.fd, from, folder.fd, to) === -1) this.fail('rename', from)
+  }
+
+  private fail(syscall: string, name: string): never {
+    throw systemError(syscall, this.show(name))
+  }
+
   /** A file's path for messages. */
   show(name: string): string {
     return join(this.path, name)
@@ -63,16 +114,9 @@ export class SandboxFolder {
   }
 }
 
-/**
- * Whether something of that name, a dangling link included, is in the folder.
- * @throws StateStoreError `IO_ERROR`
- */
-export function hasEntry(folder: SandboxFolder, name: string): boolean {
-  try {
-    return lstatSync(folder.at(name), { throwIfNoEntry: false }) !== undefined
-  } catch (error) {
-    throw ioError(error, 'look for', folder.id, folder.show(name))
-  }
+/** Closes what {@link SandboxFolder.open} opened. */
+export function closeFile(fd: number): void {
+  libc.close(fd)
 }
 
 /**
@@ -81,7 +125,7 @@ export function hasEntry(folder: SandboxFolder, name: string): boolean {
  */
 export function removeFile(folder: SandboxFolder, name: string): void {
   try {
-    unlinkSync(folder.at(name))
+    folder.unlink(name)
   } catch (error) {
     if (!isErrno(error, 'ENOENT', 'EISDIR', 'EPERM')) throw error
   }

@@ -1,7 +1,7 @@
-import { closeSync, constants, fchownSync, fstatSync, openSync, readSync, type Stats } from 'node:fs'
+import { constants, fchownSync, fstatSync, readSync, type Stats } from 'node:fs'
 import { StateStoreError } from '../errors.js'
 import { ioError, isErrno } from './errno.js'
-import type { SandboxFolder } from './folder.js'
+import { closeFile, type SandboxFolder } from './folder.js'
 import { FILE_MODE, HISTORY_FILE } from './layout.js'
 
 /** A history file grows to this many bytes; then it becomes the old one, and the old one goes. */
@@ -9,22 +9,18 @@ export const ROTATE_AT = 64 * 1024
 
 const { O_RDONLY, O_RDWR, O_CREAT, O_APPEND, O_NOFOLLOW, O_NONBLOCK } = constants
 
-/** Opens the history to append to, and makes it if there is none. */
-export function openToAppend(folder: SandboxFolder): number {
-  const fd = openSync(
-    folder.at(HISTORY_FILE),
-    O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK,
-    FILE_MODE,
-  )
+/** Opens the history to append to, and makes it if there is none; with its size. */
+export function openToAppend(folder: SandboxFolder): { fd: number; size: number } {
+  const fd = folder.open(HISTORY_FILE, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK, FILE_MODE)
   try {
     const stat = fstatSync(fd)
     // What has another name elsewhere may be another's file, linked here.
     if (!stat.isFile() || stat.nlink > 1)
       throw new Error(`${folder.show(HISTORY_FILE)} is not a file of this folder only`)
     if (stat.size === 0) giveToOwner(fd, folder)
-    return fd
+    return { fd, size: stat.size }
   } catch (error) {
-    closeSync(fd)
+    closeFile(fd)
     throw error
   }
 }
@@ -45,7 +41,7 @@ export function openToRead(folder: SandboxFolder, name: string): number | undefi
   const path = folder.show(name)
   let fd: number
   try {
-    fd = openSync(folder.at(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+    fd = folder.open(name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined
     if (!isErrno(error, 'ELOOP', 'ENXIO')) throw ioError(error, 'open', id, path)
@@ -55,7 +51,7 @@ export function openToRead(folder: SandboxFolder, name: string): number | undefi
     if (fstatSync(fd).isFile()) return fd
     throw new StateStoreError('CORRUPT_STATE', `${path} is not a regular file`, { id, path })
   } catch (error) {
-    closeSync(fd)
+    closeFile(fd)
     throw ioError(error, 'read', id, path)
   }
 }

@@ -1,7 +1,7 @@
-import { closeSync, fstatSync, lstatSync } from 'node:fs'
+import { fstatSync, lstatSync } from 'node:fs'
 import type { HistoryEntry } from '../backend.js'
 import { ioError } from './errno.js'
-import { SandboxFolder } from './folder.js'
+import { closeFile, SandboxFolder } from './folder.js'
 import { openToRead, ROTATE_AT, readTail } from './history-file.js'
 import { HISTORY_FILE, OLD_HISTORY_FILE } from './layout.js'
 
@@ -53,7 +53,7 @@ function tryRead(folder: SandboxFolder, anyway: boolean): string | undefined {
     if (there?.ino === (fd === undefined ? undefined : fstatSync(fd).ino)) return `${older}\n${recent}`.trim()
     return anyway ? recent : undefined
   } finally {
-    if (fd !== undefined) closeSync(fd)
+    if (fd !== undefined) closeFile(fd)
   }
 }
 
@@ -63,7 +63,7 @@ function readOld(folder: SandboxFolder): string {
   try {
     return readText(fd)
   } finally {
-    closeSync(fd)
+    closeFile(fd)
   }
 }
 

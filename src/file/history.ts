@@ -1,7 +1,7 @@
-import { closeSync, fstatSync, renameSync, writeFileSync } from 'node:fs'
+import { fstatSync, writeFileSync } from 'node:fs'
 import { isValidState } from '../state/machine.js'
 import type { SandboxState } from '../state/sandbox-state.js'
-import { removeFile, type SandboxFolder } from './folder.js'
+import { closeFile, removeFile, type SandboxFolder } from './folder.js'
 import { openToAppend, openToRead, ROTATE_AT, readTail } from './history-file.js'
 import { HISTORY_FILE, OLD_HISTORY_FILE } from './layout.js'
 import { thisProcess } from './process-identity.js'
@@ -63,17 +63,16 @@ export function removeHistory(folder: SandboxFolder): void {
 }
 
 function append(folder: SandboxFolder, change: Recorded): void {
-  let fd = openToAppend(folder)
+  let { fd, size } = openToAppend(folder)
   try {
-    const { size } = fstatSync(fd)
     const tail = tailText(fd, size, TAIL)
     const last = change.before && (lastLine(tail) ?? lastLineFartherBack(folder, fd, size))
     const line = JSON.stringify(historyLine(change, last))
     if (size + line.length > ROTATE_AT) {
-      renameSync(folder.at(HISTORY_FILE), folder.at(OLD_HISTORY_FILE))
-      closeSync(fd)
+      folder.rename(HISTORY_FILE, OLD_HISTORY_FILE)
+      closeFile(fd)
       fd = -1
-      fd = openToAppend(folder)
+      fd = openToAppend(folder).fd
       writeFileSync(fd, `${line}\n`)
     } else {
       // A line that a kill or a full disk cut short stays by itself.
@@ -81,7 +80,7 @@ function append(folder: SandboxFolder, change: Recorded): void {
       writeFileSync(fd, `${torn ? '\n' : ''}${line}\n`)
     }
   } finally {
-    if (fd !== -1) closeSync(fd)
+    if (fd !== -1) closeFile(fd)
   }
 }
 
@@ -127,7 +126,7 @@ function lastLineFartherBack(folder: SandboxFolder, fd: number, size: number): L
   try {
     return lastLine(tailText(old, fstatSync(old).size, ROTATE_AT))
   } finally {
-    closeSync(old)
+    closeFile(old)
   }
 }
 

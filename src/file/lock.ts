@@ -1,16 +1,20 @@
-import { closeSync, constants, fstatSync, lstatSync, openSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync } from 'node:fs'
 import { StateStoreError } from '../errors.js'
 import { pause } from './backoff.js'
 import { ioError, isErrno } from './errno.js'
 import { LOCK_EX, LOCK_SH, tryFlock } from './flock.js'
-import { hasEntry, SandboxFolder } from './folder.js'
+import { SandboxFolder } from './folder.js'
+import type { LockFile } from './holder-record.js'
 import { FILE_MODE, LOCK_FILE, STATE_FILE } from './layout.js'
 import type { LockHolder } from './lock-holder.js'
+
+// Node itself opens the lock file, and not openat(2): it closes what it opened when a worker thread that made a change is
+// ended in the midst of it, and with the file goes the lock.
 
 /** A sandbox whose `lock` file this process holds with flock(2), exclusively. */
 export interface LockedSandbox {
   readonly folder: SandboxFolder
-  readonly lockFd: number
+  readonly lock: LockFile
 }
 
 /** Until when to wait, and for what. */
@@ -38,18 +42,17 @@ export async function lockSandbox(
   for (let attempt = 0, replaced = 0; ; ) {
     const opened = openLock(root, id, makeLock)
     if (opened === undefined) return undefined
-    let locked = false
+    const { folder, fd } = opened
+    let lock: LockFile | undefined
     try {
-      while (!tryFlock(opened.lockFd, LOCK_EX)) {
-        await waitOrGiveUp(root, id, 'flock', patience, attempt++)
-      }
-      locked = isTheLock(opened)
+      while (!tryFlock(fd, LOCK_EX)) await waitOrGiveUp(root, id, 'flock', patience, attempt++)
+      lock = theLock(folder, fd)
     } catch (error) {
-      throw ioError(error, 'lock', id, opened.folder.show(LOCK_FILE))
+      throw ioError(error, 'lock', id, folder.show(LOCK_FILE))
     } finally {
-      if (!locked) unlock(opened)
+      if (lock === undefined) close(folder, fd)
     }
-    if (locked) return opened
+    if (lock !== undefined) return { folder, lock }
     // Once in a while it is deleted and made again meanwhile. If that does not end, somebody is playing with us.
     if (++replaced > MOST_REPLACED) await waitOrGiveUp(root, id, 'flock', patience, attempt++)
   }
@@ -82,7 +85,11 @@ export async function waitOrGiveUp(
 }
 
 /** Gives the lock up and closes the folder. */
-export function unlock({ folder, lockFd }: LockedSandbox): void {
+export function unlock({ folder, lock }: LockedSandbox): void {
+  close(folder, lock.fd)
+}
+
+function close(folder: SandboxFolder, lockFd: number): void {
   closeSync(lockFd)
   folder.close()
 }
@@ -123,12 +130,16 @@ function trySharedFlock(fd: number): boolean {
   }
 }
 
-function openLock(root: string, id: string, make: boolean): LockedSandbox | undefined {
+function openLock(
+  root: string,
+  id: string,
+  make: boolean,
+): { folder: SandboxFolder; fd: number } | undefined {
   const folder = SandboxFolder.open(root, id)
   if (folder === undefined) return undefined
   try {
-    const lockFd = make || hasEntry(folder, STATE_FILE) ? openLockFile(folder, make) : undefined
-    if (lockFd !== undefined) return { folder, lockFd }
+    const fd = make || folder.has(STATE_FILE) ? openLockFile(folder, make) : undefined
+    if (fd !== undefined) return { folder, fd }
   } catch (error) {
     folder.close()
     throw error
@@ -154,10 +165,12 @@ function notALock(folder: SandboxFolder, cause?: unknown): StateStoreError {
   return new StateStoreError('CORRUPT_STATE', `${path} is not a regular file`, { id: folder.id, path, cause })
 }
 
-/** A sandbox may be deleted, and made again, while one waits: the lock then held is on a file that nobody else sees. */
-function isTheLock({ folder, lockFd }: LockedSandbox): boolean {
-  const locked = fstatSync(lockFd)
-  if (!locked.isFile()) throw notALock(folder)
-  const there = lstatSync(folder.at(LOCK_FILE), { throwIfNoEntry: false })
-  return there !== undefined && there.ino === locked.ino && there.dev === locked.dev
+/**
+ * What was locked, if it is still the lock. A sandbox may be deleted, and made again, while one waits: the lock then
+ * held is on a file that has no name any more, and that nobody else sees.
+ */
+function theLock(folder: SandboxFolder, fd: number): LockFile | undefined {
+  const stat = fstatSync(fd)
+  if (!stat.isFile()) throw notALock(folder)
+  return stat.nlink === 0 ? undefined : { fd, isLinked: stat.nlink > 1 }
 }

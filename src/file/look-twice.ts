@@ -82,8 +82,7 @@ function tryQuietLook(root: string, id: string, owners: Owners): Look | undefine
   if (folder === undefined) return look(root, id, owners)
   try {
     const lock = openLock(folder)
-    // Without a lock file, or with something else in its place, nobody of us is inside.
-    if (lock === undefined) return unlessLocked(folder, lookInside(folder, owners))
+    if (lock === undefined) return lookWithoutLock(folder, owners)
     try {
       return tryFlock(lock, LOCK_SH) && isThere(folder, lock) ? lookInside(folder, owners) : undefined
     } finally {
@@ -108,13 +107,19 @@ function openLock(folder: SandboxFolder): number | undefined {
   return undefined
 }
 
-/** A lock file that came meanwhile is that of a change under way. */
-function unlessLocked(folder: SandboxFolder, seen: Look): Look | undefined {
-  const lock = openLock(folder)
-  if (lock === undefined) return seen
-  closeSync(lock)
-  return undefined
+/**
+ * Without a lock file, or with something else in its place, nobody of us is inside, unless one came, or came and went,
+ * during the look: then the folder has changed.
+ */
+function lookWithoutLock(folder: SandboxFolder, owners: Owners): Look | undefined {
+  const { ctimeMs } = fstatSync(folder.fd)
+  if (Math.abs(Date.now() - ctimeMs) < TICK) return undefined
+  const seen = lookInside(folder, owners)
+  return fstatSync(folder.fd).ctimeMs === ctimeMs ? seen : undefined
 }
+
+/** Two changes of a folder that are less than this apart may leave it with one time, in ms: the kernel's clock ticks every 1 to 10. */
+const TICK = 20
 
 function isThere(folder: SandboxFolder, lock: number): boolean {
   const held = fstatSync(lock)

@@ -9,9 +9,6 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
-  renameSync,
-  rmdirSync,
-  unlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -21,7 +18,7 @@ import { StateStoreError } from '../errors.js'
 import { pause } from './backoff.js'
 import { ioError, isErrno, reason } from './errno.js'
 import { LOCK_EX, LOCK_SH, tryFlock } from './flock.js'
-import { hasEntry, SandboxFolder } from './folder.js'
+import { SandboxFolder } from './folder.js'
 import { FILE_MODE, FOLDER_MODE, QUARANTINE } from './layout.js'
 import type { Patience } from './lock.js'
 import type { Owners } from './look.js'
@@ -63,14 +60,14 @@ export async function setAside(removal: Removal): Promise<string | undefined> {
   try {
     quarantine = await lockQuarantine(owner, removal)
     if (!removal.isStillSo()) return undefined
-    const files = names.filter(name => hasEntry(from, name))
+    const files = names.filter(name => from.has(name))
     if (files.length === 0) return undefined
     entry = makeEntry(quarantine, id)
     const note = writeNote(entry, noteOf(id, files, why))
     try {
       if (durable) await flush(note)
       if (durable) await flush(entry.fd)
-      for (const name of files) renameSync(from.at(name), entry.at(name))
+      for (const name of files) from.rename(name, name, entry)
       giveAway([note, entry.fd], owner.fd)
     } finally {
       closeSync(note)
@@ -273,8 +270,8 @@ function removeIfEmpty(quarantine: SandboxFolder, entry: SandboxFolder, name = e
   try {
     const files = readdirSync(entry.at('.'))
     if (files.some(file => file !== NOTE)) return false
-    for (const file of files) unlinkSync(entry.at(file))
-    rmdirSync(quarantine.at(name))
+    for (const file of files) entry.unlink(file)
+    quarantine.rmdir(name)
     return true
   } catch {
     return false // The next repair tries again.

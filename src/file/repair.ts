@@ -1,13 +1,4 @@
-import {
-  closeSync,
-  constants,
-  fchmodSync,
-  fstatSync,
-  lstatSync,
-  openSync,
-  statSync,
-  unlinkSync,
-} from 'node:fs'
+import { closeSync, constants, fchmodSync, fstatSync, lstatSync, openSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import type { Finding, FindingCode, Repair, RepairAction, RepairOptions } from '../check.js'
 import { StateStoreError } from '../errors.js'
@@ -177,8 +168,8 @@ class SandboxRepair {
     }
   }
 
-  private async mendLocked({ folder, lockFd }: LockedSandbox): Promise<typeof BUSY | undefined> {
-    noteHolder(lockFd, new Date())
+  private async mendLocked({ folder, lock }: LockedSandbox): Promise<typeof BUSY | undefined> {
+    noteHolder(lock, new Date())
     try {
       const { findings, strangerInside } = lookInside(folder, this.owners)
       if (strangerInside) return BUSY
@@ -200,7 +191,7 @@ class SandboxRepair {
       if (!isFinished) this.removeUnfinished(folder, faults)
       return undefined
     } finally {
-      noteRelease(lockFd)
+      noteRelease(lock)
     }
   }
 
@@ -212,7 +203,7 @@ class SandboxRepair {
   ): Promise<boolean> {
     for (const finding of faults) {
       const name = basename(finding.path)
-      if (finding.code === 'LEFTOVER') this.attempt(finding, () => unlinkSync(folder.at(name)))
+      if (finding.code === 'LEFTOVER') this.attempt(finding, () => folder.unlink(name))
       if (finding.code === 'WRONG_MODE')
         this.attempt(finding, () => setMode(folder, finding.path, this.owners))
       // Whoever takes the lock takes a dead holder's away; that was us.

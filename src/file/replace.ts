@@ -1,20 +1,14 @@
-import fs, {
-  fchmodSync,
-  fchownSync,
-  fstatSync,
-  fsyncSync,
-  type Mode,
-  type PathLike,
-  unlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import fs, { constants, fchmodSync, fchownSync, fstatSync, writeFileSync } from 'node:fs'
 import { onExit } from 'signal-exit'
 import writeFileAtomic from 'write-file-atomic'
 import { StateStoreError } from '../errors.js'
 import { ioError, isErrno, reason } from './errno.js'
-import type { SandboxFolder } from './folder.js'
+import { flush } from './flush.js'
+import { closeFile, type SandboxFolder } from './folder.js'
 import { FILE_MODE, STATE_FILE } from './layout.js'
 import { versionOf } from './state-file.js'
+
+const { O_WRONLY, O_CREAT, O_EXCL } = constants
 
 // write-file-atomic registers with signal-exit on each call, which adds handlers for every signal when it is the
 // first there, and removes them when it is the last. One that stays makes it neither, at a fifth of the cost.
@@ -40,64 +34,78 @@ export interface Replacement {
  */
 export function replaceStateFile(folder: SandboxFolder, replacement: Replacement): string {
   let version = ''
-  const { uid, gid, durable } = replacement
-  const options: writeFileAtomic.Options = { mode: FILE_MODE, chown: { uid, gid }, fsync: durable }
+  const { text, uid, gid, durable } = replacement
+  const write = (fd: number) => {
+    version = fill(fd, replacement)
+  }
+  const options = { mode: FILE_MODE, chown: { uid, gid }, fsync: durable }
   try {
-    withOurOpen(
-      fd => {
-        options.tmpfileCreated = () => {
-          version = fill(fd, replacement)
-          // Both are done. The package would do them by name, which by now may be a link to another's file.
-          options.chown = undefined
-          options.mode = undefined
-        }
-      },
-      () => writeFileAtomic.sync(folder.at(STATE_FILE), nothing, options),
-    )
+    within(folder, write, () => writeFileAtomic.sync(STATE_FILE, text, options))
     return version
   } catch (error) {
     throw ioError(error, 'replace', folder.id, folder.show(STATE_FILE))
   }
 }
 
-/** The package ignores how much of its data was written, and would commit the first half of it; hence the hook. */
-const nothing = Buffer.alloc(0)
-
 /**
- * Lets write-file-atomic do two things in another way, for which it has no options, while it runs and so nothing else
- * can in this thread. It opens its temporary file whatever is there, through a link as well, and empties it, though
- * the name can be foretold: here, only where nothing is. And it looks up the real path of its target, which would
- * leave the folder that is held open for whatever now has its name: here, the path stays as it is.
+ * Lets write-file-atomic work in a folder that is held open, whatever has its name by now: while it runs, and so nothing
+ * else can in this thread, the names that it gives to `node:fs` are names in that folder. It has no option for that, nor
+ * for these: it ignores how much of its text was written, and would commit the first half of it; it opens its temporary
+ * file whatever is there, through a link as well, though the name can be foretold; it sets the owner and the mode by name,
+ * which by then may be a link to another's file.
  */
-function withOurOpen(opened: (fd: number) => void, write: () => void): void {
-  const { openSync, realpathSync } = fs
-  fs.openSync = (path, _flags, mode) => {
-    const fd = openExclusively(openSync, path, mode)
-    opened(fd)
-    return fd
-  }
-  fs.realpathSync = Object.assign((path: unknown) => path, {
-    native: realpathSync.native,
-  }) as typeof realpathSync
+function within(folder: SandboxFolder, write: (fd: number) => void, replace: () => void): void {
+  const {
+    openSync,
+    writeSync,
+    fsyncSync,
+    closeSync,
+    chownSync,
+    chmodSync,
+    realpathSync,
+    renameSync,
+    unlinkSync,
+  } = fs
+  Object.assign(fs, {
+    openSync: (name: string, _flags: unknown, mode: number) => openExclusively(folder, name, mode),
+    writeSync: write,
+    fsyncSync: flush,
+    closeSync: closeFile,
+    chownSync: done,
+    chmodSync: done,
+    realpathSync: (name: string) => name,
+    renameSync: (from: string, to: string) => folder.rename(from, to),
+    unlinkSync: (name: string) => folder.unlink(name),
+  })
   try {
-    write()
+    replace()
   } finally {
-    Object.assign(fs, { openSync, realpathSync })
+    Object.assign(fs, {
+      openSync,
+      writeSync,
+      fsyncSync,
+      closeSync,
+      chownSync,
+      chmodSync,
+      realpathSync,
+      renameSync,
+      unlinkSync,
+    })
   }
 }
 
+/** The owner and the mode are set with the content. */
+function done(): void {}
+
 /** What is there of that name is a dead process's, since we hold the lock, or was planted. */
-function openExclusively(
-  openSync: typeof fs.openSync,
-  path: PathLike,
-  mode: Mode | null | undefined,
-): number {
+function openExclusively(folder: SandboxFolder, name: string, mode: number): number {
+  const flags = O_WRONLY | O_CREAT | O_EXCL
   try {
-    return openSync(path, 'wx', mode)
+    return folder.open(name, flags, mode)
   } catch (error) {
     if (!isErrno(error, 'EEXIST')) throw error
-    unlinkSync(path)
-    return openSync(path, 'wx', mode)
+    folder.unlink(name)
+    return folder.open(name, flags, mode)
   }
 }
 
@@ -125,7 +133,7 @@ function give(fd: number, uid: number, gid: number): void {
  */
 export function syncFolder(fd: number, id: string, path: string): void {
   try {
-    fsyncSync(fd)
+    flush(fd)
     // XFS that has shut itself down says of folders that they are flushed, but not what they are.
     fstatSync(fd)
   } catch (error) {

@@ -1,10 +1,12 @@
-import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs'
+import { constants, fstatSync, readSync, type Stats } from 'node:fs'
 import { StateStoreError } from '../errors.js'
 import { decodeState, isForeignSchema, MAX_STATE_BYTES } from '../state/codec.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { ioError, isErrno } from './errno.js'
-import type { SandboxFolder } from './folder.js'
+import { closeFile, type SandboxFolder } from './folder.js'
 import { STATE_FILE } from './layout.js'
+
+const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
 
 /** One whole read of a state file. */
 export interface StateFile {
@@ -52,7 +54,7 @@ export function readRegularFile(
   const path = folder.show(name)
   let fd: number
   try {
-    fd = openSync(folder.at(name), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+    fd = folder.open(name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined
     if (isErrno(error, 'ELOOP', 'ENXIO')) throw notRegular(id, path, error)
@@ -69,7 +71,7 @@ export function readRegularFile(
   } catch (error) {
     throw ioError(error, 'read', id, path)
   } finally {
-    closeSync(fd)
+    closeFile(fd)
   }
 }
 

@@ -1,18 +1,10 @@
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  futimesSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  rmdirSync,
-  type Stats,
-} from 'node:fs'
+import { constants, fstatSync, futimesSync, lstatSync, type Stats } from 'node:fs'
 import lockfile from 'proper-lockfile'
 import { ioError, isErrno } from './errno.js'
-import type { SandboxFolder } from './folder.js'
+import { closeFile, type SandboxFolder } from './folder.js'
 import { STATE_FILE, STATE_LOCK } from './layout.js'
+
+const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants
 
 /**
  * The mode of the lock folders that we make. No other program makes one like it: proper-lockfile asks for 0777 less
@@ -44,7 +36,7 @@ export interface StateLock {
  * @returns undefined when a stranger holds it.
  */
 export async function lockState(folder: SandboxFolder): Promise<StateLock | undefined> {
-  const made = new LockFolder(folder.at(STATE_LOCK))
+  const made = new LockFolder(folder)
   let release: () => Promise<void>
   try {
     release = await lockfile.lock(folder.at(STATE_FILE), {
@@ -103,49 +95,56 @@ function isMarked(stat: Stats): boolean {
 
 /** What proper-lockfile does to the filesystem, done so that only the folder that we made is ever ours to remove. */
 class LockFolder {
-  fd = -1
+  private readonly path: string
+  private fd = -1
   private madeAt = 0
+  /** What the folder was like when it was made, for who asks next. */
+  private made: Stats | undefined
 
-  constructor(readonly path: string) {
-    held.set(path, this)
+  constructor(private readonly folder: SandboxFolder) {
+    this.path = folder.at(STATE_LOCK)
+    held.set(this.path, this)
   }
 
   mkdir(): void {
     try {
-      mkdirSync(this.path, OUR_MODE)
+      this.folder.mkdir(STATE_LOCK, OUR_MODE)
     } catch (error) {
       // A stranger's may be gone by now; proper-lockfile then finds so, and tries again.
       const there = lstatSync(this.path, { throwIfNoEntry: false })
       if (!isErrno(error, 'EEXIST') || there === undefined || !isMarked(there)) throw error
-      rmdirSync(this.path)
-      mkdirSync(this.path, OUR_MODE)
+      this.folder.rmdir(STATE_LOCK)
+      this.folder.mkdir(STATE_LOCK, OUR_MODE)
     }
     this.madeAt = performance.now()
     try {
-      this.fd = openSync(this.path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
+      this.fd = this.folder.open(STATE_LOCK, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
     } catch (error) {
-      rmdirSync(this.path)
+      this.folder.rmdir(STATE_LOCK)
       throw error
     }
-    const stat = fstatSync(this.fd)
-    if (isMarked(stat) && stat.uid === (process.geteuid?.() ?? stat.uid)) return
+    this.made = fstatSync(this.fd)
+    if (isMarked(this.made) && this.made.uid === (process.geteuid?.() ?? this.made.uid)) return
     // Another user put a folder of theirs in its place, which they could move to where our change has no business.
-    closeSync(this.fd)
+    closeFile(this.fd)
     this.fd = -1
     throw Object.assign(new Error(`${this.path} is not the folder that was made`), { code: 'EEXIST' })
   }
 
   stat(): Stats {
-    return this.fd === -1 ? lstatSync(this.path) : fstatSync(this.fd)
+    const { made } = this
+    this.made = undefined
+    return made ?? (this.fd === -1 ? lstatSync(this.path) : fstatSync(this.fd))
   }
 
   /** Removes our folder, or, while we have none, the stale one of a stranger. */
   rmdir(): void {
-    if (this.fd === -1 || this.isOurs()) rmdirSync(this.path)
+    if (this.fd === -1 || this.isOurs()) this.folder.rmdir(STATE_LOCK)
   }
 
   /** Ours only: what is at the path may be a link by now. */
   utimes(atime: Date, mtime: Date): void {
+    this.made = undefined
     if (this.fd !== -1) futimesSync(this.fd, atime, mtime)
   }
 
@@ -158,7 +157,7 @@ class LockFolder {
   }
 
   forget(): void {
-    if (this.fd !== -1) closeSync(this.fd)
+    if (this.fd !== -1) closeFile(this.fd)
     this.fd = -1
     held.delete(this.path)
   }

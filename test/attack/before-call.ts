@@ -1,5 +1,6 @@
 import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
+import { libc } from '#src/file/libc.js'
 
 type Call = (...args: unknown[]) => unknown
 type Functions = Record<string, Call>
@@ -7,9 +8,10 @@ type Functions = Record<string, Call>
 /** The functions by which the store reaches files in the thread that calls it. */
 const SYNCHRONOUS = Object.keys(fs).filter(name => name.endsWith('Sync'))
 const PROMISES = ['mkdir', 'open']
+const LIBC = Object.keys(libc)
 
 /**
- * Runs `act` just before each call of node:fs that `during` makes in this thread, with the call's number from 1: what
+ * Runs `act` just before each call of node:fs and of the C library that `during` makes in this thread, with the call's number from 1: what
  * another process could do between any two system calls, and here does for certain.
  * @returns how many calls there were
  */
@@ -22,6 +24,7 @@ export async function beforeEachCall(
   const restore = [
     patch(fs as unknown as Functions, SYNCHRONOUS),
     patch(fs.promises as unknown as Functions, PROMISES),
+    patch(libc as unknown as Functions, LIBC),
   ]
   syncBuiltinESMExports()
   try {

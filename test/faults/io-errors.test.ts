@@ -24,11 +24,12 @@ import { CHANGES, historyOf, isState, namesIn, stateOf, TIDY } from './sandbox.j
 const ERRORS: Readonly<Record<string, readonly string[]>> = {
   openat: ['EMFILE', 'EACCES', 'EIO', 'ENOSPC', 'EROFS'],
   mkdir: ['ENOSPC', 'EACCES', 'EIO', 'EROFS'],
-  rename: ['ENOSPC', 'EACCES', 'EIO', 'EROFS'],
+  mkdirat: ['ENOSPC', 'EACCES', 'EIO', 'EROFS'],
+  renameat: ['ENOSPC', 'EACCES', 'EIO', 'EROFS'],
   write: ['ENOSPC', 'EIO'],
   pwrite64: ['ENOSPC', 'EIO'],
   fsync: ['EIO', 'ENOSPC'],
-  unlink: ['EACCES', 'EIO', 'EROFS'],
+  unlinkat: ['EACCES', 'EIO', 'EROFS'],
   rmdir: ['EACCES', 'EIO', 'EROFS'],
   chown: ['EIO', 'EROFS'],
   chmod: ['EIO', 'EROFS'],
@@ -36,7 +37,7 @@ const ERRORS: Readonly<Record<string, readonly string[]>> = {
   flock: ['ENOLCK', 'EIO'],
   statx: ['EIO', 'EACCES'],
   getdents64: ['EIO'],
-  readlink: ['EIO'],
+  readlinkat: ['EIO', 'EACCES'],
   pread64: ['EIO'],
   read: ['EIO'],
 }
@@ -129,7 +130,7 @@ function expectReadOr(answer: Answer, undisturbed: Answer, root: string, errno: 
 
 /** Nothing of the state depends on these: the history, the lock's release; and a deletion must work on a full disk. */
 function isHarmless({ name, text }: Call, what: Asked['what'], errno: string): boolean {
-  if (text.includes('history.jsonl') || text === 'rmdir state.json.lock') return true
+  if (text.includes('history.jsonl') || text === 'unlinkat state.json.lock') return true
   return what === 'delete' && errno === 'ENOSPC' && name !== 'fsync' && name !== 'openat'
 }
 

@@ -60,7 +60,8 @@ describe.skipIf(noStrace !== undefined).each(filesystems)('killed on $name', ({ 
 
 function writes(name: string, text: string): boolean {
   return (
-    /^(mkdir|rmdir|rename|unlink|write|pwrite64|fsync|chown|chmod)$/.test(name) || text.endsWith('writing')
+    /^(mkdir|mkdirat|rmdir|renameat|unlinkat|write|pwrite64|fsync|fchown|fchmod)$/.test(name) ||
+    text.endsWith('writing')
   )
 }
 

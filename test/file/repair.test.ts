@@ -399,9 +399,9 @@ describe.each(filesystems)('beside running processes, on $name', ({ folder: on }
     for (let kills = 0; kills < 8; kills++) {
       const program = startProgram('repairer', [root])
       await nextMessage(program)
+      const ended = once(program, 'exit')
       program.send('go')
       await new Promise(resolve => setTimeout(resolve, 2 + kills * 3))
-      const ended = once(program, 'exit')
       program.kill('SIGKILL')
       await ended
     }

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import { openStore } from 'sandbox-state'
+import { libc } from '../../dist/file/libc.js'
 
 const [root, n] = process.argv.slice(2)
 const store = await openStore(root, { lockTimeout: 5000 })
@@ -11,14 +12,21 @@ process.send('ready')
 await once(process, 'message')
 
 let calls = 0
-const names = Object.keys(fs).filter(
+const ofNode = Object.keys(fs).filter(
   name => /Sync$|^fsync$/.test(name) && !/^(exists|read|lstat|stat|fstat)/.test(name),
 )
-for (const name of n === undefined ? [] : names) {
-  const original = fs[name]
-  fs[name] = (...args) => {
-    if (++calls === Number(n)) process.kill(process.pid, 'SIGKILL')
-    return original(...args)
+for (const [functions, names] of n === undefined
+  ? []
+  : [
+      [fs, ofNode],
+      [libc, Object.keys(libc)],
+    ]) {
+  for (const name of names) {
+    const original = functions[name]
+    functions[name] = (...args) => {
+      if (++calls === Number(n)) process.kill(process.pid, 'SIGKILL')
+      return original(...args)
+    }
   }
 }
 syncBuiltinESMExports()

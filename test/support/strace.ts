@@ -80,7 +80,7 @@ export async function ask(child: ChildProcess, asked: Asked): Promise<Answer> {
 
 /** Calls on files and folders. Those on memory, clocks and threads change nothing that outlives the process. */
 const FILE_CALLS =
-  'openat,statx,mkdir,rmdir,rename,unlink,write,pwrite64,pread64,read,fsync,close,chown,chmod,fchmod,utimensat,readlink,getdents64,flock,statfs'
+  'openat,statx,mkdir,mkdirat,rmdir,rename,renameat,unlink,unlinkat,write,pwrite64,pread64,read,fsync,close,chown,chmod,fchmod,utimensat,readlink,readlinkat,getdents64,flock,statfs'
 
 /**
  * How tests are run that disturb the nth call of a thread. A call is found by its number, and of the calls by which
@@ -184,7 +184,8 @@ function normal(line: string, id: string): string {
   const [name = ''] = line.split('(', 1)
   const rest = line.slice(name.length + 1)
   const open = /^\d+<([^>]*)>/.exec(rest)?.[1]
-  const path = open ?? /"([^"]*)"/.exec(rest)?.[1] ?? ''
+  const within = name.endsWith('at') ? /^\d+<[^>]*>, "([^"]*)"/.exec(rest)?.[1] : undefined
+  const path = (within === undefined ? open : `${open}/${within}`) ?? /"([^"]*)"/.exec(rest)?.[1] ?? ''
   const inFolder = path
     .replace(/^\/proc\/(?:self|\d+)\/fd\/\d+\/(\.\.\/)?/, `/${id}/`)
     .replace(new RegExp(`^.*/${id}(?:/(?:\\.$)?|$)`), './')

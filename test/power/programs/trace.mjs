@@ -3,6 +3,7 @@
 import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import { basename } from 'node:path'
+import { libc } from '../../../dist/file/libc.js'
 
 const real = { ...fs }
 const realPromises = { ...fs.promises }
@@ -101,6 +102,19 @@ fs.promises.open = async (...args) => {
   }
   return handle
 }
+
+// The calls that Node has no function for, by those that it has.
+const traced = { ...fs }
+const at = (folder, name) => `/proc/self/fd/${folder}/${name}`
+const REMOVE_FOLDER = 0x200
+Object.assign(libc, {
+  openat: (folder, name, flags, _type, mode) => traced.openSync(at(folder, name), flags, mode),
+  close: fd => traced.closeSync(fd),
+  mkdirat: (folder, name, mode) => traced.mkdirSync(at(folder, name), mode),
+  unlinkat: (folder, name, flags) =>
+    traced[flags === REMOVE_FOLDER ? 'rmdirSync' : 'unlinkSync'](at(folder, name)),
+  renameat: (folder, from, toFolder, to) => traced.renameSync(at(folder, from), at(toFolder, to)),
+})
 
 /** For the program itself to say what the store has acknowledged. */
 globalThis.noteAcknowledged = acknowledged => note({ call: 'acknowledged', acknowledged })

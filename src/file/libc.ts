@@ -1,0 +1,60 @@
+import { constants } from 'node:os'
+import { getSystemErrorMap } from 'node:util'
+import koffi from 'koffi'
+
+/** The calls of the C library that Node has no function for. Each returns -1 when it fails, and sets errno. */
+// The library is already part of the process, hence no file name.
+const library = koffi.load(null)
+
+/** In one object, so that a test can look at each call, as it can at those of `node:fs`. */
+export const libc = {
+  flock: library.func('int flock(int fd, int operation)') as (fd: number, operation: number) => number,
+  openat: library.func('int openat(int fd, const char *name, int flags, ...)') as (
+    fd: number,
+    name: string,
+    flags: number,
+    type: 'int',
+    mode: number,
+  ) => number,
+  close: library.func('int close(int fd)') as (fd: number) => number,
+  mkdirat: library.func('int mkdirat(int fd, const char *name, int mode)') as (
+    fd: number,
+    name: string,
+    mode: number,
+  ) => number,
+  unlinkat: library.func('int unlinkat(int fd, const char *name, int flags)') as (
+    fd: number,
+    name: string,
+    flags: number,
+  ) => number,
+  renameat: library.func('int renameat(int fromFd, const char *from, int toFd, const char *to)') as (
+    fromFd: number,
+    from: string,
+    toFd: number,
+    to: string,
+  ) => number,
+  readlinkat: library.func(
+    'long readlinkat(int fd, const char *name, _Out_ uint8_t *target, ulong size)',
+  ) as (fd: number, name: string, target: Uint8Array, size: number) => number,
+}
+
+/** The errno of the last call that failed. */
+export function errno(): number {
+  return koffi.errno()
+}
+
+/** Makes a call until no signal interrupts it. */
+export function uninterrupted(call: () => number): number {
+  for (;;) {
+    const result = call()
+    if (result !== -1 || koffi.errno() !== constants.errno.EINTR) return result
+  }
+}
+
+/** What the last call failed with, as `node:fs` throws it. */
+export function systemError(syscall: string, path?: string): Error {
+  const number = -koffi.errno()
+  const [code, message] = getSystemErrorMap().get(number) ?? [`errno ${-number}`, 'unknown error']
+  const text = `${code}: ${message}, ${syscall}${path === undefined ? '' : ` '${path}'`}`
+  return Object.assign(new Error(text), { errno: number, code, syscall, path })
+}
