@@ -1,5 +1,5 @@
-import { fchmodSync, statfsSync } from 'node:fs'
-import { type FileHandle, mkdir, open, stat } from 'node:fs/promises'
+import { fchmodSync, mkdirSync, statfsSync } from 'node:fs'
+import { type FileHandle, open, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { alreadyExists, applyChange, type Change, notFound } from '../change.js'
 import { areLockWaitsWanted } from '../diagnostics.js'
@@ -142,20 +142,19 @@ export class Changes {
 
   private async makeFolder(id: string): Promise<void> {
     try {
-      await this.makeRoot()
+      const made = mkdirSync(this.root, { recursive: true, mode: FOLDER_MODE })
+      if (made !== undefined || !this.rootIsFlushed) await this.flushRoot()
     } catch (error) {
       throw ioError(error, 'make', id, this.root)
     }
-    await makeFolder(this.root, id)
+    makeFolder(this.root, id)
   }
 
   /**
    * A root that is new must itself survive a power cut. One that is there may be as new: whoever made it may have
    * been killed before its name was flushed. So the first sandbox that a store makes flushes the way to it, too.
    */
-  private async makeRoot(): Promise<void> {
-    const made = await mkdir(this.root, { recursive: true, mode: FOLDER_MODE })
-    if (made === undefined && this.rootIsFlushed) return
+  private async flushRoot(): Promise<void> {
     if (this.options.durable) await flushWayTo(this.root)
     this.rootIsFlushed = true
   }
@@ -184,11 +183,11 @@ function isThere(root: string, id: string, change: Change): boolean {
 }
 
 /** Makes a sandbox's folder, or finds it there without a sandbox in it. */
-async function makeFolder(root: string, id: string): Promise<void> {
+function makeFolder(root: string, id: string): void {
   const path = join(root, id)
   let made = true
   try {
-    await mkdir(path, { mode: FOLDER_MODE })
+    mkdirSync(path, { mode: FOLDER_MODE })
   } catch (error) {
     if (!isErrno(error, 'EEXIST')) throw ioError(error, 'make', id, path)
     made = false

@@ -53,8 +53,13 @@ export function uninterrupted(call: () => number): number {
 
 /** What the last call failed with, as `node:fs` throws it. */
 export function systemError(syscall: string, path?: string): Error {
-  const number = -koffi.errno()
-  const [code, message] = getSystemErrorMap().get(number) ?? [`errno ${-number}`, 'unknown error']
+  const number = koffi.errno()
+  const [code, message] = getSystemErrorMap().get(-number) ?? [nameOf(number), 'the system refuses']
   const text = `${code}: ${message}, ${syscall}${path === undefined ? '' : ` '${path}'`}`
-  return Object.assign(new Error(text), { errno: number, code, syscall, path })
+  return Object.assign(new Error(text), { errno: -number, code, syscall, path })
+}
+
+/** Of an errno that Node has no words for, such as ENOLCK. */
+function nameOf(number: number): string {
+  return Object.entries(constants.errno).find(([, value]) => value === number)?.[0] ?? `errno ${number}`
 }

@@ -7,7 +7,7 @@ type Functions = Record<string, Call>
 
 /** The functions by which the store reaches files in the thread that calls it. */
 const SYNCHRONOUS = Object.keys(fs).filter(name => name.endsWith('Sync'))
-const PROMISES = ['mkdir', 'open']
+const PROMISES = ['open']
 const LIBC = Object.keys(libc)
 
 /**

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openStore, type SandboxStore } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { filesystems, temporaryFolder } from '../support/root.js'
+import { temporaryFolder } from '../support/root.js'
 import {
   AIMED,
   type Answer,
@@ -14,6 +14,7 @@ import {
   noStrace,
   startPrepared,
   traceChange,
+  ways,
 } from '../support/strace.js'
 import { CHANGES, historyOf, isState, namesIn, stateOf, TIDY } from './sandbox.js'
 
@@ -51,13 +52,13 @@ interface Disturbed {
   readonly logs: string
 }
 
-describe.skipIf(noStrace !== undefined).each(filesystems)('each call that fails, on $name', ({ folder }) => {
+describe.skipIf(noStrace !== undefined).each(ways)('each call that fails, on $name', ({ folder, how }) => {
   async function setUp(): Promise<Disturbed> {
     const root = temporaryFolder(folder)
     // What the test itself does need not wait for the disk.
     const store = await openStore(root, { durable: false })
     onTestFinished(() => store.close())
-    return { root, store, child: await startPrepared(root), logs: temporaryFolder() }
+    return { root, store, child: await startPrepared(root, ...how), logs: temporaryFolder() }
   }
 
   test.each(CHANGES)('of a $what: old or new, typed, tidy', AIMED, async change => {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openStore, type SandboxStore } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { filesystems, temporaryFolder } from '../support/root.js'
+import { temporaryFolder } from '../support/root.js'
 import {
   AIMED,
   type Asked,
@@ -12,6 +12,7 @@ import {
   noStrace,
   startPrepared,
   traceChange,
+  ways,
 } from '../support/strace.js'
 import { CHANGES, expectWalk, isState, namesIn, stateOf, TIDY } from './sandbox.js'
 
@@ -25,7 +26,7 @@ const soak = process.env.SANDBOX_STATE_SOAK !== undefined
 /** In ms: a promise of 50 in the 99th of 100 cases, and room for a machine that does other things, too. */
 const AT_ONCE = 1000
 
-describe.skipIf(noStrace !== undefined).each(filesystems)('killed on $name', ({ name, folder }) => {
+describe.skipIf(noStrace !== undefined).each(ways)('killed on $name', ({ name, folder, how }) => {
   test.each(CHANGES)('before each call of a $what: old or new, and usable at once', AIMED, async change => {
     const { what, before, after } = change
     const root = temporaryFolder(folder)
@@ -33,17 +34,17 @@ describe.skipIf(noStrace !== undefined).each(filesystems)('killed on $name', ({ 
     const store = await openStore(root, { durable: false })
     onTestFinished(() => store.close())
     if (before !== undefined) await store.create('traced')
-    const calls = await traceChange(await startPrepared(root), { what, id: 'traced' }, logs)
+    const calls = await traceChange(await startPrepared(root, ...how), { what, id: 'traced' }, logs)
     const chosen = soak || name === 'memory' ? calls : calls.filter(({ text, name }) => writes(name, text))
     expect(chosen.length).toBeGreaterThan(8)
     const seen = { old: 0, new: 0 }
-    let next = startPrepared(root)
+    let next = startPrepared(root, ...how)
     for (const [i, call] of chosen.entries()) {
       const id = `x${i}`
       const where = `killed before call ${i} of ${chosen.length}, ${call.text}`
       if (before !== undefined) await store.create(id)
       const child = await next
-      next = startPrepared(root)
+      next = startPrepared(root, ...how)
       await killAt(child, { what, id }, call, logs)
       const state = await stateOf(store, id)
       const [isOld, isNew] = [isState(state, before), isState(state, after)]

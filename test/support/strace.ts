@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import { nextMessage } from './program.js'
+import { filesystems } from './root.js'
 
 /** Why strace(1) cannot be used here; undefined when it can. */
 export const noStrace: string | undefined = whyNot()
@@ -48,17 +49,35 @@ export interface Answer {
   readonly leaked: number
 }
 
+/** The two ways in which a change is made: right where it is asked for, or, on a disk that is slow, in a thread of its own. */
+export const ways: readonly {
+  readonly name: string
+  readonly folder: string
+  readonly how: Preparation[]
+}[] = filesystems.map(({ name, folder }) =>
+  name === 'memory' ? { name, folder, how: [] } : { name: `slow ${name}`, folder, how: ['slow'] },
+)
+
+/** `cold`: it has changed nothing yet; `slow`: its disk takes long for each flush. */
+export type Preparation = 'cold' | 'slow'
+
 /** Starts test/programs/prepared.mjs on a root; it ends with the test at the latest. */
-export async function startPrepared(root: string, ...more: 'cold'[]): Promise<ChildProcess> {
-  const program = fileURLToPath(new URL('../programs/prepared.mjs', import.meta.url))
-  const child = fork(program, [root, ...more], {
+export async function startPrepared(root: string, ...how: Preparation[]): Promise<ChildProcess> {
+  const child = fork(program('prepared'), [root, ...how.filter(each => each === 'cold')], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     // With one thread for Node's asynchronous calls, it is known which thread makes which.
-    env: { ...process.env, UV_THREADPOOL_SIZE: '1' },
+    env: { ...process.env, UV_THREADPOOL_SIZE: '1', ...(how.includes('slow') ? SLOW : {}) },
   })
   onTestFinished(() => void child.kill('SIGKILL'))
   await nextMessage(child)
   return child
+}
+
+/** Also for the threads of the program. */
+const SLOW = { NODE_OPTIONS: `--import=${program('slow-disk')}` }
+
+function program(name: string): string {
+  return fileURLToPath(new URL(`../programs/${name}.mjs`, import.meta.url))
 }
 
 export async function ask(child: ChildProcess, asked: Asked): Promise<Answer> {

@@ -41,9 +41,16 @@ function truncates(flags) {
 }
 
 fs.mkdirSync = (path, ...rest) => {
-  const result = real.mkdirSync(path, ...rest)
-  note({ call: 'mkdir', ...place(path), ino: inode(path) })
-  return result
+  const first = real.mkdirSync(path, ...rest)
+  const recursive = rest[0]?.recursive === true
+  if (recursive && first === undefined) return first
+  let made = recursive ? first : path
+  note({ call: 'mkdir', ...place(made), ino: inode(made) })
+  for (const name of path.slice(made.length).split('/').filter(Boolean)) {
+    made = `${made}/${name}`
+    note({ call: 'mkdir', ...place(made), ino: inode(made) })
+  }
+  return first
 }
 
 fs.writeSync = (fd, ...rest) => {
@@ -75,22 +82,6 @@ for (const call of ['unlinkSync', 'rmdirSync', 'rmSync']) {
     real[call](path, ...rest)
     if (before !== undefined) note({ call: 'remove', ...place(path) })
   }
-}
-
-fs.promises.mkdir = async (path, ...rest) => {
-  const first = await realPromises.mkdir(path, ...rest)
-  if (first !== undefined) {
-    const made = path.slice(first.length).split('/').filter(Boolean)
-    let below = first
-    note({ call: 'mkdir', ...place(below), ino: inode(below) })
-    for (const name of made) {
-      below = `${below}/${name}`
-      note({ call: 'mkdir', ...place(below), ino: inode(below) })
-    }
-  } else if (rest[0]?.recursive !== true) {
-    note({ call: 'mkdir', ...place(path), ino: inode(path) })
-  }
-  return first
 }
 
 fs.promises.open = async (...args) => {
