@@ -7,6 +7,7 @@ import { SandboxFolder } from './folder.js'
 import type { LockFile } from './holder-record.js'
 import { FILE_MODE, LOCK_FILE, STATE_FILE } from './layout.js'
 import type { LockHolder } from './lock-holder.js'
+import { noteWait, rest } from './streak.js'
 
 // Node itself opens the lock file, and not openat(2): it closes what it opened when a worker thread that made a change is
 // ended in the midst of it, and with the file goes the lock.
@@ -39,6 +40,7 @@ export async function lockSandbox(
   patience: Patience,
   makeLock: boolean,
 ): Promise<LockedSandbox | undefined> {
+  await rest(root, id, patience)
   for (let attempt = 0, replaced = 0; ; ) {
     const opened = openLock(root, id, makeLock)
     if (opened === undefined) return undefined
@@ -52,7 +54,10 @@ export async function lockSandbox(
     } finally {
       if (lock === undefined) close(folder, fd)
     }
-    if (lock !== undefined) return { folder, lock }
+    if (lock !== undefined) {
+      if (attempt > 0) noteWait(folder.path)
+      return { folder, lock }
+    }
     // Once in a while it is deleted and made again meanwhile. If that does not end, somebody is playing with us.
     if (++replaced > MOST_REPLACED) await waitOrGiveUp(root, id, 'flock', patience, attempt++)
   }
