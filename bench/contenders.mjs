@@ -1,5 +1,5 @@
 /** In the order in which tables show them. */
-export const NAMES = ['floor', 'naive', 'ours', 'sqlite', 'lmdb']
+export const NAMES = ['floor', 'locked', 'naive', 'ours', 'sqlite', 'lmdb']
 
 /**
  * The contenders that can run here, by name, and why the others cannot. Each module has `about`, `version()` and

@@ -60,7 +60,7 @@ async function measure(options) {
   const groups = GROUPS.filter(({ name }) => options.only.length === 0 || options.only.includes(name))
   const filesystems = []
   for (const place of places)
-    filesystems.push(await measurePlace(place, groups, contenders, options, skipped))
+    filesystems.push(await measurePlace(place, groups, contenders, options))
   return {
     format: FORMAT,
     date: new Date().toISOString(),
@@ -79,7 +79,7 @@ async function measure(options) {
   }
 }
 
-async function measurePlace(place, groups, contenders, options, skipped) {
+async function measurePlace(place, groups, contenders, options) {
   const context = {
     rounds: options.rounds,
     time: options.time,
@@ -88,7 +88,6 @@ async function measurePlace(place, groups, contenders, options, skipped) {
     contenders,
     pool,
     folder: name => makeFolder(place, name),
-    skip: line => skipped.push(line),
     openEveryone: names => openEveryone(place, contenders, names),
   }
   const measured = []

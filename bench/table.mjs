@@ -5,6 +5,7 @@ const FACTS = {
   p99: (value, { unit }) => `p99 ${figure(value)} ${unit}`,
   longestWait: value => `longest wait ${figure(value)} ms`,
   slowestShare: value => `slowest process ${percent(value)} of a fair share`,
+  cpu: value => `${figure(value)} µs of processor time each`,
   speedUp: value => `${figure(value)} x one at a time`,
   loopDelayP99: value => `event-loop delay p99 ${figure(value)} ms`,
   idleLoopDelayP99: value => `(idle ${figure(value)} ms)`,

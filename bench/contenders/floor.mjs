@@ -39,14 +39,14 @@ export function exampleState(state) {
 export const FIRST_TEXT = TEXTS.ready
 
 export function open(root) {
-  const rootFd = openSync(root, 'r')
+  /** Their paths, put together once. */
   const folders = new Map()
   return {
     create(id) {
       const path = join(root, id)
       mkdirSync(path, 0o700)
       replace(id, TEXTS.ready)
-      fsyncSync(rootFd)
+      flush(root)
     },
     transition(id, _from, to) {
       replace(id, TEXTS[to])
@@ -56,12 +56,10 @@ export function open(root) {
     },
     read: id => JSON.parse(readFileSync(folderOf(id).file, 'utf8')),
     delete(id) {
-      const { fd, path, file } = folderOf(id)
+      const { path, file } = folderOf(id)
       unlinkSync(file)
-      fsyncSync(fd)
-      closeSync(fd)
+      flush(path)
       rmdirSync(path)
-      folders.delete(id)
     },
     list() {
       let count = 0
@@ -71,29 +69,31 @@ export function open(root) {
       }
       return count
     },
-    close() {
-      for (const { fd } of folders.values()) closeSync(fd)
-      closeSync(rootFd)
-    },
+    close() {},
   }
 
   function replace(id, text) {
-    const { fd: folderFd, file, temporary } = folderOf(id)
+    const { path, file, temporary } = folderOf(id)
     const fd = openSync(temporary, 'w', 0o600)
     writeSync(fd, text)
     fsyncSync(fd)
     closeSync(fd)
     renameSync(temporary, file)
-    fsyncSync(folderFd)
+    flush(path)
   }
 
-  /** Opened once: that is no part of a replacement. */
+  function flush(folder) {
+    const fd = openSync(folder, 'r')
+    fsyncSync(fd)
+    closeSync(fd)
+  }
+
   function folderOf(id) {
     let folder = folders.get(id)
     if (folder === undefined) {
       const path = join(root, id)
       const file = join(path, 'state.json')
-      folder = { fd: openSync(path, 'r'), path, file, temporary: `${file}.tmp` }
+      folder = { path, file, temporary: `${file}.tmp` }
       folders.set(id, folder)
     }
     return folder

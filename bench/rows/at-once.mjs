@@ -50,7 +50,10 @@ async function takeTurns(everyone, ids, { rounds, time }) {
     ...names.map(name => {
       const rates = samples[name].map(({ rate }) => rate)
       return {
-        ...measurement(name.split(', ')[1], name.split(', ')[0], '/s', rates, delays(samples[name])),
+        ...measurement(name.split(', ')[1], name.split(', ')[0], '/s', rates, {
+          ...cpuOf(samples[name]),
+          ...delays(samples[name]),
+        }),
         ratios: {},
       }
     }),
@@ -61,6 +64,7 @@ async function takeTurns(everyone, ids, { rounds, time }) {
 async function sample(batch, ms) {
   let count = 0
   let seconds = 0
+  const before = process.cpuUsage()
   const delay = await loopDelay(async () => {
     const start = performance.now()
     do {
@@ -69,7 +73,13 @@ async function sample(batch, ms) {
     } while (performance.now() - start < ms)
     seconds = (performance.now() - start) / 1000
   })
-  return { rate: count / seconds, ...delay }
+  const { user, system } = process.cpuUsage(before)
+  return { rate: count / seconds, cpu: (user + system) / count, ...delay }
+}
+
+/** Of the whole process, all its threads included. */
+function cpuOf(samples) {
+  return { cpu: rounded(median(samples.map(({ cpu }) => cpu))) }
 }
 
 function delays(samples) {

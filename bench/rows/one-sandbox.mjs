@@ -6,7 +6,7 @@ export const transition = {
   name: 'transition',
   title: 'One process, one sandbox: transition back and forth',
   run: context =>
-    withOne(context, 'transition', opened => {
+    withOne(context, Object.keys(context.contenders), 'transition', opened => {
       let [from, to] = ['running', 'paused']
       return () => {
         const done = opened.transition('one', from, to)
@@ -19,27 +19,32 @@ export const transition = {
 export const update = {
   name: 'update',
   title: 'One process, one sandbox: update of one field',
-  run: context => withOne(context, 'update', opened => () => opened.increment('one')),
+  run: context => withOne(context, withoutLocked(context), 'update', opened => () => opened.increment('one')),
 }
 
 export const read = {
   name: 'read',
   title: 'One process, one sandbox: read',
-  run: context => withOne(context, 'read', opened => () => opened.read('one')),
+  run: context => withOne(context, withoutLocked(context), 'read', opened => () => opened.read('one')),
 }
 
 export const create = {
   name: 'create',
   title: 'One process, one sandbox: create, then delete',
   run: context =>
-    withOne(context, 'create + delete', opened => () => {
+    withOne(context, withoutLocked(context), 'create + delete', opened => () => {
       const made = opened.create('two')
       return made instanceof Promise ? made.then(() => opened.delete('two')) : opened.delete('two')
     }),
 }
 
-async function withOne(context, what, operationOf) {
-  const everyone = await context.openEveryone()
+/** That one makes transitions only. */
+function withoutLocked({ contenders }) {
+  return Object.keys(contenders).filter(name => name !== 'locked')
+}
+
+async function withOne(context, names, what, operationOf) {
+  const everyone = await context.openEveryone(names)
   try {
     const operations = {}
     for (const [name, opened] of Object.entries(everyone)) {

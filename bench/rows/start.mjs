@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { measurement, turned, withRatios } from '../measure.mjs'
 import { median, rounded } from '../statistics.mjs'
@@ -20,9 +19,8 @@ export const start = {
     const commands = {
       'node -e 0': ['-e', '0'],
       'import of the library': ['--input-type=module', '-e', `await import(${JSON.stringify(LIBRARY)})`],
+      'sandbox-state state ID': [BIN, '--root', root, 'state', 'one'],
     }
-    if (existsSync(BIN)) commands['sandbox-state state ID'] = [BIN, '--root', root, 'state', 'one']
-    else context.skip('the start of the command is left out: dist/cli/bin.js is not there')
     return takeTurns(commands, context)
   },
 }

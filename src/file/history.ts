@@ -98,9 +98,11 @@ interface LastLine {
 
 /** The last line in a text that is one. What is none, after it, shows in the file itself. */
 function lastLine(text: string): LastLine | undefined {
-  for (const line of text.split('\n').reverse()) {
-    const found = line === '' ? undefined : parseLine(line)
+  for (let end = text.length; end > 0; ) {
+    const start = text.lastIndexOf('\n', end - 1) + 1
+    const found = start === end ? undefined : parseLine(text.slice(start, end))
     if (found !== undefined) return found
+    end = start - 1
   }
   return undefined
 }
