@@ -59,8 +59,7 @@ async function measure(options) {
   for (const name of Object.keys(contenders)) if (!wanted.has(name)) delete contenders[name]
   const groups = GROUPS.filter(({ name }) => options.only.length === 0 || options.only.includes(name))
   const filesystems = []
-  for (const place of places)
-    filesystems.push(await measurePlace(place, groups, contenders, options))
+  for (const place of places) filesystems.push(await measurePlace(place, groups, contenders, options))
   return {
     format: FORMAT,
     date: new Date().toISOString(),
