@@ -200,6 +200,7 @@ test('what a subscriber throws breaks no change; Node reports it as an uncaught 
     const store = await openStore(process.argv[1])
     const states = [await store.create('a'), await store.transition('a', 'ready', 'running'), await store.read('a')]
     await store.close()
+    await new Promise(resolve => setImmediate(resolve))
     console.log(JSON.stringify([states.map(({ state }) => state), thrown]))`
   const child = spawnSync(process.execPath, ['--input-type=module', '-e', program, root], {
     cwd: fileURLToPath(new URL('.', import.meta.url)),

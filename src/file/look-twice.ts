@@ -6,7 +6,7 @@ import { isErrno } from './errno.js'
 import { LOCK_SH, tryFlock } from './flock.js'
 import { SandboxFolder } from './folder.js'
 import { LOCK_FILE } from './layout.js'
-import { type Look, look, lookInside, type Owners } from './look.js'
+import { type Look, look, lookInside, NOTHING_THERE, type Owners } from './look.js'
 
 /** Findings that are certain, or, of a sandbox that others are changing all the time, what can be told of it. */
 export interface CertainLook {
@@ -79,7 +79,7 @@ function tryQuietLook(root: string, id: string, owners: Owners): Look | undefine
   } catch {
     return look(root, id, owners) // No folder that anybody could hold.
   }
-  if (folder === undefined) return look(root, id, owners)
+  if (folder === undefined) return NOTHING_THERE
   try {
     const lock = openLock(folder)
     if (lock === undefined) return lookWithoutLock(folder, owners)

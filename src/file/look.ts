@@ -50,7 +50,7 @@ export function look(root: string, id: string, owners: Owners): Look {
   } catch (error) {
     return { findings: [cannotOpen(error, id)], strangerInside: false, age: Number.POSITIVE_INFINITY }
   }
-  if (folder === undefined) return NOTHING
+  if (folder === undefined) return NOTHING_THERE
   try {
     return lookInside(folder, owners)
   } finally {
@@ -58,12 +58,13 @@ export function look(root: string, id: string, owners: Owners): Look {
   }
 }
 
-const NOTHING: Look = { findings: [], strangerInside: false, age: 0 }
+/** Of a sandbox that is not there, or no more. */
+export const NOTHING_THERE: Look = { findings: [], strangerInside: false, age: 0 }
 
 /** {@link look}, in a folder that is open. */
 export function lookInside(folder: SandboxFolder, owners: Owners): Look {
   const stat = fstatSync(folder.fd)
-  if (stat.nlink === 0) return NOTHING // Deleted meanwhile.
+  if (stat.nlink === 0) return NOTHING_THERE // Deleted meanwhile.
   const age = Math.abs(Date.now() - stat.ctimeMs)
   const note = new Notes(folder)
   const state = lookAtState(note, folder, owners)
