@@ -1,0 +1,122 @@
+// A supervisor that may be killed at any instant, and finds its sandboxes again when it is started anew.
+//
+//     node examples/supervisor.mjs FOLDER [COUNT]
+//
+// It keeps COUNT sandboxes (2 by default), here processes that sleep. Kill it (kill -9), let a sandbox die meanwhile, start
+// it again: what still runs is taken over, what died is stopped. SIGTERM ends the sandboxes, too.
+// The state says what a sandbox should be doing; which process it is, the supervisor keeps in a file of its own.
+import { spawn } from 'node:child_process'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { openStore } from 'sandbox-state'
+
+const [folder, count = '2'] = process.argv.slice(2)
+if (folder === undefined) {
+  console.error('usage: node examples/supervisor.mjs FOLDER [COUNT]')
+  process.exit(2)
+}
+const processes = join(folder, 'processes')
+mkdirSync(processes, { recursive: true })
+const store = await openStore(join(folder, 'states'))
+
+await findAgain()
+for (let i = 1; i <= Number(count); i++) await keep(`sandbox-${i}`)
+console.log('all sandboxes run')
+
+let ending = false
+for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => (ending = true))
+while (!ending) {
+  await noticeDeaths()
+  await sleep(100)
+}
+await endAll()
+await store.close()
+
+/** What an earlier supervisor left. */
+async function findAgain() {
+  for await (const { id, state, error } of store.list()) {
+    if (error !== undefined) console.log(`${id}: left alone, ${error.code}`)
+    else if (isAlive(id)) {
+      // It was killed after it had started the process, and before it could say so.
+      if (state.state === 'ready') await store.transition(id, 'ready', 'running')
+      console.log(`${id}: found again, process ${recordOf(id).pid} still runs`)
+    } else if (state.state === 'running') {
+      await store.transition(id, 'running', 'stopped')
+      console.log(`${id}: its process died meanwhile, stopped`)
+    }
+  }
+}
+
+/** Makes a sandbox, or starts one that stands still. */
+async function keep(id) {
+  const current = await stateOf(id)
+  if (current === 'running') return
+  if (current === undefined) await store.create(id)
+  const from = current ?? 'ready'
+  if (from !== 'ready' && from !== 'stopped') return
+  const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], {
+    detached: true,
+    stdio: 'ignore',
+  })
+  child.unref()
+  writeFileSync(fileOf(id), JSON.stringify({ pid: child.pid, start: startTime(child.pid) }))
+  await store.transition(id, from, 'running')
+  console.log(`${id}: process ${child.pid} started`)
+}
+
+async function noticeDeaths() {
+  for await (const { id } of store.list({ state: 'running' })) {
+    if (isAlive(id)) continue
+    await store.transition(id, 'running', 'stopped')
+    console.log(`${id}: its process died, stopped`)
+  }
+}
+
+async function endAll() {
+  for await (const { id } of store.list({ state: 'running' })) {
+    if (isAlive(id)) process.kill(recordOf(id).pid, 'SIGKILL')
+    await store.transition(id, 'running', 'stopped')
+    await store.delete(id)
+    rmSync(fileOf(id), { force: true })
+    console.log(`${id}: ended`)
+  }
+}
+
+async function stateOf(id) {
+  try {
+    return (await store.read(id)).state
+  } catch (error) {
+    if (error.code === 'NOT_FOUND') return undefined
+    throw error
+  }
+}
+
+/** A pid is given to another process one day; with its start time it names one process until the next boot. */
+function isAlive(id) {
+  const record = recordOf(id)
+  return record !== undefined && startTime(record.pid) === record.start
+}
+
+function recordOf(id) {
+  try {
+    return JSON.parse(readFileSync(fileOf(id), 'utf8'))
+  } catch {
+    return undefined
+  }
+}
+
+function fileOf(id) {
+  return join(processes, `${id}.json`)
+}
+
+/** In ticks since the boot, from /proc/PID/stat; undefined when there is no such process, or only its remains. */
+function startTime(pid) {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return fields[0] === 'Z' ? undefined : fields[19]
+  } catch {
+    return undefined
+  }
+}

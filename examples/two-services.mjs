@@ -1,0 +1,57 @@
+// Two services share a root and need no word between them: each says which state it expects, and the store decides.
+//
+//     node examples/two-services.mjs ROOT scheduler COUNT     makes COUNT sandboxes and starts them
+//     node examples/two-services.mjs ROOT reaper COUNT        stops and deletes COUNT of what runs
+//
+// Start as many of each as you like, on one root. Two reapers that want the same sandbox both ask for running -> stopped;
+// one gets it, for the other it is STATE_MISMATCH or NOT_FOUND: an answer like any other, and it takes the next one.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { openStore } from 'sandbox-state'
+
+const [root, role, count] = process.argv.slice(2)
+const roles = { scheduler: schedule, reaper: reap }
+if (root === undefined || roles[role] === undefined || !(Number(count) > 0)) {
+  console.error('usage: node examples/two-services.mjs ROOT scheduler|reaper COUNT')
+  process.exit(2)
+}
+
+const store = await openStore(root)
+await roles[role](Number(count))
+await store.close()
+
+async function schedule(wanted) {
+  for (let started = 0; started < wanted; ) {
+    const id = `task-${process.pid}-${started + 1}`
+    await store.create(id)
+    await store.transition(id, 'ready', 'running')
+    started++
+  }
+  console.log(`scheduler: started ${wanted}`)
+}
+
+async function reap(wanted) {
+  let [reaped, tooLate] = [0, 0]
+  while (reaped < wanted) {
+    for await (const { id, error } of store.list({ state: 'running' })) {
+      if (error !== undefined || reaped === wanted) continue
+      if (!(await isMine(id))) tooLate++
+      else {
+        await store.delete(id)
+        reaped++
+      }
+    }
+    if (reaped < wanted) await sleep(10)
+  }
+  console.log(`reaper: stopped and deleted ${reaped}, came too late for ${tooLate}`)
+}
+
+/** Whoever makes the transition owns what follows. */
+async function isMine(id) {
+  try {
+    await store.transition(id, 'running', 'stopped')
+    return true
+  } catch (error) {
+    if (error.code === 'STATE_MISMATCH' || error.code === 'NOT_FOUND') return false
+    throw error
+  }
+}

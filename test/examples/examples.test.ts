@@ -1,0 +1,177 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { get } from 'node:http'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { openStore } from 'sandbox-state'
+import { expect, onTestFinished, test } from 'vitest'
+import { all } from '../support/all.js'
+import { temporaryFolder } from '../support/root.js'
+
+const EXAMPLES = fileURLToPath(new URL('../../examples/', import.meta.url))
+
+interface Example {
+  readonly child: ChildProcess
+  readonly lines: string[]
+  /** Waits for a line. */
+  until(text: string): Promise<void>
+}
+
+function start(name: string, ...args: string[]): Example {
+  const child = spawn(process.execPath, [join(EXAMPLES, `${name}.mjs`), ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  const lines: string[] = []
+  const reader = createInterface({ input: child.stdout })
+  reader.on('line', line => lines.push(line))
+  return {
+    child,
+    lines,
+    async until(text) {
+      while (!lines.some(line => line.includes(text))) {
+        await once(reader, 'line', { signal: AbortSignal.timeout(20_000) })
+      }
+    },
+  }
+}
+
+async function run(name: string, ...args: string[]): Promise<{ code: number | null; lines: string[] }> {
+  const { child, lines } = start(name, ...args)
+  const [code] = await once(child, 'close')
+  return { code, lines }
+}
+
+function pidOf(folder: string, id: string): number {
+  return JSON.parse(readFileSync(join(folder, 'processes', `${id}.json`), 'utf8')).pid
+}
+
+test('the supervisor finds its sandboxes again after it was killed', async () => {
+  const folder = temporaryFolder()
+  const store = await openStore(join(folder, 'states'))
+  onTestFinished(() => store.close())
+  const first = start('supervisor', folder, '3')
+  await first.until('all sandboxes run')
+  const pids = [1, 2, 3].map(i => pidOf(folder, `sandbox-${i}`))
+  onTestFinished(() => {
+    for (const pid of [...pids, ...[1, 2, 3].map(i => pidSafely(folder, `sandbox-${i}`))]) kill(pid)
+  })
+  first.child.kill('SIGKILL')
+  await once(first.child, 'exit')
+  // One of the sandboxes dies while nobody watches, and one was started by a supervisor that could not say so.
+  kill(pids[1])
+  await store.transition('sandbox-3', 'running', 'stopped')
+  await store.delete('sandbox-3')
+  await store.create('sandbox-3')
+
+  const second = start('supervisor', folder, '3')
+  await second.until('all sandboxes run')
+  expect(second.lines).toEqual([
+    `sandbox-1: found again, process ${pids[0]} still runs`,
+    'sandbox-2: its process died meanwhile, stopped',
+    `sandbox-3: found again, process ${pids[2]} still runs`,
+    `sandbox-2: process ${pidOf(folder, 'sandbox-2')} started`,
+    'all sandboxes run',
+  ])
+  const states = (await all(store.list())).map(entry => 'state' in entry && entry.state.state)
+  expect(states).toEqual(['running', 'running', 'running'])
+
+  kill(pids[0])
+  await second.until('sandbox-1: its process died, stopped')
+  second.child.kill('SIGTERM')
+  const [code] = await once(second.child, 'exit')
+  expect(code).toBe(0)
+  expect(await all(store.list())).toMatchObject([{ id: 'sandbox-1', state: { state: 'stopped' } }])
+})
+
+function pidSafely(folder: string, id: string): number | undefined {
+  try {
+    return pidOf(folder, id)
+  } catch {
+    return undefined
+  }
+}
+
+function kill(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has ended.
+  }
+}
+
+test('schedulers and reapers share a root: each sandbox is reaped once', async () => {
+  const root = join(temporaryFolder(), 'states')
+  const outcomes = await Promise.all([
+    run('two-services', root, 'scheduler', '40'),
+    run('two-services', root, 'scheduler', '40'),
+    run('two-services', root, 'reaper', '30'),
+    run('two-services', root, 'reaper', '50'),
+  ])
+  expect(outcomes.map(({ code }) => code)).toEqual([0, 0, 0, 0])
+  expect(outcomes.slice(0, 2).flatMap(({ lines }) => lines)).toEqual(Array(2).fill('scheduler: started 40'))
+  expect(outcomes[2]?.lines[0]).toMatch(/^reaper: stopped and deleted 30, came too late for \d+$/)
+  expect(outcomes[3]?.lines[0]).toMatch(/^reaper: stopped and deleted 50, came too late for \d+$/)
+  const store = await openStore(root)
+  expect(await all(store.list())).toEqual([])
+  await store.close()
+})
+
+test('the exporter counts by state, and what it cannot read by code', async () => {
+  const root = temporaryFolder()
+  const store = await openStore(root)
+  for (const id of ['a', 'b', 'c', 'bad']) await store.create(id)
+  await store.transition('a', 'ready', 'running')
+  await store.close()
+  writeFileSync(join(root, 'bad', 'state.json'), '{"st')
+  const exporter = start('exporter', root, '0')
+  await exporter.until('http://')
+  const address = exporter.lines[0] ?? ''
+  expect(address).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/metrics$/)
+  const { status, type, text } = await fetched(address)
+  expect({ status, type }).toEqual({ status: 200, type: 'text/plain; version=0.0.4; charset=utf-8' })
+  expect(text.split('\n')).toEqual([
+    '# HELP sandbox_state_sandboxes Sandboxes by state.',
+    '# TYPE sandbox_state_sandboxes gauge',
+    'sandbox_state_sandboxes{state="ready"} 2',
+    'sandbox_state_sandboxes{state="running"} 1',
+    'sandbox_state_sandboxes{state="paused"} 0',
+    'sandbox_state_sandboxes{state="stopped"} 0',
+    '# HELP sandbox_state_unreadable Sandboxes whose state cannot be read, by error code.',
+    '# TYPE sandbox_state_unreadable gauge',
+    'sandbox_state_unreadable{code="CORRUPT_STATE"} 1',
+    '',
+  ])
+  expect((await fetched(address.replace('metrics', ''))).status).toBe(404)
+  exporter.child.kill('SIGTERM')
+  const [code] = await once(exporter.child, 'exit')
+  expect(code).toBe(0)
+})
+
+async function fetched(url: string): Promise<{ status?: number; type?: string; text: string }> {
+  const [response] = await once(get(url, { agent: false }), 'response')
+  let text = ''
+  for await (const chunk of response) text += chunk
+  return { status: response.statusCode, type: response.headers['content-type'], text }
+}
+
+test.each(['supervisor', 'two-services', 'exporter'])('%s without arguments says how it is used', name => {
+  const { status, stderr } = spawnSync(process.execPath, [join(EXAMPLES, `${name}.mjs`)], {
+    encoding: 'utf8',
+  })
+  expect(status).toBe(2)
+  expect(stderr).toContain(`usage: node examples/${name}.mjs`)
+})
+
+test("the README's commands print what it says", async () => {
+  const root = join(temporaryFolder(), 'shared')
+  const block = /```console\n([\s\S]*?)```/.exec(readFileSync(join(EXAMPLES, 'README.md'), 'utf8'))?.[1] ?? ''
+  const commands = [...block.matchAll(/^\$ node examples\/([\w-]+)\.mjs (.*)\n((?:(?!\$).*\n)*)/gm)]
+  expect(commands).toHaveLength(2)
+  for (const [, name = '', args = '', output = ''] of commands) {
+    const { code, lines } = await run(name, ...args.replace('/tmp/shared', root).split(' '))
+    expect({ code, lines }).toEqual({ code: 0, lines: output.trim().split('\n') })
+  }
+})
