@@ -46,6 +46,7 @@ export const shared = {
 async function runAll(context, { counts, names, ms, where, what, idOf }) {
   const { pool } = context
   const most = Math.max(0, ...counts)
+  const openedBy = name => (DATABASES.names.includes(name) ? Math.min(most, DATABASES.at) : most)
   await pool.grow(most)
   const roots = await prepare(context, names, most, idOf)
   const measured = []
@@ -59,14 +60,14 @@ async function runAll(context, { counts, names, ms, where, what, idOf }) {
         what,
         id: idOf(index),
       })
-      await pool.tell(Array.from({ length: most }, (_, index) => told(index)))
+      await pool.tell(Array.from({ length: openedBy(name) }, (_, index) => told(index)))
     }
     for (const count of counts) {
       const taking = names.filter(name => count === DATABASES.at || !DATABASES.names.includes(name))
       measured.push(...(await runCount(context, taking, count, ms, `${count} processes, ${where}`)))
     }
     for (const name of names) {
-      await pool.tell(Array.from({ length: most }, () => ({ command: 'close', key: name })))
+      await pool.tell(Array.from({ length: openedBy(name) }, () => ({ command: 'close', key: name })))
     }
   } catch (error) {
     pool.kill()
