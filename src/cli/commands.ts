@@ -90,6 +90,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/copy.js'),
   },
   {
+    name: 'import',
+    summary: 'take over the sandboxes of a later Kata Containers',
+    load: () => import('./commands/import.js'),
+  },
+  {
     name: 'demo',
     summary: 'show all of it on a temporary store',
     load: () => import('./commands/demo.js'),

@@ -1,14 +1,7 @@
-import { copyStore } from '../../copy.js'
-import type { Cli } from '../cli.js'
 import type { Define } from '../commands.js'
-import { EXIT, failureLine } from '../errors.js'
+import { type CopyCommandOptions, copyAndTell } from '../copying.js'
 import { helpTail } from '../help.js'
-import { type ChangeFormat, changeFormatOption } from '../options.js'
-import { counted } from '../words.js'
-
-interface Options {
-  readonly format: ChangeFormat
-}
+import { changeFormatOption } from '../options.js'
 
 export const define: Define = (command, cli) =>
   command
@@ -33,35 +26,10 @@ Says in one line what it did, on a terminal only. With --format json it prints
         failed: 'ALREADY_EXISTS (nothing is copied), IO_ERROR, or some could not be read: stderr names them',
       }),
     )
-    .action((from: string, to: string, { format }: Options) =>
+    .action((from: string, to: string, options: CopyCommandOptions) =>
       cli.withStoreAt(from, command, source =>
-        cli.withStoreAt(to, command, async target => {
-          const result = await copyWithProgress(cli, onProgress => copyStore(source, target, { onProgress }))
-          if (result.failed.length > 0) cli.status = EXIT.failed
-          for (const { error } of result.failed) await cli.err.write(failureLine(error))
-          if (format === 'json') await cli.out.write(`${JSON.stringify(printable(result))}\n`)
-          else
-            await cli.tellPerson(
-              `${counted(result.copied, 'sandbox', 'sandboxes')} copied, ${result.same} there already`,
-            )
-        }),
+        cli.withStoreAt(to, command, target =>
+          copyAndTell(cli, source, target, { ...options, done: 'copied' }),
+        ),
       ),
     )
-
-type Copied = Awaited<ReturnType<typeof copyStore>>
-
-async function copyWithProgress(
-  cli: Cli,
-  copy: (onProgress: (progress: { done: number }) => void) => Promise<Copied>,
-): Promise<Copied> {
-  using progress = cli.progress('sandboxes copied')
-  return await copy(({ done }) => progress.at(done))
-}
-
-function printable({ copied, same, failed }: Copied) {
-  return {
-    copied,
-    same,
-    failed: failed.map(({ id, error: { code, message } }) => ({ id, error: { code, message } })),
-  }
-}

@@ -1,0 +1,53 @@
+import { realpathSync } from 'node:fs'
+import { Argument } from 'commander'
+import { isEtcdRoot } from '../../etcd/address.js'
+import { PersistedSandboxes } from '../../kata/persisted-sandboxes.js'
+import type { Define } from '../commands.js'
+import { type CopyCommandOptions, copyAndTell } from '../copying.js'
+import { UsageError } from '../errors.js'
+import { helpTail } from '../help.js'
+import { changeFormatOption } from '../options.js'
+
+export const define: Define = (command, cli) =>
+  command
+    .description("Take over another program's sandboxes, in the states that they are in.")
+    .addArgument(new Argument('<format>', 'whose').choices(['kata']))
+    .argument('<dir>', 'the folder in which that program keeps them; it is only read')
+    .addOption(changeFormatOption())
+    .addHelpText(
+      'after',
+      helpTail({
+        notes: `kata: Kata Containers 1.11 and later, which keep a persist.json for each sandbox.
+Taken over are the state, the next block device's number, the guest's memory
+block size and hotplug probe, and the path of its cgroup. Devices, networks,
+the agent and the hypervisor have no place in a state, and are left out.
+
+Nothing is overwritten: when a sandbox of the root has the id of one of them
+and another state, nothing is imported at all. It may be started again. Stop
+what changes those sandboxes before.
+
+Says in one line what it did, on a terminal only. With --format json it prints
+{copied, same, failed}, with the ids and errors of those that failed.`,
+        examples: [['import kata /run/vc/sbs', 'below $SANDBOX_STATE_ROOT']],
+        done: 'all of them are there',
+        failed:
+          'ALREADY_EXISTS (nothing is imported), IO_ERROR, or some could not be read: stderr names them',
+      }),
+    )
+    .action((_format: 'kata', dir: string, options: CopyCommandOptions) => {
+      const root = cli.root(command)
+      if (!isEtcdRoot(root) && isSameFolder(dir, root)) {
+        throw new UsageError(`${dir} is the root itself: import into another one, with --root`)
+      }
+      return cli.withStore(command, target =>
+        copyAndTell(cli, new PersistedSandboxes(dir), target, { ...options, done: 'imported' }),
+      )
+    })
+
+function isSameFolder(a: string, b: string): boolean {
+  try {
+    return realpathSync(a) === realpathSync(b)
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,66 @@
+import * as z from 'zod'
+import { StateStoreError } from '../errors.js'
+import { isInt, isUint32 } from '../state/fields.js'
+import { STATES } from '../state/machine.js'
+import type { SandboxState } from '../state/sandbox-state.js'
+import { show } from '../state/show.js'
+
+const cgroupPath = z.string().default('')
+
+/**
+ * What Kata Containers 1.11 and later keep of a sandbox in `persist.json` (`persistapi.SandboxState`), as far as the
+ * state of 1.10 has a field for it. The keys are Go's field names. `CgroupPath` was renamed in 2.2; of the
+ * hypervisor's block devices 1.11 counts, later versions keep the numbers that are taken, as keys of an object.
+ */
+const Persist = z.object({
+  State: z.enum(STATES),
+  GuestMemoryBlockSizeMB: z.custom<number>(isUint32).default(0),
+  GuestMemoryHotplugProbe: z.boolean().default(false),
+  CgroupPath: cgroupPath,
+  SandboxCgroupPath: cgroupPath,
+  HypervisorState: z
+    .object({
+      BlockIndex: z.custom<number>(isInt).optional(),
+      BlockIndexMap: z.record(z.string().regex(/^\d{1,15}$/), z.unknown()).nullish(),
+    })
+    .default({}),
+})
+
+/**
+ * The state that a `persist.json` tells of. What it says beside it, of devices, agents and networks, has no place there.
+ * @throws StateStoreError `CORRUPT_STATE` when the text is no JSON object, `INVALID_STATE` when a field is missing or wrong
+ */
+export function stateFromPersist(text: string): SandboxState {
+  const { data, error } = Persist.safeParse(objectIn(text), { reportInput: true })
+  if (data === undefined) throw invalid(error)
+  const { BlockIndex, BlockIndexMap } = data.HypervisorState
+  return {
+    state: data.State,
+    blockIndex: BlockIndex ?? nextAfter(Object.keys(BlockIndexMap ?? {})),
+    guestMemoryBlockSize: data.GuestMemoryBlockSizeMB,
+    guestMemoryHotplugProbe: data.GuestMemoryHotplugProbe,
+    cgroupPath: data.SandboxCgroupPath || data.CgroupPath,
+    persistVersion: 0,
+  }
+}
+
+function objectIn(text: string): object {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (cause) {
+    throw new StateStoreError('CORRUPT_STATE', 'it is not JSON', { cause })
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
+  throw new StateStoreError('CORRUPT_STATE', 'it is not a JSON object')
+}
+
+function invalid({ issues: [issue] }: z.ZodError): StateStoreError {
+  const field = issue?.path.join('.') ?? ''
+  return new StateStoreError('INVALID_STATE', `${field} cannot be ${show(issue?.input)}`)
+}
+
+/** The number that the next block device would get: the state keeps one number, above all that are taken. */
+function nextAfter(taken: readonly string[]): number {
+  return taken.reduce((next, number) => Math.max(next, Number(number) + 1), 0)
+}

@@ -1,0 +1,153 @@
+import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { StateStoreError } from 'sandbox-state'
+import { describe, expect, test } from 'vitest'
+import { stateFromPersist } from '#src/kata/persist.js'
+import { Root } from '../cli/support.js'
+import { picture } from '../support/picture.js'
+import { temporaryFolder } from '../support/root.js'
+
+const FIXTURES = fileURLToPath(new URL('../../fixtures/kata-persist/', import.meta.url))
+const MINIMAL = { State: 'ready' }
+
+/** The folder of a Kata that has had every version. */
+function kata(): string {
+  const folder = temporaryFolder()
+  for (const version of ['1.11', '2.0', '3.0']) cpSync(join(FIXTURES, version), folder, { recursive: true })
+  return folder
+}
+
+function put(folder: string, id: string, content: string): void {
+  mkdirSync(join(folder, id))
+  writeFileSync(join(folder, id, 'persist.json'), content)
+}
+
+function codeOf(persist: unknown): string | undefined {
+  try {
+    stateFromPersist(typeof persist === 'string' ? persist : JSON.stringify(persist))
+  } catch (error) {
+    if (error instanceof StateStoreError) return `${error.code}: ${error.message}`
+    throw error
+  }
+  return undefined
+}
+
+describe('the state in a persist.json', () => {
+  const stateOf = (path: string) =>
+    stateFromPersist(readFileSync(join(FIXTURES, path, 'persist.json'), 'utf8'))
+
+  test('of 1.11 has the count of block devices and the cgroup', () => {
+    expect(stateOf('1.11/5fd2c0')).toEqual({
+      state: 'running',
+      blockIndex: 2,
+      guestMemoryBlockSize: 128,
+      guestMemoryHotplugProbe: true,
+      cgroupPath: '/vc/kata_5fd2c0',
+      persistVersion: 0,
+    })
+  })
+
+  test('of 2.0 goes on after the highest number that is taken', () => {
+    expect(stateOf('2.0/9be41a')).toMatchObject({ state: 'paused', blockIndex: 4 })
+    expect(stateOf('2.0/0a77d3')).toMatchObject({ state: 'ready', blockIndex: 0, cgroupPath: '' })
+  })
+
+  test("of 3.0 has the sandbox's cgroup, not that of the overhead", () => {
+    expect(stateOf('3.0/c3d9e8')).toMatchObject({ state: 'stopped', cgroupPath: '/kata_overhead/c3d9e8' })
+  })
+
+  test.each([
+    ['nonsense', 'CORRUPT_STATE'],
+    ['{"State":"ready"', 'CORRUPT_STATE'],
+    ['null', 'CORRUPT_STATE'],
+    ['[]', 'CORRUPT_STATE'],
+    [{}, 'INVALID_STATE: State'],
+    [{ State: '' }, 'INVALID_STATE: State'],
+    [{ State: 'creating' }, 'INVALID_STATE: State'],
+    [{ state: 'ready' }, 'INVALID_STATE: State'],
+    [{ ...MINIMAL, GuestMemoryBlockSizeMB: -1 }, 'INVALID_STATE: GuestMemoryBlockSizeMB'],
+    [{ ...MINIMAL, GuestMemoryHotplugProbe: 1 }, 'INVALID_STATE: GuestMemoryHotplugProbe'],
+    [{ ...MINIMAL, CgroupPath: 7 }, 'INVALID_STATE: CgroupPath'],
+    [{ ...MINIMAL, HypervisorState: { BlockIndex: 1.5 } }, 'INVALID_STATE: HypervisorState.BlockIndex'],
+    [{ ...MINIMAL, HypervisorState: { BlockIndexMap: { a: {} } } }, 'INVALID_STATE: HypervisorState'],
+  ])('is none in %j', (persist, code) => {
+    expect(codeOf(persist)).toContain(code)
+  })
+
+  test('needs nothing but the state', () => {
+    expect(codeOf(MINIMAL)).toBeUndefined()
+  })
+})
+
+describe('import kata', () => {
+  test('takes over every sandbox, touches none of the files, and may be started again', async () => {
+    const folder = kata()
+    put(folder, 'other', 'x')
+    mkdirSync(join(folder, 'empty'))
+    const before = picture(folder)
+    const root = new Root()
+    const first = await root.cli(`import kata ${folder} --format json`)
+    expect(first.status).toBe(1)
+    expect(first.stderr).toMatch(/^sandbox-state: CORRUPT_STATE: .*other\/persist\.json: it is not JSON\n$/)
+    expect(JSON.parse(first.stdout)).toMatchObject({
+      copied: 4,
+      same: 0,
+      failed: [{ id: 'other', error: { code: 'CORRUPT_STATE' } }],
+    })
+    expect(picture(folder)).toEqual(before)
+    expect(await root.done('list --format ids')).toBe('0a77d3\n5fd2c0\n9be41a\nc3d9e8\n')
+    expect(JSON.parse(await root.done('state 5fd2c0'))).toMatchObject({ state: 'running', blockIndex: 2 })
+    const again = await root.cli(`import kata ${folder} --format json`)
+    expect(JSON.parse(again.stdout)).toMatchObject({ copied: 0, same: 4 })
+  })
+
+  test('overwrites nothing, and then imports nothing', async () => {
+    const folder = kata()
+    const root = new Root()
+    await root.done('create 5fd2c0')
+    const { status, stderr } = await root.cli(`import kata ${folder}`)
+    expect(status).toBe(1)
+    expect(stderr).toMatch(/^sandbox-state: ALREADY_EXISTS: .*5fd2c0/)
+    expect(await root.done('list --format ids')).toBe('5fd2c0\n')
+  })
+
+  test('follows no link, and names what it cannot read', async () => {
+    const folder = temporaryFolder()
+    const elsewhere = kata()
+    symlinkSync(join(elsewhere, '5fd2c0'), join(folder, 'linked'))
+    mkdirSync(join(folder, 'inside'))
+    symlinkSync(join(elsewhere, '5fd2c0', 'persist.json'), join(folder, 'inside', 'persist.json'))
+    put(folder, 'large', ' '.repeat(5 * 1024 * 1024))
+    const root = new Root()
+    const { status, stdout } = await root.cli(`import kata ${folder} --format json`)
+    expect(status).toBe(1)
+    const { copied, failed } = JSON.parse(stdout) as { copied: number; failed: { id: string }[] }
+    expect({ copied, ids: failed.map(({ id }) => id) }).toEqual({
+      copied: 0,
+      ids: ['inside', 'large', 'linked'],
+    })
+    expect(await root.done('list --format ids')).toBe('')
+  })
+
+  test('of a folder that is not there, of the root itself and of another program is refused', async () => {
+    const root = new Root()
+    expect(await root.cli('import kata /does/not/exist')).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/^sandbox-state: IO_ERROR: .*ENOENT/),
+    })
+    await root.done('create a')
+    expect(await root.cli(`import kata ${root.path}/../root`)).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('is the root itself'),
+    })
+    expect((await root.cli(`import podman ${root.path}`)).status).toBe(2)
+    expect(readdirSync(root.path)).toEqual(['a'])
+  })
+
+  test('says on a terminal what it did', async () => {
+    const root = new Root()
+    const { stderr } = await root.cli(`import kata ${kata()}`, { terminal: true })
+    expect(stderr).toContain('4 sandboxes imported, 0 there already\n')
+  })
+})
