@@ -7,7 +7,7 @@ import { HISTORY_FILE, OLD_HISTORY_FILE } from './layout.js'
 import { thisProcess } from './process-identity.js'
 
 /** One line of a history file. */
-export interface HistoryLine {
+interface HistoryLine {
   readonly seq: number
   /** ISO 8601. */
   readonly time: string

@@ -20,7 +20,7 @@ export interface LockFile {
  * The record has one size and is overwritten in place: ext4 flushes a file that was truncated and written again
  * when it is closed (`auto_da_alloc`), which would cost more than all the rest of a lock.
  */
-export const RECORD_SIZE = 512
+const RECORD_SIZE = 512
 
 const RELEASED = Buffer.from('{"held":false,')
 

@@ -7,7 +7,7 @@ import { quoted, show } from './show.js'
 /** Go refuses a document that is nested more deeply than this. */
 export const MAX_DEPTH = 10_000
 
-export type Kind = 'string' | 'number' | 'boolean' | 'null' | 'array' | 'object'
+type Kind = 'string' | 'number' | 'boolean' | 'null' | 'array' | 'object'
 
 /** One member of an object, as it stands in the text. */
 export interface Member {

@@ -21,7 +21,7 @@ export interface Output {
 }
 
 /** One contender met the witness of another inside an update. */
-export interface Meeting {
+interface Meeting {
   readonly id: string
   readonly at: number
   readonly metInside: string

@@ -16,7 +16,7 @@ export type Call =
   | { readonly call: 'acknowledged'; readonly acknowledged: string }
 
 /** A file or a folder. An inode number may be given to another one once it is removed. */
-export interface Inode {
+interface Inode {
   /** Whether all of a file's content is flushed. */
   flushed: boolean
   readonly names: Map<string, Name>
@@ -30,7 +30,7 @@ interface Name {
   readonly maybe: Set<Inode | undefined>
 }
 
-export class PosixDisk {
+class PosixDisk {
   private readonly inodes = new Map<number, Inode>()
 
   apply(call: Call): void {

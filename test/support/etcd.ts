@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe } from 'vitest'
 
 /** The etcd that is installed; undefined where there is none. */
-export const etcd = program('etcd')
+const etcd = program('etcd')
 
 /** `describe` where there is an etcd; elsewhere it is skipped, and its name says why. */
 export function describeEtcd(name: string, cases: () => void): void {
@@ -230,7 +230,7 @@ export function base64(text: string): string {
   return Buffer.from(text, 'latin1').toString('base64')
 }
 
-export function plain(text: string): string {
+function plain(text: string): string {
   return Buffer.from(text, 'base64').toString('latin1')
 }
 

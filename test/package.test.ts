@@ -1,0 +1,134 @@
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { cli } from './cli/support.js'
+import { temporaryFolder } from './support/root.js'
+
+const run = promisify(execFile)
+const PROJECT = fileURLToPath(new URL('..', import.meta.url))
+/** Of Node 22 or later, whose require() takes ES modules; this Node if it is one. */
+const NODE_22 = process.env.SANDBOX_STATE_NODE ?? process.execPath
+const isOld = process.env.SANDBOX_STATE_NODE === undefined && Number(process.versions.node.split('.')[0]) < 22
+if (isOld)
+  console.warn('require() of the package is not tried: $SANDBOX_STATE_NODE names no Node 22 or later')
+
+interface Packed {
+  readonly filename: string
+  readonly files: readonly { readonly path: string }[]
+}
+
+/** What the tests built is packed as it is. */
+async function pack(folder: string): Promise<Packed> {
+  const { stdout } = await run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], {
+    cwd: PROJECT,
+  })
+  const [packed] = JSON.parse(stdout) as Packed[]
+  if (packed === undefined) throw new Error('npm pack said nothing')
+  return packed
+}
+
+test('the package holds what is needed to use it, and nothing else', async () => {
+  const { files } = await pack(temporaryFolder())
+  const paths = files.map(({ path }) => path)
+  expect(paths.filter(path => !path.startsWith('dist/')).sort()).toEqual([
+    'CHANGELOG.md',
+    'LICENSE',
+    'README.md',
+    'SECURITY.md',
+    'package.json',
+  ])
+  // Each module of the source, with its types; and none that was left by an earlier build.
+  const modules = paths.filter(path => path.endsWith('.js')).map(path => path.slice(5, -3))
+  const types = paths.filter(path => path.endsWith('.d.ts')).map(path => path.slice(5, -5))
+  const { stdout } = await run('git', ['ls-files', '--cached', '--others', '--exclude-standard', 'src'], {
+    cwd: PROJECT,
+  })
+  const source = stdout.trim().split('\n')
+  expect(modules.sort()).toEqual(source.map(path => path.slice(4, -3)).sort())
+  expect(types.sort()).toEqual(modules)
+  expect(paths).toHaveLength(modules.length * 2 + 5)
+})
+
+describe('installed in an empty project', () => {
+  let project: string
+
+  beforeAll(async () => {
+    project = mkdtempSync(join(tmpdir(), 'sandbox-state-test-'))
+    const { filename } = await pack(project)
+    writeFileSync(join(project, 'package.json'), '{"private":true,"type":"commonjs"}')
+    const options = ['--prefer-offline', '--no-audit', '--no-fund', '--no-save']
+    await run('npm', ['install', ...options, join(project, filename)], { cwd: project })
+  }, 180_000)
+  afterAll(() => rmSync(project, { recursive: true, force: true }))
+
+  test("it runs the README's example", async () => {
+    const readme = readFileSync(join(PROJECT, 'README.md'), 'utf8')
+    const example = /<!-- example -->\n```js\n([\s\S]*?)```/.exec(readme)?.[1] ?? ''
+    expect(example).toContain('openStore')
+    const root = join(temporaryFolder(), 'sandboxes')
+    writeFileSync(join(project, 'example.mjs'), example.replace('/tmp/sandboxes', root))
+    expect(await run(process.execPath, ['example.mjs'], { cwd: project })).toMatchObject({
+      stdout: expect.stringMatching(/^web-1 /),
+      stderr: '',
+    })
+  })
+
+  test.skipIf(isOld)('a CommonJS program may require it', async () => {
+    const program = `
+      const { openStore } = require('sandbox-state')
+      openStore(process.argv[2]).then(async store => {
+        console.log((await store.create('a')).state)
+        await store.close()
+      })`
+    writeFileSync(join(project, 'program.cjs'), program)
+    const { stdout } = await run(NODE_22, ['program.cjs', temporaryFolder()], { cwd: project })
+    expect(stdout).toBe('ready\n')
+  })
+
+  test('npx finds its command', async () => {
+    const { stdout } = await run('npx', ['sandbox-state', '--help'], { cwd: project })
+    expect(stdout).toBe((await cli(['--help'])).stdout)
+  })
+
+  test('its types are exact under the strictest options', async () => {
+    const program = `
+import { openStore, type SandboxState, StateStoreError, type StateString } from 'sandbox-state'
+
+export async function use(root: string): Promise<StateString> {
+  await using store = await openStore(root, { durable: false })
+  const made: SandboxState = await store.create('a', { blockIndex: 1 })
+  await store.transition('a', 'ready', 'running')
+  // @ts-expect-error no such move
+  await store.transition('a', 'stopped', 'paused')
+  // @ts-expect-error a field that there is not
+  await store.create('b', { blockindex: 1 })
+  for await (const entry of store.list()) {
+    if ('error' in entry) throw new StateStoreError(entry.error.code, entry.id)
+  }
+  return made.state
+}
+`
+    writeFileSync(join(project, 'program.mts'), program)
+    const compilerOptions = {
+      target: 'es2022',
+      lib: ['es2023', 'esnext.disposable'],
+      module: 'nodenext',
+      types: ['node'],
+      typeRoots: [join(PROJECT, 'node_modules', '@types')],
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      verbatimModuleSyntax: true,
+      noUncheckedIndexedAccess: true,
+      skipLibCheck: false,
+      noEmit: true,
+    }
+    writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['program.mts'] }))
+    const tsc = join(PROJECT, 'node_modules', '.bin', 'tsc')
+    const { stdout } = await run(tsc, ['-p', project], { cwd: project }).catch(error => error)
+    expect(stdout).toBe('')
+  })
+})
