@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { CheckOptions, Finding } from '../check.js'
 import { StateStoreError } from '../errors.js'
 import { show } from '../state/show.js'
-import { ioError } from './errno.js'
+import { ioError, isErrno } from './errno.js'
 import { isValidId, QUARANTINE } from './layout.js'
 import type { Owners } from './look.js'
 import { lookTwice } from './look-twice.js'
@@ -53,8 +53,9 @@ export async function* findBelow(
 function lookAtRoot(root: string): Stats | undefined {
   let stat: Stats | undefined
   try {
-    stat = statSync(root, { throwIfNoEntry: false })
+    stat = statSync(root) // With `throwIfNoEntry` newer Nodes would take ENOTDIR, too, for a root that is not there yet.
   } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined
     throw ioError(error, 'list', undefined, root)
   }
   if (stat?.isDirectory() !== false) return stat

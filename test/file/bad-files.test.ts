@@ -30,15 +30,21 @@ async function setUp() {
 
 /** Everything below a folder, with what it holds. */
 function picture(folder: string): Record<string, string> {
-  const entries = readdirSync(folder, { recursive: true, withFileTypes: true })
   return Object.fromEntries(
-    entries.map(entry => {
-      const path = join(entry.parentPath, entry.name)
+    pathsBelow(folder).map(path => {
       const stat = lstatSync(path)
       const content = stat.isFile() && stat.size < 1e6 ? readFileSync(path, 'latin1') : ''
       return [path, `${stat.mode} ${stat.size} ${stat.isSymbolicLink() ? readlinkSync(path) : content}`]
     }),
   )
+}
+
+/** Links are not followed. */
+function pathsBelow(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap(entry => {
+    const path = join(folder, entry.name)
+    return entry.isDirectory() ? [path, ...pathsBelow(path)] : [path]
+  })
 }
 
 const outside = '/etc/hostname'

@@ -17,10 +17,10 @@ export const define: Define = (command, cli) =>
     .addHelpText(
       'after',
       helpTail({
-        notes: `kata: Kata Containers 1.11 and later, which keep a persist.json for each sandbox.
-Taken over are the state, the next block device's number, the guest's memory
-block size and hotplug probe, and the path of its cgroup. Devices, networks,
-the agent and the hypervisor have no place in a state, and are left out.
+        notes: `kata: Kata Containers 1.11 and later, which keep a persist.json of each
+sandbox. Taken over are the state, the next block device's number, the guest's
+memory block size and hotplug probe, and the path of its cgroup. Devices,
+networks, the agent and the hypervisor have no place in a state: left out.
 
 Nothing is overwritten: when a sandbox of the root has the id of one of them
 and another state, nothing is imported at all. It may be started again. Stop
