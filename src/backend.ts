@@ -12,7 +12,9 @@ export type ListEntry =
 
 /** A lock that somebody holds on a sandbox. */
 export interface HeldLock {
+  /** The sandbox. */
   readonly id: string
+  /** Who, and since when. */
   readonly holder: LockHolder
 }
 
@@ -23,16 +25,19 @@ export type Sighting = ListEntry | { readonly id: string; readonly gone: true }
 export interface HistoryEntry {
   /** Counts a sandbox's recorded changes, from 1. */
   readonly seq: number
-  /** When, in ISO 8601. */
+  /** When, in UTC, in ISO 8601. */
   readonly time: string
   /** The state before; null for a create. */
   readonly from: StateString | null
+  /** The state after. */
   readonly to: StateString
   /** The other fields that changed. */
   readonly fields?: readonly string[]
-  /** Who made it. */
+  /** The process that made it. */
   readonly pid: number
+  /** The name of its host. */
   readonly host: string
+  /** The names of its program and script, without arguments. */
   readonly command: string
   /** Set when something happened between the entry before and this one that the history does not tell. */
   readonly gap?: true

@@ -43,10 +43,12 @@ export const FINDING_CODES = [
   'UNREADABLE',
 ] as const
 
+/** One of {@link FINDING_CODES}. */
 export type FindingCode = (typeof FINDING_CODES)[number]
 
 /** One fault. */
 export interface Finding {
+  /** What kind of fault it is. */
   readonly code: FindingCode
   /** The sandbox, if it is about one. */
   readonly id?: string
@@ -66,9 +68,13 @@ export type RepairAction = 'removed' | 'moved' | 'chmod' | 'left' | 'busy' | 'fa
 
 /** One fault and what became of it. */
 export interface Repair {
+  /** What kind of fault it is. */
   readonly code: FindingCode
+  /** The sandbox, if it is about one. */
   readonly id?: string
+  /** The file or folder. */
   readonly path: string
+  /** What became of it. */
   readonly action: RepairAction
   /** Where it was moved to. In a dry run, the quarantine. */
   readonly to?: string
@@ -76,11 +82,13 @@ export interface Repair {
   readonly message: string
 }
 
+/** How to check. */
 export interface CheckOptions {
   /** Told how many sandboxes were looked at so far, after each. What it throws ends the work. */
   readonly onProgress?: (sandboxes: number) => void
 }
 
+/** How to repair. */
 export interface RepairOptions extends CheckOptions {
   /** Whether to tell only what would be done; false by default. */
   readonly dryRun?: boolean

@@ -5,6 +5,7 @@ import type { SandboxStore } from './store.js'
 
 /** What was done about one sandbox. */
 export interface CopyProgress {
+  /** The sandbox. */
   readonly id: string
   /** `same`: it was there already, just so, as after a copy that was interrupted. */
   readonly outcome: 'copied' | 'same' | 'failed'
@@ -14,6 +15,7 @@ export interface CopyProgress {
   readonly total: number
 }
 
+/** How to copy. */
 export interface CopyOptions {
   /** Called after each sandbox. */
   readonly onProgress?: (progress: CopyProgress) => void
@@ -21,8 +23,11 @@ export interface CopyOptions {
   readonly signal?: AbortSignal
 }
 
+/** What a copy came to. */
 export interface CopyResult {
+  /** How many sandboxes were made in the target. */
   readonly copied: number
+  /** How many were there already, just so. */
   readonly same: number
   /** Those that could not be read, or that somebody else made in the target meanwhile; sorted by id. */
   readonly failed: readonly { readonly id: string; readonly error: StateStoreError }[]
@@ -39,6 +44,9 @@ const AT_ONCE = 8
  * is overwritten: when a sandbox of the target has the id of one of the source's and not its state, nothing is copied
  * at all. A copy that was interrupted may simply be started again. What changes in the source meanwhile may be
  * missed: stop what writes to it before.
+ * @param from the source, which is only read
+ * @param to the target
+ * @param options whom to tell, and what ends the copy
  * @throws StateStoreError `ALREADY_EXISTS` before anything is written; what reading the source or writing to the
  * target throws; what the signal was aborted with
  */

@@ -18,6 +18,7 @@ export const CHANNELS = {
 } as const
 
 interface Message {
+  /** The sandbox. */
   readonly id: string
   /** What was asked for. */
   readonly kind: Change['kind']
@@ -25,6 +26,7 @@ interface Message {
   readonly duration: number
 }
 
+/** On {@link CHANNELS}.change: a change was made. */
 export interface ChangeMessage extends Message {
   /** The state before: null for a create, absent for a deletion, which is not told what it deleted. */
   readonly from?: StateString | null
@@ -32,8 +34,11 @@ export interface ChangeMessage extends Message {
   readonly to: StateString | null
 }
 
+/** On {@link CHANNELS}.conflict: a change was refused because of what the sandbox was. */
 export interface ConflictMessage extends Message {
+  /** `ALREADY_EXISTS`, `NOT_FOUND`, `STATE_MISMATCH` or `INVALID_TRANSITION`. */
   readonly code: ErrorCode
+  /** What the caller is given. */
   readonly error: StateStoreError
   /** The state that the caller expected. */
   readonly from?: string
@@ -41,14 +46,19 @@ export interface ConflictMessage extends Message {
   readonly to?: string
 }
 
+/** On {@link CHANNELS}.error: a change failed in any other way. */
 export interface ErrorMessage extends Message {
   /** Absent when an update function threw something of its own. */
   readonly code?: ErrorCode
+  /** What the caller is given. */
   readonly error: unknown
 }
 
+/** On {@link CHANNELS}.lockWait: a change, whatever came of it, met a lock that another process held. */
 export interface LockWaitMessage {
+  /** The sandbox. */
   readonly id: string
+  /** What was asked for. */
   readonly kind: Change['kind']
   /** For how long locks of others were in the way, in ms. */
   readonly duration: number

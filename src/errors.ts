@@ -14,6 +14,7 @@ export const ERROR_CODES = [
   'CLOSED',
 ] as const
 
+/** One of {@link ERROR_CODES}. */
 export type ErrorCode = (typeof ERROR_CODES)[number]
 
 /** What an error is about, as far as it is known. */
@@ -33,10 +34,15 @@ export interface ErrorDetails {
 /** The one error class of this package. Decide on `code`; show `message` to people. */
 export class StateStoreError extends Error {
   override readonly name = 'StateStoreError'
+  /** What went wrong. */
   readonly code: ErrorCode
+  /** The sandbox. */
   readonly id?: string
+  /** The file or folder; on etcd, the key. */
   readonly path?: string
+  /** For transitions: the state that was expected (the seed's `oldState`). */
   readonly from?: string
+  /** For transitions: the state that was asked for. */
   readonly to?: string
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {

@@ -14,6 +14,7 @@ import type { SandboxFields, SandboxState } from './state/sandbox-state.js'
 import { show } from './state/show.js'
 import { eventsOf, leavable, type StateEvent } from './watch.js'
 
+/** How to open a store. */
 export interface StoreOptions {
   /**
    * How long a change waits for a sandbox that others hold, in ms; 10,000 by default. 0 asks once. On etcd, how long
@@ -31,21 +32,25 @@ export interface StoreOptions {
   readonly etcd?: EtcdOptions
 }
 
+/** How to delete. */
 export interface DeleteOptions {
   /** Whether to delete a sandbox that is running, or whose state cannot be read; false by default. */
   readonly force?: boolean
 }
 
+/** What to list. */
 export interface ListOptions {
   /** Only sandboxes in this state. Entries that cannot be read are listed whatever it is. */
   readonly state?: StateString
 }
 
+/** Whose locks. */
 export interface LocksOptions {
   /** Only this sandbox's. */
   readonly id?: string
 }
 
+/** What to watch, and for how long. */
 export interface WatchOptions {
   /** Only this sandbox. */
   readonly id?: string
@@ -53,6 +58,7 @@ export interface WatchOptions {
   readonly signal?: AbortSignal
 }
 
+/** How long to wait. */
 export interface WaitOptions {
   /** Ends the wait with the signal's reason, such as `AbortSignal.timeout(ms)`'s. */
   readonly signal?: AbortSignal
@@ -63,6 +69,7 @@ export interface WaitOptions {
  *
  * @param root the folder that holds the sandboxes' folders; it need not exist, the first `create` makes it. Or an
  * etcd: `etcd://HOST[:PORT][,HOST[:PORT]...][/PREFIX]`, `etcds://` over TLS; nothing is asked of it yet
+ * @param options how; each has a default
  * @throws TypeError for bad arguments; StateStoreError `UNSUPPORTED` on another system than Linux or macOS
  */
 export async function openStore(root: string, options: StoreOptions = {}): Promise<SandboxStore> {
@@ -91,6 +98,7 @@ export class SandboxStore {
 
   /**
    * Makes a sandbox. It starts `ready`.
+   * @param id 1 to 128 ASCII letters, digits, `_`, `.` or `-`, beginning with a letter or digit
    * @throws StateStoreError `ALREADY_EXISTS` `INVALID_ID` `INVALID_STATE` (a field) `LOCK_TIMEOUT` `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`
    */
   async create(id: string, fields: SandboxFields = {}): Promise<SandboxState> {
@@ -120,7 +128,8 @@ export class SandboxStore {
 
   /**
    * Moves a sandbox from one state to another (the seed's `ValidTransition`, and the write after it).
-   * @param from the state that the caller believes it to be in
+   * @param from the state that the caller believes it to be in (the seed's `oldState`)
+   * @param to the state to move it to (the seed's `newState`)
    * @throws StateStoreError `STATE_MISMATCH` when it is in another; `INVALID_TRANSITION` when the state machine has no
    * such move; `NOT_FOUND` `INVALID_ID` `INVALID_STATE` `CORRUPT_STATE` `LOCK_TIMEOUT` `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`
    */
@@ -200,6 +209,7 @@ export class SandboxStore {
 
   /**
    * Waits until a sandbox is in a state, or is deleted.
+   * @param options the signal that ends the wait
    * @returns the state that it then has; undefined for `deleted`
    * @throws what the `signal` was aborted with; StateStoreError `NOT_FOUND` when the sandbox does not exist, or is
    * deleted while another state is awaited; `CORRUPT_STATE` `INVALID_STATE` `INVALID_ID` `IO_ERROR` `CLOSED`
@@ -251,6 +261,7 @@ export class SandboxStore {
   /**
    * Every lock that is held now, by us, Kata, flock(1) or a program with proper-lockfile, sorted by id. Makes and
    * changes nothing.
+   * @param options whose
    * @throws StateStoreError `INVALID_ID`, `IO_ERROR` when the root cannot be read, `UNSUPPORTED` where the backend
    * cannot tell, `CLOSED`
    */
@@ -303,6 +314,7 @@ export class SandboxStore {
     await this.backend.close()
   }
 
+  /** {@link close}, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }

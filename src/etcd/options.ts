@@ -10,6 +10,7 @@ export interface EtcdOptions {
   readonly key?: string | Uint8Array
   /** A user of etcd; with `password`. */
   readonly user?: string
+  /** The user's password; with `user`. */
   readonly password?: string
 }
 

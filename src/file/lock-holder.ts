@@ -17,8 +17,11 @@ import { stateLockTime } from './state-lock.js'
 
 /** Who holds a sandbox, as far as it is known. */
 export interface LockHolder {
+  /** The process. */
   readonly pid?: number
+  /** The name of its host. */
   readonly host?: string
+  /** The names of its program and script, without arguments. */
   readonly command?: string
   /** When the lock was taken; for another program's proper-lockfile lock, when it was last refreshed. In ISO 8601. */
   readonly since?: string

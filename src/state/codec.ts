@@ -37,7 +37,7 @@ type Draft = Omit<SandboxState, 'state'> & { state: string }
  * always reads it back. What is not written, `cgroupPath` of `''` and `persistVersion`, may be absent from the state.
  *
  * @throws StateStoreError `INVALID_STATE` for a field that is missing, of a wrong type, out of range or not known,
- * and for a state that would take more than {@link MAX_STATE_BYTES}.
+ * and for a state that would take more than 1 MiB.
  */
 export function encodeState(state: SandboxState): string {
   const known = writeFields(state)
@@ -50,12 +50,12 @@ export function encodeState(state: SandboxState): string {
 /**
  * The state that a file holds, decoded as Go decodes the seed's `SandboxState`: keys in any case, `null` changes
  * nothing, a missing field is zero, of duplicates the last one counts, and nothing may follow the object.
- * Keys that are not known are carried along under {@link UNKNOWN_KEYS}; a `persistVersion` is dropped.
+ * Keys that are not known are carried along under a symbol (see {@link SandboxState}); a `persistVersion` is dropped.
  *
  * An integer above 2^53 - 1 in magnitude is refused, never rounded.
  *
  * @param input the content of the file: its text or its bytes
- * @throws StateStoreError `CORRUPT_STATE` when it is not a JSON object, or larger than {@link MAX_STATE_BYTES};
+ * @throws StateStoreError `CORRUPT_STATE` when it is not a JSON object, or larger than 1 MiB;
  * `INVALID_STATE` when a field has a wrong type or range, or the state is not one of the four.
  * @throws TypeError when the input is neither text nor bytes.
  */

@@ -29,7 +29,7 @@ export interface SandboxState {
   cgroupPath: string
   /** The version of the storage format (the seed's `PersistVersion`), from 0. In memory only: never written, never read. */
   persistVersion: number
-  /** See {@link UNKNOWN_KEYS}. */
+  /** The keys of the file that this version does not know, with their JSON; `{ ...state }` takes them along. */
   [UNKNOWN_KEYS]?: UnknownKeys
 }
 

@@ -1,0 +1,1 @@
+export function signatureOf(entry: string): string
