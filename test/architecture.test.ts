@@ -1,0 +1,93 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, posix } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+
+const project = fileURLToPath(new URL('..', import.meta.url))
+const document = readFileSync(join(project, 'ARCHITECTURE.md'), 'utf8')
+
+/** A part of src: a folder, a file of its own rank, or the other files beside them, which are the terms that all share. */
+type Part = 'errors' | 'state' | 'terms' | 'file' | 'etcd' | 'store' | 'copy' | 'index' | 'cli'
+
+/** What each part may import, apart from itself. */
+const MAY_IMPORT: Readonly<Record<Part, readonly Part[]>> = {
+  errors: [],
+  state: ['errors'],
+  terms: ['errors', 'state'],
+  file: ['errors', 'state', 'terms'],
+  etcd: ['errors', 'state', 'terms'],
+  store: ['errors', 'state', 'terms', 'file', 'etcd'],
+  copy: ['errors', 'state', 'terms', 'store'],
+  index: ['errors', 'state', 'terms', 'file', 'etcd', 'store', 'copy'],
+  cli: ['errors', 'state', 'terms', 'store', 'copy'],
+}
+
+/** What does so all the same. None is to be added; who mends one takes it away. */
+const EXCEPTIONS: ReadonlySet<string> = new Set([
+  // The type of a lock's holder is a term; what finds it out is not.
+  'backend.ts -> file/lock-holder.ts',
+  'diagnostics.ts -> file/lock-holder.ts',
+  // These are no matter of files.
+  'etcd/list.ts -> file/layout.ts',
+  'etcd/record.ts -> file/history.ts',
+  'etcd/record.ts -> file/process-identity.ts',
+  'cli/output.ts -> file/errno.ts',
+  // The demonstration looks into the folders of its own root.
+  'cli/demo/play.ts -> file/layout.ts',
+  // The command takes its user and certificates from etcdctl's variables.
+  'cli/cli.ts -> etcd/address.ts',
+  'cli/cli.ts -> etcd/environment.ts',
+])
+
+const OWN_RANK: ReadonlySet<string> = new Set(['errors', 'store', 'copy', 'index'])
+
+function partOf(file: string): Part {
+  const [first = '', rest] = file.split('/')
+  const name = first.replace(/\.ts$/, '')
+  return (rest !== undefined || OWN_RANK.has(name) ? name : 'terms') as Part
+}
+
+function importsOf(file: string): string[] {
+  const source = readFileSync(join(project, 'src', file), 'utf8')
+  return Array.from(source.matchAll(/(?:from |import |import\()'(\.[^']+)\.js'/g), ([, target = '']) =>
+    posix.join(dirname(file), `${target}.ts`),
+  )
+}
+
+const files = readdirSync(join(project, 'src'), { recursive: true, encoding: 'utf8' }).filter(file =>
+  file.endsWith('.ts'),
+)
+const imports = files.flatMap(from => importsOf(from).map(to => ({ from, to })))
+
+test('imports point one way', () => {
+  expect(imports.length).toBeGreaterThan(200)
+  const wrong = imports
+    .filter(({ from, to }) => {
+      const [part, target] = [partOf(from), partOf(to)]
+      return part !== target && !MAY_IMPORT[part].includes(target)
+    })
+    .map(({ from, to }) => `${from} -> ${to}`)
+  expect(wrong.filter(edge => !EXCEPTIONS.has(edge))).toEqual([])
+})
+
+test('what is pure imports nothing of Node but buffers', () => {
+  const impure = files
+    .filter(file => partOf(file) === 'state' || file === 'change.ts' || file === 'errors.ts')
+    .filter(file => /'node:(?!buffer')/.test(readFileSync(join(project, 'src', file), 'utf8')))
+  expect(impure).toEqual([])
+})
+
+test('ARCHITECTURE.md names what there is', () => {
+  const [, map = ''] = document.split('## The map')
+  const names = Array.from(document.matchAll(/`((?:[\w-]+\/)*[\w-]+\.ts)`/g), ([, name = '']) => name)
+  expect(names.length).toBeGreaterThan(30)
+  const missing = names.filter(
+    name => !existsSync(join(project, name.startsWith('test/') ? name : join('src', name))),
+  )
+  expect(missing.filter(name => !name.includes('NAME'))).toEqual([])
+  const entries = readdirSync(join(project, 'src'), { withFileTypes: true })
+  const unnamed = entries
+    .map(entry => (entry.isDirectory() ? `${entry.name}/` : entry.name))
+    .filter(name => !map.includes(`\`${name}\``))
+  expect(unnamed).toEqual([])
+})
