@@ -28,10 +28,7 @@ function anchorsIn(file: string): Set<string> {
     seen.set(anchor, before + 1)
     return before === 0 ? anchor : `${anchor}-${before}`
   })
-  return new Set([
-    ...headings,
-    ...Array.from(text.matchAll(/<a id="([^"]+)"/g), ([, id = '']) => id),
-  ])
+  return new Set([...headings, ...Array.from(text.matchAll(/<a id="([^"]+)"/g), ([, id = '']) => id)])
 }
 
 describe.each(documents.map(file => [relative(project, file), file]))('%s', (_, file) => {

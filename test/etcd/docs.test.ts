@@ -1,8 +1,10 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { openStore } from 'sandbox-state'
-import { expect, onTestFinished, test } from 'vitest'
-import { describeEtcd } from '../support/etcd.js'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { Authority } from '../support/certificates.js'
+import { describeEtcd, TestEtcd } from '../support/etcd.js'
 import { temporaryFolder } from '../support/root.js'
 
 const text = readFileSync(new URL('../../docs/etcd.md', import.meta.url), 'utf8')
@@ -32,5 +34,52 @@ describeEtcd('the start commands of docs/etcd.md', () => {
     onTestFinished(() => store.close())
     await store.create('a')
     expect((await store.transition('a', 'ready', 'running')).state).toBe('running')
+  })
+})
+
+/** The programs as they stand there. */
+const programs = Array.from(text.matchAll(/^```js\n(.*?)^```$/gms), ([, program = '']) => program)
+
+/** Runs a program of the document with a store that it opens and what is to be done with it. */
+function runProgram(before: string, program: string, after: string): string {
+  return execFileSync(process.execPath, ['--input-type=module'], {
+    cwd: fileURLToPath(new URL('.', import.meta.url)),
+    encoding: 'utf8',
+    input: ["import { openStore } from 'sandbox-state'", before, program, after, 'await store.close()'].join(
+      '\n',
+    ),
+  })
+}
+
+describeEtcd('the first program of docs/etcd.md', () => {
+  let etcd: TestEtcd
+  beforeAll(async () => {
+    etcd = await TestEtcd.ready()
+  })
+  afterAll(() => etcd.stop())
+
+  test('opens a store', () => {
+    const program = programs[0]?.replace('127.0.0.1:2379', etcd.hosts) ?? ''
+    expect(runProgram('', program, "console.log((await store.create('a')).state)")).toBe('ready\n')
+  })
+})
+
+const openssl = spawnSync('openssl', ['version']).status === 0
+
+describe.skipIf(!openssl)(`docs/etcd.md${openssl ? '' : ' (skipped: there is no openssl)'}`, () => {
+  test('names the options that a store takes', () => {
+    const { ca } = new Authority(temporaryFolder())
+    const given = `const [ca, cert, key, user, password] = ${JSON.stringify([ca.cert, ca.cert, ca.key, 'a', 'b'])}`
+    expect(runProgram(given, programs[1] ?? '', "console.log('opened')")).toBe('opened\n')
+  })
+
+  test('makes a request for a certificate that has no CN', () => {
+    const folder = temporaryFolder()
+    const [command = ''] = /^openssl req .*$/m.exec(text) ?? []
+    execFileSync('sh', ['-c', command], { cwd: folder, stdio: 'ignore' })
+    const asked = ['req', '-in', 'client.csr', '-noout', '-subject']
+    const subject = execFileSync('openssl', asked, { cwd: folder, encoding: 'utf8' })
+    expect(subject).toMatch(/O ?= ?sandboxes/)
+    expect(subject).not.toContain('CN')
   })
 })
