@@ -1,5 +1,9 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { decodeState, encodeState, openStore, type StateStoreError } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -169,4 +173,35 @@ describe('docs/format.md', () => {
       by: {},
     })
   })
+
+  const python = spawnSync('python3', ['--version']).status === 0
+  test.skipIf(!python)(
+    `shows a program that takes turns with the store${python ? '' : ' (skipped: there is no python3)'}`,
+    async () => {
+      const { root, store, folder } = await realSandbox()
+      const program = spawn('python3', ['-', root, 'web-1', '300'], { stdio: ['pipe', 'ignore', 'pipe'] })
+      onTestFinished(() => void program.kill('SIGKILL'))
+      const ended = once(program, 'close')
+      const complaints = text(program.stderr)
+      program.stdin.end(example('change.py'))
+      let updates = 0
+      const update = async () => {
+        await store.update('web-1', state => ({ ...state, blockIndex: state.blockIndex + 1 }))
+        updates++
+      }
+      while (program.exitCode === null && program.signalCode === null) {
+        await update()
+        await setTimeout(1)
+      }
+      expect([await complaints, await ended]).toEqual(['', [0, null]])
+      await update() // Its line says that there is a gap.
+      expect(await store.read('web-1')).toMatchObject({
+        blockIndex: 1 + 300 + updates,
+        cgroupPath: '/kata/web-1',
+      })
+      expect((await all(store.history('web-1'))).filter(({ gap }) => gap).length).toBeGreaterThan(1)
+      expect(readdirSync(folder).sort()).toEqual(['history.jsonl', 'lock', 'state.json'])
+      expect(await all(store.check())).toEqual([])
+    },
+  )
 })
