@@ -25,8 +25,8 @@ function descriptors(): string | undefined {
 
 /**
  * A sandbox's folder, held open. Everything in it is reached through the descriptor, so that a folder that is
- * renamed or replaced by a symbolic link after the check cannot lead elsewhere. (Node has no openat(2); on
- * Linux a path below `/proc/PID/fd/N` is the same thing. macOS has none, there the plain path is used.)
+ * renamed or replaced by a symbolic link after the check cannot lead elsewhere: by openat(2) and its kin, and where
+ * `node:fs` has to do it, by a path below `/proc/PID/fd/N`. (macOS has none, there the plain path is used for that.)
  */
 export class SandboxFolder {
   constructor(
