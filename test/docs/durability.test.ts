@@ -2,8 +2,12 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { expect, test } from 'vitest'
-import { temporaryFolder } from '../support/root.js'
+import { openStore } from 'sandbox-state'
+import { expect, onTestFinished, test } from 'vitest'
+import { LOCK_FILE } from '#src/file/layout.js'
+import { filesystems, temporaryFolder } from '../support/root.js'
+import { AIMED, noStrace, startPrepared, traceChange } from '../support/strace.js'
+import { rowsOf } from './markdown.js'
 
 const document = readFileSync(fileURLToPath(new URL('../../docs/durability.md', import.meta.url)), 'utf8')
 
@@ -29,3 +33,30 @@ test('the program of docs/durability.md finds a fault, plans its repair and make
   expect(found).toMatch(/^CORRUPT_STATE \S+state\.json \S+state\.json: not a JSON object: it ends too early/)
   expect(repaired).toBe("[ [ 'CORRUPT_STATE', 'moved' ] ] [ [ 'CORRUPT_STATE', 'moved' ] ]")
 })
+
+/** To close a file and to look at one that was opened is told of where it means something; `lock` is a file. */
+const UNTOLD: ReadonlySet<string> = new Set(['close', 'statx', LOCK_FILE])
+
+test.skipIf(noStrace !== undefined)(
+  'the calls of a change that docs/durability.md names are those that are made, in their order',
+  AIMED,
+  async () => {
+    const [, table = ''] = /^(\| call of a change \|[\s\S]*?)\n\n/m.exec(document) ?? []
+    const told = rowsOf(table).flatMap(([calls = '']) =>
+      Array.from(calls.matchAll(/`([a-z0-9]+)`/g), ([, name = '']) => name),
+    )
+    // In memory, since there it is made in the thread that asks, however slow the disk is today.
+    const root = temporaryFolder(filesystems[0]?.folder)
+    const store = await openStore(root)
+    onTestFinished(() => store.close())
+    await store.create('a')
+    const calls = await traceChange(
+      await startPrepared(root),
+      { what: 'transition', id: 'a' },
+      temporaryFolder(),
+    )
+    const made = calls.map(({ name }) => name)
+    const isTold = (name: string) => !UNTOLD.has(name)
+    expect(told.filter(isTold)).toEqual(made.filter(isTold))
+  },
+)
