@@ -33,9 +33,6 @@ export interface CopyResult {
   readonly failed: readonly { readonly id: string; readonly error: StateStoreError }[]
 }
 
-/** Where sandboxes are copied from: a store, or what else can list them. */
-export type Listed = Pick<SandboxStore, 'list'>
-
 /** Sandboxes under way at once: each waits for the disks, or the network. */
 const AT_ONCE = 8
 
@@ -51,7 +48,7 @@ const AT_ONCE = 8
  * target throws; what the signal was aborted with
  */
 export async function copyStore(
-  from: Listed,
+  from: Pick<SandboxStore, 'list'>,
   to: SandboxStore,
   { onProgress, signal }: CopyOptions = {},
 ): Promise<CopyResult> {

@@ -1,4 +1,4 @@
-import { type CopyResult, copyStore, type Listed } from '../copy.js'
+import { type CopyResult, copyStore } from '../copy.js'
 import type { SandboxStore } from '../store.js'
 import type { Cli } from './cli.js'
 import { EXIT, failureLine } from './errors.js'
@@ -12,7 +12,7 @@ export interface CopyCommandOptions {
 /** Copies sandboxes into a store, with progress, and tells what came of it. */
 export async function copyAndTell(
   cli: Cli,
-  source: Listed,
+  source: Pick<SandboxStore, 'list'>,
   target: SandboxStore,
   { format, done }: CopyCommandOptions & { readonly done: 'copied' | 'imported' },
 ): Promise<void> {
@@ -29,7 +29,7 @@ export async function copyAndTell(
 
 async function copyWithProgress(
   cli: Cli,
-  source: Listed,
+  source: Pick<SandboxStore, 'list'>,
   target: SandboxStore,
   done: string,
 ): Promise<CopyResult> {

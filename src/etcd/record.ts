@@ -1,6 +1,6 @@
 import type { HistoryEntry } from '../backend.js'
-import { changedFields } from '../file/history.js'
-import { thisProcess } from '../file/process-identity.js'
+import { thisProcess } from '../process-identity.js'
+import { changedFields } from '../state/changed-fields.js'
 import { isValidState } from '../state/machine.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { visible } from '../state/show.js'

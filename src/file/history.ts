@@ -1,10 +1,11 @@
 import { fstatSync, writeFileSync } from 'node:fs'
+import { thisProcess } from '../process-identity.js'
+import { changedFields } from '../state/changed-fields.js'
 import { isValidState } from '../state/machine.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { closeFile, removeFile, type SandboxFolder } from './folder.js'
 import { openToAppend, openToRead, ROTATE_AT, readTail } from './history-file.js'
 import { HISTORY_FILE, OLD_HISTORY_FILE } from './layout.js'
-import { thisProcess } from './process-identity.js'
 
 /** One line of a history file. */
 interface HistoryLine {
@@ -156,11 +157,4 @@ function historyLine({ before, after, found, left }: Recorded, last: LastLine | 
  */
 function tellsOf(last: LastLine | undefined, before: SandboxState, found: string): boolean {
   return last !== undefined && last.file === found && last.to === before.state
-}
-
-const FIELDS = ['blockIndex', 'guestMemoryBlockSize', 'guestMemoryHotplugProbe', 'cgroupPath'] as const
-
-/** The fields but the state that a change gave another value. */
-export function changedFields(before: SandboxState, after: SandboxState): string[] {
-  return FIELDS.filter(field => before[field] !== after[field])
 }

@@ -9,10 +9,10 @@ import {
   statSync,
 } from 'node:fs'
 import * as z from 'zod'
+import { commandOfPid, isAlive } from '../process-identity.js'
 import type { SandboxFolder } from './folder.js'
 import { type HolderRecord, readRecord } from './holder-record.js'
 import { LOCK_FILE } from './layout.js'
-import { commandOfPid, isAlive } from './process-identity.js'
 import { stateLockTime } from './state-lock.js'
 
 /** Who holds a sandbox, as far as it is known. */

@@ -32,11 +32,11 @@ const CACHE = join(PROJECT, 'node_modules', '.cache', 'sandbox-state')
 const QUICK = [
   'test/state',
   'test/store.test.ts',
-  'test/file',
-  'test/cli',
-  'test/kata',
   'test/copy.test.ts',
+  'test/kata',
   'test/package.test.ts',
+  ...['bad-files', 'check', 'history', 'lock', 'locks', 'watch'].map(name => `test/file/${name}.test.ts`),
+  ...['bin', 'run', 'list', 'create', 'transition', 'check'].map(name => `test/cli/${name}.test.ts`),
 ]
 const FILESYSTEMS = {
   tmpfs: { mount: folder => ['-t', 'tmpfs', '-o', 'size=512m', 'sandbox-state-test', folder] },

@@ -1,6 +1,5 @@
 import { realpathSync } from 'node:fs'
 import { Argument } from 'commander'
-import { isEtcdRoot } from '../../etcd/address.js'
 import { PersistedSandboxes } from '../../kata/persisted-sandboxes.js'
 import type { Define } from '../commands.js'
 import { type CopyCommandOptions, copyAndTell } from '../copying.js'
@@ -35,8 +34,7 @@ Says in one line what it did, on a terminal only. With --format json it prints
       }),
     )
     .action((_format: 'kata', dir: string, options: CopyCommandOptions) => {
-      const root = cli.root(command)
-      if (!isEtcdRoot(root) && isSameFolder(dir, root)) {
+      if (isSameFolder(dir, cli.root(command))) {
         throw new UsageError(`${dir} is the root itself: import into another one, with --root`)
       }
       return cli.withStore(command, target =>
