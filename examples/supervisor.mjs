@@ -4,7 +4,8 @@
 //
 // It keeps COUNT sandboxes (2 by default), here processes that sleep. Kill it (kill -9), let a sandbox die meanwhile, start
 // it again: what still runs is taken over, what died is stopped. SIGTERM ends the sandboxes, too.
-// The state says what a sandbox should be doing; which process it is, the supervisor keeps in a file of its own.
+// The state says what a sandbox should be doing; which process it is, the supervisor keeps in a file of its own. For Linux:
+// it tells a process from a later one of the same pid by /proc.
 import { spawn } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -16,6 +17,12 @@ if (folder === undefined) {
   console.error('usage: node examples/supervisor.mjs FOLDER [COUNT]')
   process.exit(2)
 }
+// It begins when it is told to. Told nothing, it ends: a supervisor killed before it noted the process leaves no stray.
+const SANDBOX = `
+  process.stdin.once('data', () => setInterval(() => {}, 1000))
+  process.stdin.resume()
+`
+const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
 const processes = join(folder, 'processes')
 mkdirSync(processes, { recursive: true })
 const store = await openStore(join(folder, 'states'))
@@ -39,10 +46,12 @@ async function findAgain() {
     if (error !== undefined) console.log(`${id}: left alone, ${error.code}`)
     else if (isAlive(id)) {
       // It was killed after it had started the process, and before it could say so.
-      if (state.state === 'ready') await store.transition(id, 'ready', 'running')
+      if (state.state === 'ready' || state.state === 'stopped') {
+        await store.transition(id, state.state, 'running')
+      }
       console.log(`${id}: found again, process ${recordOf(id).pid} still runs`)
-    } else if (state.state === 'running') {
-      await store.transition(id, 'running', 'stopped')
+    } else if (state.state === 'running' || state.state === 'paused') {
+      await store.transition(id, state.state, 'stopped')
       console.log(`${id}: its process died meanwhile, stopped`)
     }
   }
@@ -55,12 +64,13 @@ async function keep(id) {
   if (current === undefined) await store.create(id)
   const from = current ?? 'ready'
   if (from !== 'ready' && from !== 'stopped') return
-  const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], {
+  const child = spawn(process.execPath, ['-e', SANDBOX], {
     detached: true,
-    stdio: 'ignore',
+    stdio: ['pipe', 'ignore', 'ignore'],
   })
   child.unref()
-  writeFileSync(fileOf(id), JSON.stringify({ pid: child.pid, start: startTime(child.pid) }))
+  writeFileSync(fileOf(id), JSON.stringify({ pid: child.pid, start: startTime(child.pid), boot }))
+  child.stdin.end('go')
   await store.transition(id, from, 'running')
   console.log(`${id}: process ${child.pid} started`)
 }
@@ -92,10 +102,10 @@ async function stateOf(id) {
   }
 }
 
-/** A pid is given to another process one day; with its start time it names one process until the next boot. */
+/** A pid is given to another process one day; with its start time and the boot it names one process for good. */
 function isAlive(id) {
   const record = recordOf(id)
-  return record !== undefined && startTime(record.pid) === record.start
+  return record !== undefined && record.boot === boot && startTime(record.pid) === record.start
 }
 
 function recordOf(id) {
