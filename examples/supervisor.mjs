@@ -70,6 +70,7 @@ async function keep(id) {
   })
   child.unref()
   writeFileSync(fileOf(id), JSON.stringify({ pid: child.pid, start: startTime(child.pid), boot }))
+  child.stdin.on('error', () => {}) // It has died already, which is noticed like any death.
   child.stdin.end('go')
   await store.transition(id, from, 'running')
   console.log(`${id}: process ${child.pid} started`)
@@ -105,7 +106,8 @@ async function stateOf(id) {
 /** A pid is given to another process one day; with its start time and the boot it names one process for good. */
 function isAlive(id) {
   const record = recordOf(id)
-  return record !== undefined && record.boot === boot && startTime(record.pid) === record.start
+  // Without a start time it had died before it was noted.
+  return record?.start !== undefined && record.boot === boot && startTime(record.pid) === record.start
 }
 
 function recordOf(id) {

@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { get } from 'node:http'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { openStore } from 'sandbox-state'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { all } from '../support/all.js'
 import { temporaryFolder } from '../support/root.js'
 
@@ -128,6 +128,48 @@ test('the supervisor finds a sandbox that was being started again, and stops a p
   ])
   second.child.kill('SIGTERM')
   await once(second.child, 'exit')
+})
+
+test('a sandbox whose process could not be noted leaves none behind', async () => {
+  const folder = temporaryFolder()
+  mkdirSync(join(folder, 'processes', 'sandbox-1.json'), { recursive: true })
+  // The sandbox inherits its environment: that is how to find it.
+  const mark = `SANDBOX_STATE_TEST=${folder}`
+  const [name = '', value] = mark.split('=')
+  const { status } = spawnSync(process.execPath, [join(EXAMPLES, 'supervisor.mjs'), folder, '1'], {
+    env: { ...process.env, [name]: value },
+    stdio: 'ignore',
+  })
+  onTestFinished(() => processesWith(mark).forEach(kill))
+  expect(status).toBe(1)
+  await vi.waitFor(() => expect(processesWith(mark)).toEqual([]), { timeout: 10_000 })
+})
+
+function processesWith(mark: string): number[] {
+  return readdirSync('/proc')
+    .filter(name => /^\d+$/.test(name))
+    .filter(pid => {
+      try {
+        return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(mark)
+      } catch {
+        return false
+      }
+    })
+    .map(Number)
+}
+
+test('a sandbox that died before its start was noted does not count as alive', async () => {
+  const folder = temporaryFolder()
+  const store = await openStore(join(folder, 'states'))
+  onTestFinished(() => store.close())
+  await store.create('sandbox-1')
+  await store.transition('sandbox-1', 'ready', 'running')
+  mkdirSync(join(folder, 'processes'))
+  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  writeFileSync(join(folder, 'processes', 'sandbox-1.json'), JSON.stringify({ pid: 2 ** 30, boot }))
+  const supervisor = start('supervisor', folder, '0')
+  await supervisor.until('all sandboxes run')
+  expect(supervisor.lines[0]).toBe('sandbox-1: its process died meanwhile, stopped')
 })
 
 function pidSafely(folder: string, id: string): number | undefined {
