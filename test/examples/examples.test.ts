@@ -12,6 +12,9 @@ import { temporaryFolder } from '../support/root.js'
 
 const EXAMPLES = fileURLToPath(new URL('../../examples/', import.meta.url))
 
+/** The supervisor tells processes apart by /proc. */
+const onLinux = test.runIf(process.platform === 'linux')
+
 interface Example {
   readonly child: ChildProcess
   readonly lines: string[]
@@ -48,7 +51,7 @@ function pidOf(folder: string, id: string): number {
   return JSON.parse(readFileSync(join(folder, 'processes', `${id}.json`), 'utf8')).pid
 }
 
-test('the supervisor finds its sandboxes again after it was killed', async () => {
+onLinux('the supervisor finds its sandboxes again after it was killed', async () => {
   const folder = temporaryFolder()
   const store = await openStore(join(folder, 'states'))
   onTestFinished(() => store.close())
@@ -86,51 +89,59 @@ test('the supervisor finds its sandboxes again after it was killed', async () =>
   expect(await all(store.list())).toMatchObject([{ id: 'sandbox-1', state: { state: 'stopped' } }])
 })
 
-test.each(['start', 'boot'])('a process of the same pid and another %s is not the sandbox', async field => {
-  const folder = temporaryFolder()
-  const first = start('supervisor', folder, '1')
-  await first.until('all sandboxes run')
-  const pid = pidOf(folder, 'sandbox-1')
-  onTestFinished(() => kill(pid))
-  first.child.kill('SIGKILL')
-  await once(first.child, 'exit')
-  const file = join(folder, 'processes', 'sandbox-1.json')
-  writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), [field]: 'another' }))
+test.runIf(process.platform === 'linux').each(['start', 'boot'])(
+  'a process of the same pid and another %s is not the sandbox',
+  async field => {
+    const folder = temporaryFolder()
+    const first = start('supervisor', folder, '1')
+    await first.until('all sandboxes run')
+    const pid = pidOf(folder, 'sandbox-1')
+    onTestFinished(() => kill(pid))
+    first.child.kill('SIGKILL')
+    await once(first.child, 'exit')
+    const file = join(folder, 'processes', 'sandbox-1.json')
+    writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), [field]: 'another' }))
 
-  const second = start('supervisor', folder, '0')
-  await second.until('all sandboxes run')
-  expect(second.lines[0]).toBe('sandbox-1: its process died meanwhile, stopped')
-  second.child.kill('SIGTERM')
-  await once(second.child, 'exit')
-  expect(() => process.kill(pid, 0)).not.toThrow()
-})
+    const second = start('supervisor', folder, '0')
+    await second.until('all sandboxes run')
+    expect(second.lines[0]).toBe('sandbox-1: its process died meanwhile, stopped')
+    second.child.kill('SIGTERM')
+    await once(second.child, 'exit')
+    expect(() => process.kill(pid, 0)).not.toThrow()
+  },
+)
 
-test('the supervisor finds a sandbox that was being started again, and stops a paused one that died', async () => {
-  const folder = temporaryFolder()
-  const store = await openStore(join(folder, 'states'))
-  onTestFinished(() => store.close())
-  const first = start('supervisor', folder, '2')
-  await first.until('all sandboxes run')
-  const pids = [1, 2].map(i => pidOf(folder, `sandbox-${i}`))
-  onTestFinished(() => pids.forEach(kill))
-  first.child.kill('SIGKILL')
-  await once(first.child, 'exit')
-  await store.transition('sandbox-1', 'running', 'stopped')
-  await store.transition('sandbox-2', 'running', 'paused')
-  kill(pids[1])
+onLinux(
+  'the supervisor finds a sandbox that was being started again, and stops a paused one that died',
+  async () => {
+    const folder = temporaryFolder()
+    const store = await openStore(join(folder, 'states'))
+    onTestFinished(() => store.close())
+    const first = start('supervisor', folder, '2')
+    await first.until('all sandboxes run')
+    const pids = [1, 2].map(i => pidOf(folder, `sandbox-${i}`))
+    onTestFinished(() => {
+      for (const pid of [...pids, ...[1, 2].map(i => pidSafely(folder, `sandbox-${i}`))]) kill(pid)
+    })
+    first.child.kill('SIGKILL')
+    await once(first.child, 'exit')
+    await store.transition('sandbox-1', 'running', 'stopped')
+    await store.transition('sandbox-2', 'running', 'paused')
+    kill(pids[1])
 
-  const second = start('supervisor', folder, '1')
-  await second.until('all sandboxes run')
-  expect(second.lines).toEqual([
-    `sandbox-1: found again, process ${pids[0]} still runs`,
-    'sandbox-2: its process died meanwhile, stopped',
-    'all sandboxes run',
-  ])
-  second.child.kill('SIGTERM')
-  await once(second.child, 'exit')
-})
+    const second = start('supervisor', folder, '1')
+    await second.until('all sandboxes run')
+    expect(second.lines).toEqual([
+      `sandbox-1: found again, process ${pids[0]} still runs`,
+      'sandbox-2: its process died meanwhile, stopped',
+      'all sandboxes run',
+    ])
+    second.child.kill('SIGTERM')
+    await once(second.child, 'exit')
+  },
+)
 
-test('a sandbox whose process could not be noted leaves none behind', async () => {
+onLinux('a sandbox whose process could not be noted leaves none behind', async () => {
   const folder = temporaryFolder()
   mkdirSync(join(folder, 'processes', 'sandbox-1.json'), { recursive: true })
   // The sandbox inherits its environment: that is how to find it.
@@ -158,7 +169,7 @@ function processesWith(mark: string): number[] {
     .map(Number)
 }
 
-test('a sandbox that died before its start was noted does not count as alive', async () => {
+onLinux('a sandbox that died before its start was noted does not count as alive', async () => {
   const folder = temporaryFolder()
   const store = await openStore(join(folder, 'states'))
   onTestFinished(() => store.close())
