@@ -29,7 +29,7 @@ export async function takeTurns(what, operations, { rounds, time }) {
   const medians = Object.fromEntries(names.map(name => [name, []]))
   const all = Object.fromEntries(names.map(name => [name, []]))
   // A program that runs for days has been compiled; it takes some thousand calls.
-  for (const name of names) await spin(operations[name], time * 4)
+  for (const name of names) await spin(operations[name], time * 3)
   for (let round = 0; round < rounds; round++) {
     for (const name of turned(names, round)) {
       const durations = await spin(operations[name], time)

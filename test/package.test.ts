@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -44,11 +44,10 @@ test('the package holds what is needed to use it, and nothing else', async () =>
   // Each module of the source, with its types; and none that was left by an earlier build.
   const modules = paths.filter(path => path.endsWith('.js')).map(path => path.slice(5, -3))
   const types = paths.filter(path => path.endsWith('.d.ts')).map(path => path.slice(5, -5))
-  const { stdout } = await run('git', ['ls-files', '--cached', '--others', '--exclude-standard', 'src'], {
-    cwd: PROJECT,
-  })
-  const source = stdout.trim().split('\n')
-  expect(modules.sort()).toEqual(source.map(path => path.slice(4, -3)).sort())
+  const source = readdirSync(join(PROJECT, 'src'), { recursive: true, encoding: 'utf8' }).filter(path =>
+    path.endsWith('.ts'),
+  )
+  expect(modules.sort()).toEqual(source.map(path => path.slice(0, -3)).sort())
   expect(types.sort()).toEqual(modules)
   expect(paths).toHaveLength(modules.length * 2 + 5)
 })

@@ -106,8 +106,13 @@ async function vitest(folder, { node = process.execPath, env = {}, under = [] } 
   ]
   // What the tests start by the name of node, or through npm, is that one, too.
   const PATH = `${join(node, '..')}:${process.env.PATH}`
-  running = spawn(program, args, { cwd: folder, stdio: 'inherit', env: { ...process.env, PATH, ...env } })
+  running = spawn(program, args, { cwd: folder, stdio: 'inherit', env: { ...environment(), PATH, ...env } })
   return new Promise((resolve, reject) => running.on('error', reject).on('exit', code => resolve(code)))
+}
+
+/** Without what npm tells the scripts that it runs: another user may not read its cache and its settings. */
+function environment() {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)))
 }
 
 function nodeOf(version) {
