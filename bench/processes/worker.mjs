@@ -3,7 +3,7 @@ import { loadContender } from '../contenders.mjs'
 import { spin } from '../measure.mjs'
 
 /** All processes together: with 32 of them that is not much for each. */
-const WARM_UP_MS = 500
+const WARM_UP_MS = 300
 
 const open = new Map()
 
