@@ -1,7 +1,6 @@
 import type { Change } from './change.js'
 import type { CheckOptions, Finding, Repair, RepairOptions } from './check.js'
 import type { StateStoreError } from './errors.js'
-import type { LockHolder } from './file/lock-holder.js'
 import type { StateString } from './state/machine.js'
 import type { SandboxState } from './state/sandbox-state.js'
 
@@ -9,6 +8,20 @@ import type { SandboxState } from './state/sandbox-state.js'
 export type ListEntry =
   | { readonly id: string; readonly state: SandboxState }
   | { readonly id: string; readonly error: StateStoreError }
+
+/** Who holds a sandbox, as far as it is known. */
+export interface LockHolder {
+  /** The process. */
+  readonly pid?: number
+  /** The name of its host. */
+  readonly host?: string
+  /** The names of its program and script, without arguments. */
+  readonly command?: string
+  /** When the lock was taken; for another program's proper-lockfile lock, when it was last refreshed. In ISO 8601. */
+  readonly since?: string
+  /** Which of the two locks tells so. */
+  readonly lock: 'flock' | 'proper-lockfile'
+}
 
 /** A lock that somebody holds on a sandbox. */
 export interface HeldLock {

@@ -1,7 +1,7 @@
 import { type Channel, channel } from 'node:diagnostics_channel'
+import type { LockHolder } from './backend.js'
 import type { Change } from './change.js'
 import { type ErrorCode, StateStoreError } from './errors.js'
-import type { LockHolder } from './file/lock-holder.js'
 import type { StateString } from './state/machine.js'
 import type { SandboxState } from './state/sandbox-state.js'
 

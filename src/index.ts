@@ -1,4 +1,4 @@
-export type { HeldLock, HistoryEntry, ListEntry } from './backend.js'
+export type { HeldLock, HistoryEntry, ListEntry, LockHolder } from './backend.js'
 export type { Update } from './change.js'
 export {
   type CheckOptions,
@@ -19,7 +19,6 @@ export {
 } from './diagnostics.js'
 export { ERROR_CODES, type ErrorCode, type ErrorDetails, StateStoreError } from './errors.js'
 export type { EtcdOptions } from './etcd/options.js'
-export type { LockHolder } from './file/lock-holder.js'
 export { decodeState, encodeState } from './state/codec.js'
 export { Cmd, EnvVar, LinuxCapabilities } from './state/command.js'
 export { type GoJson, toGoJson } from './state/go-json.js'

@@ -5,10 +5,10 @@ import { type Change, notFound, type Update } from './change.js'
 import type { CheckOptions, Finding, Repair, RepairOptions } from './check.js'
 import { told } from './diagnostics.js'
 import { StateStoreError } from './errors.js'
-import { isEtcdRoot } from './etcd/address.js'
 import type { EtcdOptions } from './etcd/options.js'
 import { FileBackend } from './file/backend.js'
-import { assertId } from './file/layout.js'
+import { assertRoot, isEtcdRoot } from './root.js'
+import { assertId } from './sandbox-id.js'
 import { isValidState, type NextState, type StateString } from './state/machine.js'
 import type { SandboxFields, SandboxState } from './state/sandbox-state.js'
 import { show } from './state/show.js'
@@ -376,16 +376,6 @@ let loading: Promise<typeof import('./state/schema.js')> | undefined
 function schema() {
   loading ??= import('./state/schema.js')
   return loading
-}
-
-function assertRoot(root: unknown): asserts root is string {
-  if (typeof root !== 'string') throw new TypeError(`the root must be a path, not ${typeof root}`)
-  if (root === '' || root.includes('\0')) throw new TypeError(`${JSON.stringify(root)} is not a path`)
-  if (/^[a-z]+:\/\//i.test(root) && !isEtcdRoot(root)) {
-    throw new TypeError(
-      `${JSON.stringify(root)}: the root must be a path, or an address such as etcd://host:2379`,
-    )
-  }
 }
 
 const OPTION_NAMES: readonly string[] = [

@@ -23,21 +23,6 @@ const MAY_IMPORT: Readonly<Record<Part, readonly Part[]>> = {
   cli: ['errors', 'state', 'terms', 'store', 'copy', 'kata'],
 }
 
-/** What does so all the same. None is to be added; who mends one takes it away. */
-const EXCEPTIONS: ReadonlySet<string> = new Set([
-  // The type of a lock's holder is a term; what finds it out is not.
-  'backend.ts -> file/lock-holder.ts',
-  'diagnostics.ts -> file/lock-holder.ts',
-  // These are no matter of files.
-  'etcd/list.ts -> file/layout.ts',
-  'cli/output.ts -> file/errno.ts',
-  // The demonstration looks into the folders of its own root.
-  'cli/demo/play.ts -> file/layout.ts',
-  // The command takes its user and certificates from etcdctl's variables.
-  'cli/cli.ts -> etcd/address.ts',
-  'cli/cli.ts -> etcd/environment.ts',
-])
-
 const OWN_RANK: ReadonlySet<string> = new Set(['errors', 'store', 'copy', 'index'])
 
 function partOf(file: string): Part {
@@ -66,7 +51,7 @@ test('imports point one way', () => {
       return part !== target && !MAY_IMPORT[part].includes(target)
     })
     .map(({ from, to }) => `${from} -> ${to}`)
-  expect(wrong.filter(edge => !EXCEPTIONS.has(edge))).toEqual([])
+  expect(wrong).toEqual([])
 })
 
 test('what is pure imports nothing of Node but buffers', () => {

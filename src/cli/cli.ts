@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { isEtcdRoot } from '../etcd/address.js'
+import { isEtcdRoot } from '../root.js'
 import type { SandboxStore, StoreOptions } from '../store.js'
 import { EXIT, UsageError } from './errors.js'
 import type { GlobalOptions } from './options.js'
@@ -98,7 +98,7 @@ export class Cli {
 /** Users and certificates of etcd come from the environment: everybody on the machine can read a command line. */
 async function etcdOption(root: string, env: Io['env']): Promise<StoreOptions> {
   if (!isEtcdRoot(root)) return {}
-  const { etcdOptionsFrom } = await import('../etcd/environment.js')
+  const { etcdOptionsFrom } = await import('./etcd-environment.js')
   return { etcd: etcdOptionsFrom(env, root) }
 }
 

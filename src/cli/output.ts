@@ -1,4 +1,4 @@
-import { errnoOf, reason } from '../file/errno.js'
+import { errnoOf, reason } from '../errno.js'
 
 /** What the command line needs of a stream; `process.stdout` and `process.stderr` have it. */
 export interface OutputStream {

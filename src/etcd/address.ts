@@ -14,11 +14,6 @@ const ADDRESS = /^(etcds?):\/\/([^/?#]*)(\/[^?#]*)?$/i
 const PREFIX = /^(\/(?!\.{1,2}(\/|$))[\w.-]+){1,16}$/
 const LONGEST_PREFIX = 256
 
-/** Whether a root names a store on etcd, well-formed or not. */
-export function isEtcdRoot(root: string): boolean {
-  return /^etcds?:\/\//i.test(root)
-}
-
 /**
  * Reads `etcd://HOST[:PORT][,HOST[:PORT]...][/PREFIX]`; `etcds://` is the same over TLS. The port is 2379 and the
  * prefix `/sandbox-state` where they are left out.

@@ -1,6 +1,6 @@
 import type { ListEntry } from '../backend.js'
 import { StateStoreError } from '../errors.js'
-import { isValidId } from '../file/layout.js'
+import { isValidId } from '../sandbox-id.js'
 import type { Cluster } from './cluster.js'
 import { GatewayError } from './gateway-error.js'
 import { endOf, type Keys } from './keys.js'

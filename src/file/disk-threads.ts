@@ -1,12 +1,12 @@
 import { Worker } from 'node:worker_threads'
 import { applyChange, type Change } from '../change.js'
+import { ioError } from '../errno.js'
 import { StateStoreError } from '../errors.js'
 import { type ThreadData, thisProcess } from '../process-identity.js'
 import { decodeState, encodeState } from '../state/codec.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { BUSY, type ChangeOptions } from './change.js'
 import { type FromThread, fromPlain, type Outcome, type PlainChange, type ToThread } from './disk-protocol.js'
-import { ioError } from './errno.js'
 import type { LockedSandbox } from './lock.js'
 
 /** Threads at most: with more, ext4's journal gains nothing, and each costs some 5 MB. */

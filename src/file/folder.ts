@@ -1,8 +1,8 @@
 import { closeSync, constants, openSync, readlinkSync } from 'node:fs'
 import { constants as osConstants } from 'node:os'
 import { join } from 'node:path'
+import { ioError, isErrno } from '../errno.js'
 import { StateStoreError } from '../errors.js'
-import { ioError, isErrno } from './errno.js'
 import { errno, libc, systemError, uninterrupted } from './libc.js'
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants

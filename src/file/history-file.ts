@@ -1,6 +1,6 @@
 import { constants, fchownSync, fstatSync, readSync, type Stats } from 'node:fs'
+import { ioError, isErrno } from '../errno.js'
 import { StateStoreError } from '../errors.js'
-import { ioError, isErrno } from './errno.js'
 import { closeFile, type SandboxFolder } from './folder.js'
 import { FILE_MODE, HISTORY_FILE } from './layout.js'
 

@@ -1,6 +1,6 @@
 import { fstatSync, lstatSync } from 'node:fs'
 import type { HistoryEntry } from '../backend.js'
-import { ioError } from './errno.js'
+import { ioError } from '../errno.js'
 import { closeFile, SandboxFolder } from './folder.js'
 import { openToRead, ROTATE_AT, readTail } from './history-file.js'
 import { HISTORY_FILE, OLD_HISTORY_FILE } from './layout.js'

@@ -1,6 +1,3 @@
-import { StateStoreError } from '../errors.js'
-import { visible } from '../state/show.js'
-
 /** The names that this package uses in a sandbox's folder. Kata keeps others beside them, which are never touched. */
 export const STATE_FILE = 'state.json'
 /** flock(2) is held on it for each change; Kata locks the same file. */
@@ -18,26 +15,9 @@ export const QUARANTINE = '.quarantine'
 export const FILE_MODE = 0o600
 export const FOLDER_MODE = 0o700
 
-const ID = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/
 const TEMPORARY_FILE = /^state\.json\.\d+$/
 
 /** Whether a name is one that write-file-atomic gives to its temporary files for the state file. */
 export function isTemporaryFile(name: string): boolean {
   return TEMPORARY_FILE.test(name)
-}
-
-export function isValidId(id: string): boolean {
-  return ID.test(id)
-}
-
-/** @throws TypeError when it is no string, StateStoreError `INVALID_ID` when it could not be a sandbox's folder. */
-export function assertId(id: unknown): asserts id is string {
-  if (typeof id !== 'string') throw new TypeError(`a sandbox id must be a string, not ${typeof id}`)
-  if (isValidId(id)) return
-  const shown = id.length > 160 ? `${id.slice(0, 160)}...` : id
-  throw new StateStoreError(
-    'INVALID_ID',
-    `${visible(JSON.stringify(shown))} is not a sandbox id: 1 to 128 letters, digits, "_", "." or "-", beginning with a letter or digit`,
-    { id: shown },
-  )
 }

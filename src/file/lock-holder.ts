@@ -9,25 +9,12 @@ import {
   statSync,
 } from 'node:fs'
 import * as z from 'zod'
+import type { LockHolder } from '../backend.js'
 import { commandOfPid, isAlive } from '../process-identity.js'
 import type { SandboxFolder } from './folder.js'
 import { type HolderRecord, readRecord } from './holder-record.js'
 import { LOCK_FILE } from './layout.js'
 import { stateLockTime } from './state-lock.js'
-
-/** Who holds a sandbox, as far as it is known. */
-export interface LockHolder {
-  /** The process. */
-  readonly pid?: number
-  /** The name of its host. */
-  readonly host?: string
-  /** The names of its program and script, without arguments. */
-  readonly command?: string
-  /** When the lock was taken; for another program's proper-lockfile lock, when it was last refreshed. In ISO 8601. */
-  readonly since?: string
-  /** Which of the two locks tells so. */
-  readonly lock: 'flock' | 'proper-lockfile'
-}
 
 const Record = z.object({
   held: z.boolean(),

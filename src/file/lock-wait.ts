@@ -1,8 +1,9 @@
+import type { LockHolder } from '../backend.js'
 import type { Change } from '../change.js'
 import { publishLockWait } from '../diagnostics.js'
 import { StateStoreError } from '../errors.js'
 import { SandboxFolder } from './folder.js'
-import { findHolder, type LockHolder } from './lock-holder.js'
+import { findHolder } from './lock-holder.js'
 
 /** The wait of one change for the locks of others, for those who want to know of it. */
 export class LockWait {

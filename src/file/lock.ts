@@ -1,12 +1,12 @@
 import { closeSync, constants, fstatSync, openSync } from 'node:fs'
+import type { LockHolder } from '../backend.js'
+import { ioError, isErrno } from '../errno.js'
 import { StateStoreError } from '../errors.js'
 import { pause } from './backoff.js'
-import { ioError, isErrno } from './errno.js'
 import { LOCK_EX, LOCK_SH, tryFlock } from './flock.js'
 import { SandboxFolder } from './folder.js'
 import type { LockFile } from './holder-record.js'
 import { FILE_MODE, LOCK_FILE, STATE_FILE } from './layout.js'
-import type { LockHolder } from './lock-holder.js'
 import { noteWait, rest } from './streak.js'
 
 // Node itself opens the lock file, and not openat(2): it closes what it opened when a worker thread that made a change is

@@ -1,8 +1,8 @@
 import { fstatSync, lstatSync, opendirSync, readdirSync, type Stats } from 'node:fs'
 import { type Finding, type FindingCode, stateFault } from '../check.js'
+import { isErrno } from '../errno.js'
 import { StateStoreError } from '../errors.js'
 import { MAX_STATE_BYTES } from '../state/codec.js'
-import { isErrno } from './errno.js'
 import { SandboxFolder } from './folder.js'
 import {
   FILE_MODE,

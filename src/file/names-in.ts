@@ -1,5 +1,5 @@
 import { opendirSync } from 'node:fs'
-import { ioError, isErrno } from './errno.js'
+import { ioError, isErrno } from '../errno.js'
 import { Turn } from './turn.js'
 
 /**

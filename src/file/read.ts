@@ -1,9 +1,9 @@
 import { readdirSync } from 'node:fs'
+import { ioError, isErrno } from '../errno.js'
 import { StateStoreError } from '../errors.js'
+import { isValidId } from '../sandbox-id.js'
 import type { SandboxState } from '../state/sandbox-state.js'
-import { ioError, isErrno } from './errno.js'
 import { SandboxFolder } from './folder.js'
-import { isValidId } from './layout.js'
 import { readStateFile } from './state-file.js'
 
 /**

@@ -1,8 +1,8 @@
 import { constants, fstatSync, readSync, type Stats } from 'node:fs'
+import { ioError, isErrno } from '../errno.js'
 import { StateStoreError } from '../errors.js'
 import { decodeState, isForeignSchema, MAX_STATE_BYTES } from '../state/codec.js'
 import type { SandboxState } from '../state/sandbox-state.js'
-import { ioError, isErrno } from './errno.js'
 import { closeFile, type SandboxFolder } from './folder.js'
 import { STATE_FILE } from './layout.js'
 

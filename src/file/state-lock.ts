@@ -1,6 +1,6 @@
 import { constants, fstatSync, futimesSync, lstatSync, type Stats } from 'node:fs'
 import lockfile from 'proper-lockfile'
-import { ioError, isErrno } from './errno.js'
+import { ioError, isErrno } from '../errno.js'
 import { closeFile, type SandboxFolder } from './folder.js'
 import { STATE_FILE, STATE_LOCK } from './layout.js'
 

@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ListEntry } from '../../backend.js'
 import { StateStoreError } from '../../errors.js'
-import { HISTORY_FILE, STATE_FILE } from '../../file/layout.js'
 import type { StateString } from '../../state/machine.js'
 import { visible } from '../../state/show.js'
 import { openStore, type SandboxStore } from '../../store.js'
@@ -160,10 +159,10 @@ async function showFiles({ root, narrator }: Stage): Promise<void> {
   await narrator.chapter(`6. The files of web, in ${visible(folder)}`)
   const names = await readdir(folder)
   await narrator.say(...tableLines(await Promise.all(names.sort().map(name => fileRow(folder, name)))))
-  await narrator.say('web/state.json:', ...(await fileLines(folder, STATE_FILE)))
-  const history = await fileLines(folder, HISTORY_FILE)
+  await narrator.say('web/state.json:', ...(await fileLines(folder, 'state.json')))
+  const history = await fileLines(folder, 'history.jsonl')
   await narrator.say(`web/history.jsonl, the last 2 of ${history.length} lines:`, ...history.slice(-2))
-  await narrator.say('db/history.jsonl:', ...(await fileLines(join(root, 'db'), HISTORY_FILE)))
+  await narrator.say('db/history.jsonl:', ...(await fileLines(join(root, 'db'), 'history.jsonl')))
 }
 
 async function fileRow(folder: string, name: string): Promise<Row> {

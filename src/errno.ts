@@ -1,4 +1,4 @@
-import { StateStoreError } from '../errors.js'
+import { StateStoreError } from './errors.js'
 
 /** The operating system's name of an error, such as `ENOENT`; undefined for any other error. */
 export function errnoOf(error: unknown): string | undefined {

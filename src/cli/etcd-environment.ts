@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { StateStoreError } from '../errors.js'
-import type { EtcdOptions } from './options.js'
+import type { StoreOptions } from '../store.js'
+
+type EtcdOptions = NonNullable<StoreOptions['etcd']>
 
 /**
  * What etcdctl(1)'s own variables say: `ETCDCTL_USER` (`NAME` or `NAME:PASSWORD`) and `ETCDCTL_PASSWORD`; over TLS

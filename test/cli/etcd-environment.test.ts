@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { etcdOptionsFrom } from '#src/etcd/environment.js'
+import { etcdOptionsFrom } from '#src/cli/etcd-environment.js'
 import { temporaryFolder } from '../support/root.js'
 
 test.each([

@@ -1,0 +1,15 @@
+/** Whether a root names a store on etcd, well-formed or not; else it is the path of a folder. */
+export function isEtcdRoot(root: string): boolean {
+  return /^etcds?:\/\//i.test(root)
+}
+
+/** @throws TypeError when it can be neither */
+export function assertRoot(root: unknown): asserts root is string {
+  if (typeof root !== 'string') throw new TypeError(`the root must be a path, not ${typeof root}`)
+  if (root === '' || root.includes('\0')) throw new TypeError(`${JSON.stringify(root)} is not a path`)
+  if (/^[a-z]+:\/\//i.test(root) && !isEtcdRoot(root)) {
+    throw new TypeError(
+      `${JSON.stringify(root)}: the root must be a path, or an address such as etcd://host:2379`,
+    )
+  }
+}
