@@ -41,6 +41,12 @@ export function entriesOf(text: string): HistoryEntry[] {
   return entries
 }
 
+/** The number, from 1, of the first line of a history that is none; undefined when all are. */
+export function firstBadLine(text: string): number | undefined {
+  const index = text.split('\n').findIndex(line => line !== '' && parseLine(line) === undefined)
+  return index === -1 ? undefined : index + 1
+}
+
 function parseLine(line: string): HistoryEntry | undefined {
   try {
     return Line.safeParse(JSON.parse(line)).data

@@ -4,6 +4,7 @@ import { isErrno } from '../errno.js'
 import { StateStoreError } from '../errors.js'
 import { MAX_STATE_BYTES } from '../state/codec.js'
 import { SandboxFolder } from './folder.js'
+import { firstBadLine } from './history-line.js'
 import {
   FILE_MODE,
   FOLDER_MODE,
@@ -15,7 +16,6 @@ import {
   STATE_FILE,
   STATE_LOCK,
 } from './layout.js'
-import { firstBadLine } from './look-at-history.js'
 import { readRegularFile } from './state-file.js'
 import { isDead } from './state-lock.js'
 
@@ -141,7 +141,7 @@ function lookAtFile(note: Notes, folder: SandboxFolder, name: string, owners: Ow
   const isLock = name === LOCK_FILE
   const bytes = lookAtKind(note, folder, name, stat, isLock)
   if (bytes === undefined) return
-  const line = isLock ? undefined : firstBadLine(bytes)
+  const line = isLock ? undefined : firstBadLine(Buffer.from(bytes).toString('utf8'))
   if (line !== undefined) {
     note.add('DAMAGED_HISTORY', name, `line ${line} is no entry of a history`, true)
     return

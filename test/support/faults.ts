@@ -64,6 +64,11 @@ const at = (
   after = 'running',
 ): Fault => ({ make, code, path: name === '' ? 'bad' : `bad/${name}`, action, after })
 
+const inPlaceOf = (name: string, code: FindingCode, make: (path: string) => void): Fault =>
+  at(name, code, 'moved', replaced(name, make))
+
+const linkToGood = (path: string) => symlinkSync('../good/state.json', path)
+
 export const faults: Readonly<Record<string, Fault>> = {
   'a state that is cut off': damaged('CORRUPT_STATE', writes(WHOLE.slice(0, 40))),
   'a state followed by another': damaged('CORRUPT_STATE', writes(WHOLE + WHOLE)),
@@ -75,50 +80,34 @@ export const faults: Readonly<Record<string, Fault>> = {
   'a null': damaged('INVALID_STATE', writes('null')),
   'a field of another type': damaged('INVALID_STATE', writes('{"state":"ready","blockIndex":"1"}')),
   'a huge state': damaged('OVERSIZE', folder => truncateSync(join(folder, 'state.json'), 2 ** 40)),
-  'a state that is a link to a good one': damaged(
-    'SYMLINK',
-    replaced('state.json', path => symlinkSync('../good/state.json', path)),
-  ),
+  'a state that is a link to a good one': damaged('SYMLINK', replaced('state.json', linkToGood)),
   'a state that is a link to nothing': damaged(
     'SYMLINK',
     replaced('state.json', path => symlinkSync('nothing', path)),
   ),
   'a state that is a FIFO': damaged('NOT_A_FILE', replaced('state.json', fifo)),
   'a state that is a socket': damaged('NOT_A_FILE', replaced('state.json', socket)),
-  'a state that is a folder': damaged(
-    'NOT_A_FILE',
-    replaced('state.json', path => mkdirSync(path)),
-  ),
-  'a lock that is a link': at(
-    'lock',
-    'SYMLINK',
-    'moved',
-    replaced('lock', path => symlinkSync('../good/state.json', path)),
-  ),
-  'a lock that is a FIFO': at('lock', 'NOT_A_FILE', 'moved', replaced('lock', fifo)),
-  'a lock that is a folder': at(
-    'lock',
-    'NOT_A_FILE',
-    'moved',
-    replaced('lock', path => mkdirSync(path)),
-  ),
-  'a history that is a link': at(
-    'history.jsonl',
-    'SYMLINK',
-    'moved',
-    replaced('history.jsonl', path => symlinkSync('../good/state.json', path)),
-  ),
-  'a history that is a folder': at(
-    'history.jsonl',
-    'NOT_A_FILE',
-    'moved',
-    replaced('history.jsonl', path => mkdirSync(path)),
-  ),
+  'a state that is a folder': damaged('NOT_A_FILE', replaced('state.json', mkdirSync)),
+  'a lock that is a link': inPlaceOf('lock', 'SYMLINK', linkToGood),
+  'a lock that is a FIFO': inPlaceOf('lock', 'NOT_A_FILE', fifo),
+  'a lock that is a folder': inPlaceOf('lock', 'NOT_A_FILE', mkdirSync),
+  'a history that is a link': inPlaceOf('history.jsonl', 'SYMLINK', linkToGood),
+  'a history that is a folder': inPlaceOf('history.jsonl', 'NOT_A_FILE', mkdirSync),
   'a history that is cut off': at('history.jsonl', 'DAMAGED_HISTORY', 'moved', folder =>
     appendFileSync(join(folder, 'history.jsonl'), '{"seq":3,"ti'),
   ),
   'a history with NULs in it': at('history.jsonl', 'DAMAGED_HISTORY', 'moved', folder =>
     appendFileSync(join(folder, 'history.jsonl'), Buffer.alloc(100)),
+  ),
+  'a history with a line that says nothing of its process': at(
+    'history.jsonl',
+    'DAMAGED_HISTORY',
+    'moved',
+    folder =>
+      appendFileSync(
+        join(folder, 'history.jsonl'),
+        '{"seq":3,"time":"2026-01-01T00:00:00.000Z","from":"running","to":"paused"}\n',
+      ),
   ),
   'a huge history': at('history.jsonl', 'OVERSIZE', 'moved', folder =>
     truncateSync(join(folder, 'history.jsonl'), 2 ** 40),
