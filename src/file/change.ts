@@ -2,7 +2,6 @@ import { closeSync, constants, fstatSync, openSync, readdirSync, rmdirSync } fro
 import { dirname } from 'node:path'
 import { alreadyExists, type Change } from '../change.js'
 import { ioError, isErrno } from '../errno.js'
-import { StateStoreError } from '../errors.js'
 import { encodeState } from '../state/codec.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { flush } from './flush.js'
@@ -20,7 +19,7 @@ import {
 } from './layout.js'
 import type { LockedSandbox } from './lock.js'
 import { replaceStateFile, syncFolder } from './replace.js'
-import { readStateFile, type StateFile } from './state-file.js'
+import { isUnreadable, readStateFile, type StateFile } from './state-file.js'
 import { lockState, type StateLock } from './state-lock.js'
 
 export interface ChangeOptions {
@@ -93,12 +92,6 @@ export function find(
     if (kind === 'delete' && force === true && isUnreadable(error)) return UNREADABLE
     throw error
   }
-}
-
-function isUnreadable(error: unknown): boolean {
-  return (
-    error instanceof StateStoreError && (error.code === 'CORRUPT_STATE' || error.code === 'INVALID_STATE')
-  )
 }
 
 /** Whether a sandbox lives in this folder, ours or, as its `persist.json` shows, one of a later Kata. */

@@ -1,9 +1,10 @@
-import { fstatSync, lstatSync } from 'node:fs'
+import { lstatSync } from 'node:fs'
 import type { HistoryEntry } from '../backend.js'
 import { ioError } from '../errno.js'
 import { closeFile, SandboxFolder } from './folder.js'
-import { openToRead, ROTATE_AT, readTail } from './history-file.js'
+import { ROTATE_AT } from './history-file.js'
 import { HISTORY_FILE, OLD_HISTORY_FILE } from './layout.js'
+import { type OpenFile, openRegularFile, readTail } from './regular-file.js'
 
 /** No file of ours is as large. Of one that is larger, by whatever hand, the last part is read. */
 const MAX_BYTES = 2 * ROTATE_AT
@@ -45,31 +46,30 @@ function historyText(root: string, id: string): string {
  * @returns undefined when a rotation or a deletion came between
  */
 function tryRead(folder: SandboxFolder, anyway: boolean): string | undefined {
-  const fd = openToRead(folder, HISTORY_FILE)
+  const file = openRegularFile(folder, HISTORY_FILE)
   try {
-    const recent = fd === undefined ? '' : readText(fd)
+    const recent = file === undefined ? '' : readText(file)
     const older = readOld(folder)
     const there = lstatSync(folder.at(HISTORY_FILE), { throwIfNoEntry: false })
-    if (there?.ino === (fd === undefined ? undefined : fstatSync(fd).ino)) return `${older}\n${recent}`.trim()
+    if (there?.ino === file?.stat.ino) return `${older}\n${recent}`.trim()
     return anyway ? recent : undefined
   } finally {
-    if (fd !== undefined) closeFile(fd)
+    if (file !== undefined) closeFile(file.fd)
   }
 }
 
 function readOld(folder: SandboxFolder): string {
-  const fd = openToRead(folder, OLD_HISTORY_FILE)
-  if (fd === undefined) return ''
+  const file = openRegularFile(folder, OLD_HISTORY_FILE)
+  if (file === undefined) return ''
   try {
-    return readText(fd)
+    return readText(file)
   } finally {
-    closeFile(fd)
+    closeFile(file.fd)
   }
 }
 
 /** Of a file that is too large, the first line of what is read is not whole. */
-function readText(fd: number): string {
-  const stat = fstatSync(fd)
-  const text = readTail(fd, stat, MAX_BYTES).toString('utf8')
+function readText({ fd, stat }: OpenFile): string {
+  const text = readTail(fd, stat.size, MAX_BYTES).toString('utf8')
   return stat.size > MAX_BYTES ? text.slice(text.indexOf('\n') + 1) : text
 }

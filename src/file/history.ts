@@ -1,11 +1,12 @@
-import { fstatSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { thisProcess } from '../process-identity.js'
 import { changedFields } from '../state/changed-fields.js'
 import { isValidState } from '../state/machine.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { closeFile, removeFile, type SandboxFolder } from './folder.js'
-import { openToAppend, openToRead, ROTATE_AT, readTail } from './history-file.js'
+import { openToAppend, ROTATE_AT } from './history-file.js'
 import { HISTORY_FILE, OLD_HISTORY_FILE } from './layout.js'
+import { openRegularFile, readTail } from './regular-file.js'
 
 /** One line of a history file. */
 interface HistoryLine {
@@ -87,7 +88,7 @@ function append(folder: SandboxFolder, change: Recorded): void {
 
 /** In ASCII, as our lines are: what else there may be need only be no line of ours. */
 function tailText(fd: number, size: number, limit: number): string {
-  return readTail(fd, { size }, limit).toString('latin1')
+  return readTail(fd, size, limit).toString('latin1')
 }
 
 /** What the next line needs of the last one. */
@@ -124,12 +125,12 @@ function parseLine(line: string): LastLine | undefined {
 function lastLineFartherBack(folder: SandboxFolder, fd: number, size: number): LastLine | undefined {
   const inThis = lastLine(tailText(fd, size, ROTATE_AT))
   if (inThis !== undefined) return inThis
-  const old = openToRead(folder, OLD_HISTORY_FILE)
+  const old = openRegularFile(folder, OLD_HISTORY_FILE)
   if (old === undefined) return undefined
   try {
-    return lastLine(tailText(old, fstatSync(old).size, ROTATE_AT))
+    return lastLine(tailText(old.fd, old.stat.size, ROTATE_AT))
   } finally {
-    closeFile(old)
+    closeFile(old.fd)
   }
 }
 

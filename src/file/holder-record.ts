@@ -1,5 +1,6 @@
 import { readSync, writeSync } from 'node:fs'
 import { type ProcessIdentity, thisProcess } from '../process-identity.js'
+import type { LockFile } from './lock-file.js'
 
 /** What a `lock` file says of the last of us to hold it. */
 export interface HolderRecord extends ProcessIdentity {
@@ -7,13 +8,6 @@ export interface HolderRecord extends ProcessIdentity {
   readonly held: boolean
   /** When the lock was taken, in ISO 8601. */
   readonly since: string
-}
-
-/** A `lock` file that is open. */
-export interface LockFile {
-  readonly fd: number
-  /** Whether it has another name elsewhere: it may then be another's file, linked here, and is locked but not written. */
-  readonly isLinked: boolean
 }
 
 /**

@@ -1,19 +1,10 @@
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  type Stats,
-  statSync,
-} from 'node:fs'
+import { closeSync, fstatSync, readdirSync, readFileSync, type Stats, statSync } from 'node:fs'
 import * as z from 'zod'
 import type { LockHolder } from '../backend.js'
 import { commandOfPid, isAlive } from '../process-identity.js'
 import type { SandboxFolder } from './folder.js'
 import { type HolderRecord, readRecord } from './holder-record.js'
-import { LOCK_FILE } from './layout.js'
+import { openLockToRead } from './lock-file.js'
 import { stateLockTime } from './state-lock.js'
 
 const Record = z.object({
@@ -51,7 +42,7 @@ export function describeHolder(folder: SandboxFolder, lock: LockHolder['lock']):
 function flockHolder(folder: SandboxFolder): LockHolder | undefined {
   let fd: number
   try {
-    fd = openSync(folder.at(LOCK_FILE), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+    fd = openLockToRead(folder)
   } catch {
     return undefined
   }

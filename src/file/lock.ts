@@ -1,16 +1,13 @@
-import { closeSync, constants, fstatSync, openSync } from 'node:fs'
+import { closeSync } from 'node:fs'
 import type { LockHolder } from '../backend.js'
-import { ioError, isErrno } from '../errno.js'
+import { ioError } from '../errno.js'
 import { StateStoreError } from '../errors.js'
 import { pause } from './backoff.js'
 import { LOCK_EX, LOCK_SH, tryFlock } from './flock.js'
 import { SandboxFolder } from './folder.js'
-import type { LockFile } from './holder-record.js'
-import { FILE_MODE, LOCK_FILE, STATE_FILE } from './layout.js'
+import { LOCK_FILE, STATE_FILE } from './layout.js'
+import { type LockFile, openLockFile, openLockToRead, theLock } from './lock-file.js'
 import { noteWait, rest } from './streak.js'
-
-// Node itself opens the lock file, and not openat(2): it closes what it opened when a worker thread that made a change is
-// ended in the midst of it, and with the file goes the lock.
 
 /** A sandbox whose `lock` file this process holds with flock(2), exclusively. */
 export interface LockedSandbox {
@@ -109,7 +106,7 @@ const SHARED_PATIENCE = 200
 export async function withSharedLock<T>(folder: SandboxFolder, read: () => T): Promise<T> {
   let fd: number
   try {
-    fd = openSync(folder.at(LOCK_FILE), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+    fd = openLockToRead(folder)
   } catch {
     return read()
   }
@@ -151,31 +148,4 @@ function openLock(
   }
   folder.close()
   return undefined
-}
-
-function openLockFile(folder: SandboxFolder, make: boolean): number | undefined {
-  const { O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants
-  const path = folder.show(LOCK_FILE)
-  try {
-    return openSync(folder.at(LOCK_FILE), O_RDWR | O_NOFOLLOW | O_NONBLOCK | (make ? O_CREAT : 0), FILE_MODE)
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined
-    if (isErrno(error, 'ELOOP', 'EISDIR', 'ENXIO')) throw notALock(folder, error)
-    throw ioError(error, 'open', folder.id, path)
-  }
-}
-
-function notALock(folder: SandboxFolder, cause?: unknown): StateStoreError {
-  const path = folder.show(LOCK_FILE)
-  return new StateStoreError('CORRUPT_STATE', `${path} is not a regular file`, { id: folder.id, path, cause })
-}
-
-/**
- * What was locked, if it is still the lock. A sandbox may be deleted, and made again, while one waits: the lock then
- * held is on a file that has no name any more, and that nobody else sees.
- */
-function theLock(folder: SandboxFolder, fd: number): LockFile | undefined {
-  const stat = fstatSync(fd)
-  if (!stat.isFile()) throw notALock(folder)
-  return stat.nlink === 0 ? undefined : { fd, isLinked: stat.nlink > 1 }
 }

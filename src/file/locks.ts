@@ -1,8 +1,8 @@
-import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, fstatSync, readFileSync } from 'node:fs'
 import type { HeldLock, LockHolder } from '../backend.js'
 import { LOCK_EX, LOCK_SH, tryFlock } from './flock.js'
 import { SandboxFolder } from './folder.js'
-import { LOCK_FILE } from './layout.js'
+import { openLockToRead } from './lock-file.js'
 import { findHolder } from './lock-holder.js'
 import { listIds } from './read.js'
 import { strangersLockTime } from './state-lock.js'
@@ -57,7 +57,7 @@ function flockHolders(folder: SandboxFolder, shared: ReadonlySet<string>): LockH
 function isFlocked(folder: SandboxFolder, shared: ReadonlySet<string>): boolean {
   let fd: number
   try {
-    fd = openSync(folder.at(LOCK_FILE), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+    fd = openLockToRead(folder)
   } catch {
     return false
   }

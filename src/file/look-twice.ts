@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, lstatSync, openSync } from 'node:fs'
+import { closeSync, fstatSync, lstatSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Finding, FindingCode } from '../check.js'
 import { isErrno } from '../errno.js'
@@ -6,6 +6,7 @@ import { pause } from './backoff.js'
 import { LOCK_SH, tryFlock } from './flock.js'
 import { SandboxFolder } from './folder.js'
 import { LOCK_FILE } from './layout.js'
+import { openLockToRead } from './lock-file.js'
 import { type Look, look, lookInside, NOTHING_THERE, type Owners } from './look.js'
 
 /** Findings that are certain, or, of a sandbox that others are changing all the time, what can be told of it. */
@@ -94,10 +95,9 @@ function tryQuietLook(root: string, id: string, owners: Owners): Look | undefine
 }
 
 function openLock(folder: SandboxFolder): number | undefined {
-  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
   let fd: number
   try {
-    fd = openSync(folder.at(LOCK_FILE), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+    fd = openLockToRead(folder)
   } catch (error) {
     if (isErrno(error, 'EMFILE', 'ENFILE', 'ENOMEM')) throw error
     return undefined

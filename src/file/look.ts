@@ -16,7 +16,7 @@ import {
   STATE_FILE,
   STATE_LOCK,
 } from './layout.js'
-import { readRegularFile } from './state-file.js'
+import { readRegularFile } from './regular-file.js'
 import { isDead } from './state-lock.js'
 
 /** What one look at a sandbox's folder shows. */

@@ -1,10 +1,9 @@
 import { readdirSync } from 'node:fs'
 import { ioError, isErrno } from '../errno.js'
-import { StateStoreError } from '../errors.js'
 import { isValidId } from '../sandbox-id.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { SandboxFolder } from './folder.js'
-import { readStateFile } from './state-file.js'
+import { isUnreadable, readStateFile } from './state-file.js'
 
 /**
  * Reads a sandbox's state. Takes no lock and makes nothing: a state file is replaced whole. Only Kata writes in
@@ -18,18 +17,12 @@ export async function readSandbox(root: string, id: string): Promise<SandboxStat
   try {
     return readStateFile(folder)?.state
   } catch (error) {
-    if (!isMaybeHalfWritten(error)) throw error
+    if (!isUnreadable(error)) throw error // It may be half written.
     const { withSharedLock } = await import('./lock.js')
     return (await withSharedLock(folder, () => readStateFile(folder)))?.state
   } finally {
     folder.close()
   }
-}
-
-function isMaybeHalfWritten(error: unknown): boolean {
-  return (
-    error instanceof StateStoreError && (error.code === 'CORRUPT_STATE' || error.code === 'INVALID_STATE')
-  )
 }
 
 /**

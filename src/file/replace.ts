@@ -55,18 +55,7 @@ export function replaceStateFile(folder: SandboxFolder, replacement: Replacement
  * which by then may be a link to another's file.
  */
 function within(folder: SandboxFolder, write: (fd: number) => void, replace: () => void): void {
-  const {
-    openSync,
-    writeSync,
-    fsyncSync,
-    closeSync,
-    chownSync,
-    chmodSync,
-    realpathSync,
-    renameSync,
-    unlinkSync,
-  } = fs
-  Object.assign(fs, {
+  const ours = {
     openSync: (name: string, _flags: unknown, mode: number) => openExclusively(folder, name, mode),
     writeSync: write,
     fsyncSync: flush,
@@ -76,21 +65,13 @@ function within(folder: SandboxFolder, write: (fd: number) => void, replace: () 
     realpathSync: (name: string) => name,
     renameSync: (from: string, to: string) => folder.rename(from, to),
     unlinkSync: (name: string) => folder.unlink(name),
-  })
+  }
+  const nodes = Object.fromEntries(Object.keys(ours).map(name => [name, Reflect.get(fs, name) as unknown]))
+  Object.assign(fs, ours)
   try {
     replace()
   } finally {
-    Object.assign(fs, {
-      openSync,
-      writeSync,
-      fsyncSync,
-      closeSync,
-      chownSync,
-      chmodSync,
-      realpathSync,
-      renameSync,
-      unlinkSync,
-    })
+    Object.assign(fs, nodes)
   }
 }
 

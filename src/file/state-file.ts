@@ -1,12 +1,10 @@
-import { constants, fstatSync, readSync, type Stats } from 'node:fs'
-import { ioError, isErrno } from '../errno.js'
+import type { Stats } from 'node:fs'
 import { StateStoreError } from '../errors.js'
 import { decodeState, isForeignSchema, MAX_STATE_BYTES } from '../state/codec.js'
 import type { SandboxState } from '../state/sandbox-state.js'
-import { closeFile, type SandboxFolder } from './folder.js'
+import type { SandboxFolder } from './folder.js'
 import { STATE_FILE } from './layout.js'
-
-const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
+import { readRegularFile } from './regular-file.js'
 
 /** One whole read of a state file. */
 export interface StateFile {
@@ -40,55 +38,9 @@ export function versionOf(stat: Stats): string {
   return `${stat.ino}-${stat.mtimeMs}`
 }
 
-/**
- * Reads a file that should be a regular one, whatever is really there: a link is not followed, a FIFO or a device
- * does not hang the read, and no more than `limit` bytes are taken.
- * @throws StateStoreError `CORRUPT_STATE` when it is something else or larger, `IO_ERROR`
- */
-export function readRegularFile(
-  folder: SandboxFolder,
-  name: string,
-  limit: number,
-): { bytes: Uint8Array; stat: Stats } | undefined {
-  const { id } = folder
-  const path = folder.show(name)
-  let fd: number
-  try {
-    fd = folder.open(name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined
-    if (isErrno(error, 'ELOOP', 'ENXIO')) throw notRegular(id, path, error)
-    throw ioError(error, 'open', id, path)
-  }
-  try {
-    const stat = fstatSync(fd)
-    if (!stat.isFile()) throw notRegular(id, path)
-    const bytes = readUpTo(fd, stat.size, limit)
-    if (bytes === undefined) {
-      throw new StateStoreError('CORRUPT_STATE', `${path} is larger than ${limit} bytes`, { id, path })
-    }
-    return { bytes, stat }
-  } catch (error) {
-    throw ioError(error, 'read', id, path)
-  } finally {
-    closeFile(fd)
-  }
-}
-
-/** The size is a hint only: a file may grow while it is read, and says 0 on some filesystems. */
-function readUpTo(fd: number, size: number, limit: number): Uint8Array | undefined {
-  if (size > limit) return undefined
-  let buffer = Buffer.allocUnsafe(size + 1)
-  let length = 0
-  for (;;) {
-    length += readSync(fd, buffer, length, buffer.length - length, length)
-    if (length > limit) return undefined
-    // Of a regular file less comes than was asked for only at its end.
-    if (length < buffer.length) return buffer.subarray(0, length)
-    buffer = Buffer.concat([buffer, Buffer.allocUnsafe(length)])
-  }
-}
-
-function notRegular(id: string, path: string, cause?: unknown): StateStoreError {
-  return new StateStoreError('CORRUPT_STATE', `${path} is not a regular file`, { id, path, cause })
+/** Whether what a state file holds is the reason that it cannot be read. */
+export function isUnreadable(error: unknown): boolean {
+  return (
+    error instanceof StateStoreError && (error.code === 'CORRUPT_STATE' || error.code === 'INVALID_STATE')
+  )
 }

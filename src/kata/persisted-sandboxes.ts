@@ -6,7 +6,7 @@ import { StateStoreError } from '../errors.js'
 import { SandboxFolder } from '../file/folder.js'
 import { PERSIST_FILE } from '../file/layout.js'
 import { listIds } from '../file/read.js'
-import { readRegularFile } from '../file/state-file.js'
+import { readRegularFile } from '../file/regular-file.js'
 import { stateFromPersist } from './persist.js'
 
 /** Kata's own are below 100 KiB, with all devices and networks. */

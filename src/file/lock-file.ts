@@ -1,0 +1,52 @@
+import { constants, fstatSync, openSync } from 'node:fs'
+import { ioError, isErrno } from '../errno.js'
+import type { SandboxFolder } from './folder.js'
+import { FILE_MODE, LOCK_FILE } from './layout.js'
+import { notRegular } from './regular-file.js'
+
+// Node itself opens the lock file, and not openat(2): it closes what it opened when a worker thread that made a change is
+// ended in the midst of it, and with the file goes the lock.
+
+const { O_RDONLY, O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants
+
+/** A `lock` file that is open. */
+export interface LockFile {
+  readonly fd: number
+  /** Whether it has another name elsewhere: it may then be another's file, linked here, and is locked but not written. */
+  readonly isLinked: boolean
+}
+
+/**
+ * Opens a sandbox's `lock` file to hold it.
+ * @param make whether to make one that is missing
+ * @returns undefined when there is none
+ * @throws StateStoreError `CORRUPT_STATE` when it is a link or no regular file, `IO_ERROR`
+ */
+export function openLockFile(folder: SandboxFolder, make: boolean): number | undefined {
+  try {
+    return openSync(folder.at(LOCK_FILE), O_RDWR | O_NOFOLLOW | O_NONBLOCK | (make ? O_CREAT : 0), FILE_MODE)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined
+    if (isErrno(error, 'ELOOP', 'EISDIR', 'ENXIO')) throw notRegular(folder, LOCK_FILE, error)
+    throw ioError(error, 'open', folder.id, folder.show(LOCK_FILE))
+  }
+}
+
+/**
+ * What was locked, if it is still the lock. A sandbox may be deleted, and made again, while one waits: the lock then
+ * held is on a file that has no name any more, and that nobody else sees.
+ * @throws StateStoreError `CORRUPT_STATE` when it is no regular file
+ */
+export function theLock(folder: SandboxFolder, fd: number): LockFile | undefined {
+  const stat = fstatSync(fd)
+  if (!stat.isFile()) throw notRegular(folder, LOCK_FILE)
+  return stat.nlink === 0 ? undefined : { fd, isLinked: stat.nlink > 1 }
+}
+
+/**
+ * Opens a `lock` file to see whether it is held, and by whom; makes none.
+ * @throws the system's error
+ */
+export function openLockToRead(folder: SandboxFolder): number {
+  return openSync(folder.at(LOCK_FILE), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+}
