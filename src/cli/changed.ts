@@ -1,3 +1,4 @@
+import { changedFields } from '../state/changed-fields.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { show } from '../state/show.js'
 import type { Cli } from './cli.js'
@@ -22,17 +23,9 @@ export function statePage(state: SandboxState): string {
   return `${indentJson(stateJson(state))}\n`
 }
 
-const FIELDS = [
-  'state',
-  'blockIndex',
-  'guestMemoryBlockSize',
-  'guestMemoryHotplugProbe',
-  'cgroupPath',
-] as const
-
 /** Such as `blockIndex 1 -> 2, cgroupPath "" -> "/a"`. */
 export function difference(before: SandboxState, after: SandboxState): string {
-  const changes = FIELDS.filter(field => before[field] !== after[field]).map(
+  const changes = changedFields(before, after).map(
     field => `${field} ${show(before[field])} -> ${show(after[field])}`,
   )
   return changes.length === 0 ? 'unchanged' : changes.join(', ')

@@ -59,8 +59,9 @@ export function changeFormatOption(): Option {
   return formatOption('what to print', ['text', 'json'])
 }
 
-/** The flags that say a state's fields. */
-export interface FieldFlags {
+/** The options of a command that is told a state's fields. */
+export interface FieldOptions {
+  readonly format: ChangeFormat
   readonly cgroupPath?: string
   readonly blockIndex?: number
   readonly memoryBlockSize?: number
@@ -69,6 +70,7 @@ export interface FieldFlags {
 
 export function addFieldOptions(command: Command): Command {
   return command
+    .addArgument(idArgument())
     .option('--cgroup-path <path>', "the cgroup that holds the sandbox's processes")
     .option('--block-index <n>', 'the index of the block device passed to the hypervisor', int)
     .option('--memory-block-size <n>', "the size of a memory block of the guest's, in MiB", uint32)
@@ -76,8 +78,8 @@ export function addFieldOptions(command: Command): Command {
 }
 
 /** The fields that were given, and no others. */
-export function givenFields(flags: FieldFlags): Partial<CompleteFields> {
-  const { cgroupPath, blockIndex, memoryBlockSize, hotplugProbe } = flags
+export function givenFields(options: FieldOptions): Partial<CompleteFields> {
+  const { cgroupPath, blockIndex, memoryBlockSize, hotplugProbe } = options
   return {
     ...(cgroupPath === undefined ? {} : { cgroupPath }),
     ...(blockIndex === undefined ? {} : { blockIndex }),

@@ -15,6 +15,34 @@ function processesOf(folder: string): string[] {
     .filter(line => line.includes(folder))
 }
 
+const NOTHING_LEFT = { stderr: '', files: [], processes: [] }
+
+/** A demonstration under way; `end` tells how it ended and what it left. */
+function startDemo() {
+  const TMPDIR = temporaryFolder(MEMORY)
+  const child = spawn(process.execPath, [BIN, 'demo'], {
+    env: { ...process.env, TMPDIR },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  onTestFinished(() => void child.kill())
+  const ended = once(child, 'close')
+  const stderr = text(child.stderr)
+  return {
+    stdout: child.stdout,
+    kill: (signal: NodeJS.Signals) => child.kill(signal),
+    async end() {
+      const [code, signal] = await ended
+      return {
+        code,
+        signal,
+        stderr: await stderr,
+        files: readdirSync(TMPDIR),
+        processes: processesOf(TMPDIR),
+      }
+    },
+  }
+}
+
 // Seven processes start in each.
 vi.setConfig({ testTimeout: 90_000 })
 
@@ -72,37 +100,17 @@ describe('demo', () => {
     ['SIGTERM', 'the next change got in'],
     ['SIGHUP', 'db from ready to running'],
   ] as const)('leaves nothing behind after %s either (%s)', async (signal, when) => {
-    const TMPDIR = temporaryFolder(MEMORY)
-    const child = spawn(process.execPath, [BIN, 'demo'], {
-      env: { ...process.env, TMPDIR },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
-    onTestFinished(() => void child.kill())
-    const ended = once(child, 'close')
-    const stderr = text(child.stderr)
-    for await (const line of createInterface({ input: child.stdout })) {
-      if (line.includes(when)) child.kill(signal)
+    const { stdout, kill, end } = startDemo()
+    for await (const line of createInterface({ input: stdout })) {
+      if (line.includes(when)) kill(signal)
     }
-    expect(await ended).toEqual([null, signal])
-    expect(await stderr).toBe('')
-    expect(readdirSync(TMPDIR)).toEqual([])
-    expect(processesOf(TMPDIR)).toEqual([])
+    expect(await end()).toEqual({ code: null, signal, ...NOTHING_LEFT })
   })
 
   it('ends quietly, and leaves nothing behind, when its reader goes away', async () => {
-    const TMPDIR = temporaryFolder(MEMORY)
-    const child = spawn(process.execPath, [BIN, 'demo'], {
-      env: { ...process.env, TMPDIR },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
-    onTestFinished(() => void child.kill())
-    const ended = once(child, 'close')
-    const stderr = text(child.stderr)
-    child.stdout.once('data', () => child.stdout.destroy())
-    expect(await ended).toEqual([0, null])
-    expect(await stderr).toBe('')
-    expect(readdirSync(TMPDIR)).toEqual([])
-    expect(processesOf(TMPDIR)).toEqual([])
+    const { stdout, end } = startDemo()
+    stdout.once('data', () => stdout.destroy())
+    expect(await end()).toEqual({ code: 0, signal: null, ...NOTHING_LEFT })
   })
 
   it('touches no other store', async () => {

@@ -2,7 +2,7 @@ import { openStore, type SandboxStore } from 'sandbox-state'
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { all } from '../support/all.js'
 import { describeEtcd, TestEtcd, until } from '../support/etcd.js'
-import { EtcdProxy, isChange, type Verdict } from '../support/etcd-proxy.js'
+import { type EtcdProxy, isChange, storesBesideProxy, type Verdict } from '../support/etcd-proxy.js'
 
 describeEtcd('an answer of etcd that is lost', () => {
   let etcd: TestEtcd
@@ -20,16 +20,7 @@ describeEtcd('an answer of etcd that is lost', () => {
   afterAll(() => etcd?.stop())
 
   beforeEach(async () => {
-    proxy = await EtcdProxy.start(etcd.member.clientPort)
-    const root = etcd.newRoot()
-    prefix = new URL(root).pathname
-    store = await openStore(`etcd://127.0.0.1:${proxy.port}${prefix}`)
-    other = await openStore(root)
-    onTestFinished(async () => {
-      await store.close()
-      await other.close()
-      await proxy.close()
-    })
+    ;({ proxy, prefix, store, other } = await storesBesideProxy(etcd))
   })
 
   /** Cuts the answer to the first change after etcd has made it, and does something in between. */

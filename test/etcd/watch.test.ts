@@ -1,7 +1,7 @@
 import { openStore, type SandboxStore, type StateEvent } from 'sandbox-state'
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { describeEtcd, TestEtcd, until } from '../support/etcd.js'
-import { EtcdProxy, type Verdict } from '../support/etcd-proxy.js'
+import { type EtcdProxy, storesBesideProxy, type Verdict } from '../support/etcd-proxy.js'
 
 function indexOf(event: StateEvent): number | undefined {
   return 'state' in event ? event.state.blockIndex : undefined
@@ -21,16 +21,7 @@ describeEtcd('a watch over etcd', () => {
   afterAll(() => etcd?.stop())
 
   beforeEach(async () => {
-    proxy = await EtcdProxy.start(etcd.member.clientPort)
-    const root = etcd.newRoot()
-    prefix = new URL(root).pathname
-    store = await openStore(`etcd://127.0.0.1:${proxy.port}${prefix}`)
-    writer = await openStore(root)
-    onTestFinished(async () => {
-      await store.close()
-      await writer.close()
-      await proxy.close()
-    })
+    ;({ proxy, prefix, store, other: writer } = await storesBesideProxy(etcd))
   })
 
   const watches = () => proxy.opened

@@ -4,26 +4,15 @@ import { fileURLToPath } from 'node:url'
 import { FINDING_CODES, type Finding, openStore } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { all } from '../support/all.js'
-import { faults } from '../support/faults.js'
+import { faults, storeToDamage } from '../support/faults.js'
 import { picture } from '../support/picture.js'
 import { temporaryFolder } from '../support/root.js'
-
-async function setUp(lockTimeout = 200) {
-  const root = temporaryFolder()
-  const store = await openStore(root, { lockTimeout, durable: false })
-  onTestFinished(() => store.close())
-  for (const id of ['bad', 'good']) {
-    await store.create(id)
-    await store.transition(id, 'ready', 'running')
-  }
-  return { root, store, folder: join(root, 'bad') }
-}
 
 const isRoot = process.geteuid?.() === 0
 
 describe.each(Object.entries(faults))('%s', (_name, fault) => {
   test.skipIf(fault.needsRoot === true && !isRoot)('is one finding, and nothing is changed', async () => {
-    const { root, store, folder } = await setUp()
+    const { root, store, folder } = await storeToDamage()
     fault.make(folder)
     const before = picture(root)
     const start = performance.now()
@@ -45,7 +34,7 @@ test('every kind of fault has an example here', () => {
 })
 
 test('healthy sandboxes, and a root that does not exist, have no fault', async () => {
-  const { root, store } = await setUp()
+  const { root, store } = await storeToDamage()
   const before = picture(root)
   expect(await all(store.check())).toEqual([])
   expect(picture(root)).toEqual(before)
@@ -55,7 +44,7 @@ test('healthy sandboxes, and a root that does not exist, have no fault', async (
 })
 
 test("a sandbox of Kata's, with its modes and its files, has no fault", async () => {
-  const { root, store } = await setUp()
+  const { root, store } = await storeToDamage()
   const fixtures = fileURLToPath(new URL('../../fixtures/kata', import.meta.url))
   for (const version of readdirSync(fixtures).filter(name => /^1\./.test(name))) {
     cpSync(join(fixtures, version), root, { recursive: true })
@@ -70,7 +59,7 @@ test("a sandbox of Kata's, with its modes and its files, has no fault", async ()
 })
 
 test('several faults are each a finding, and the store can be used meanwhile', async () => {
-  const { root, store, folder } = await setUp()
+  const { root, store, folder } = await storeToDamage()
   writeFileSync(join(folder, 'state.json'), '')
   chmodSync(join(folder, 'lock'), 0o644)
   mkdirSync(join(root, '-x'))
@@ -84,7 +73,7 @@ test('several faults are each a finding, and the store can be used meanwhile', a
 })
 
 test('a root in which others can write is a fault, and one that is a link is not', async () => {
-  const { root } = await setUp()
+  const { root } = await storeToDamage()
   const link = join(temporaryFolder(), 'root')
   symlinkSync(root, link)
   const store = await openStore(link)
@@ -106,7 +95,7 @@ test.each<[string, (path: string) => void, string]>([
     'WRONG_MODE',
   ],
 ])('a quarantine that is %s is a fault', async (_kind, make, code) => {
-  const { root, store } = await setUp()
+  const { root, store } = await storeToDamage()
   make(join(root, '.quarantine'))
   expect(await all(store.check())).toMatchObject([
     { code, path: join(root, '.quarantine'), repairable: false },
@@ -114,7 +103,7 @@ test.each<[string, (path: string) => void, string]>([
 })
 
 test('a closed store is not checked, and ends a check', async () => {
-  const { store, folder } = await setUp()
+  const { store, folder } = await storeToDamage()
   writeFileSync(join(folder, 'state.json'), '')
   const check = store.check()
   await store.close()

@@ -16,22 +16,10 @@ import lockfile from 'proper-lockfile'
 import { openStore, type Repair, type SandboxStore } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { all } from '../support/all.js'
-import { age, faults } from '../support/faults.js'
+import { age, faults, storeToDamage } from '../support/faults.js'
 import { picture } from '../support/picture.js'
 import { nextMessage, startProgram } from '../support/program.js'
 import { filesystems, temporaryFolder } from '../support/root.js'
-
-async function setUp(options: { lockTimeout?: number; durable?: boolean; on?: string } = {}) {
-  const { lockTimeout = 200, durable = false, on } = options
-  const root = temporaryFolder(on)
-  const store = await openStore(root, { lockTimeout, durable })
-  onTestFinished(() => store.close())
-  for (const id of ['bad', 'good']) {
-    await store.create(id)
-    await store.transition(id, 'ready', 'running')
-  }
-  return { root, store, folder: join(root, 'bad') }
-}
 
 const isRoot = process.geteuid?.() === 0
 
@@ -71,7 +59,7 @@ describe.each(Object.entries(faults))('%s', (_name, fault) => {
   test.skipIf(fault.needsRoot === true && !isRoot)(
     'is repaired as a dry run says, and stays so',
     async () => {
-      const { root, store, folder } = await setUp()
+      const { root, store, folder } = await storeToDamage()
       fault.make(folder)
       const before = picture(root)
       const path = join(root, fault.path)
@@ -127,7 +115,7 @@ describe.each(Object.entries(faults))('%s', (_name, fault) => {
 })
 
 test('a damaged state goes with its histories; what others keep in the folder stays', async () => {
-  const { root, store, folder } = await setUp()
+  const { root, store, folder } = await storeToDamage()
   const line = readFileSync(join(folder, 'history.jsonl'), 'utf8')
   writeFileSync(join(folder, 'history.jsonl.1'), line, { mode: 0o600 })
   writeFileSync(join(folder, 'state.json'), '{"st')
@@ -145,7 +133,7 @@ test('a damaged state goes with its histories; what others keep in the folder st
 test('what is set aside is so under names of its own, also the second time, and only for its owner', async () => {
   const umask = process.umask(0)
   onTestFinished(() => void process.umask(umask))
-  const { root, store, folder } = await setUp()
+  const { root, store, folder } = await storeToDamage()
   for (const text of ['1', '2', '3']) {
     writeFileSync(join(folder, 'state.json'), text)
     await store.repair()
@@ -171,7 +159,7 @@ test.each<[string, (path: string) => void]>([
     },
   ],
 ])('nothing is moved into a quarantine that is %s', async (_kind, make) => {
-  const { root, store, folder } = await setUp()
+  const { root, store, folder } = await storeToDamage()
   make(join(root, '.quarantine'))
   writeFileSync(join(folder, 'state.json'), '{"st')
   const done = await store.repair()
@@ -183,7 +171,7 @@ test.each<[string, (path: string) => void]>([
 })
 
 test('entries into which a killed repair moved nothing are swept', async () => {
-  const { root, store } = await setUp()
+  const { root, store } = await storeToDamage()
   const entry = join(root, '.quarantine', '20260102T030405.678Z-bad-1')
   mkdirSync(entry, { recursive: true, mode: 0o700 })
   writeFileSync(join(entry, 'note.json'), '{')
@@ -199,7 +187,7 @@ test('entries into which a killed repair moved nothing are swept', async () => {
 
 describe('a sandbox that somebody holds', () => {
   test('under flock(2), with what a change makes, is no finding, and repair skips it and says so', async () => {
-    const { root, store, folder } = await setUp()
+    const { root, store, folder } = await storeToDamage()
     writeFileSync(join(folder, 'state.json.1'), '')
     mkdirSync(join(folder, 'state.json.lock'), 0o500)
     const child = spawn('flock', ['--no-fork', join(folder, 'lock'), 'sh', '-c', 'echo held; read line'], {
@@ -226,7 +214,7 @@ describe('a sandbox that somebody holds', () => {
   })
 
   test('under flock(2), and whose state is damaged all the time, is a finding', async () => {
-    const { store, folder } = await setUp()
+    const { store, folder } = await storeToDamage()
     writeFileSync(join(folder, 'state.json'), '')
     const child = spawn('flock', [join(folder, 'lock'), 'sh', '-c', 'echo held; exec sleep 20'], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -240,7 +228,7 @@ describe('a sandbox that somebody holds', () => {
   })
 
   test("with another program's proper-lockfile lock, is left alone as well", async () => {
-    const { store, folder } = await setUp()
+    const { store, folder } = await storeToDamage()
     const release = await lockfile.lock(join(folder, 'state.json'))
     writeFileSync(join(folder, 'state.json.1'), '')
     expect(await all(store.check())).toEqual([])
@@ -253,7 +241,7 @@ describe('a sandbox that somebody holds', () => {
   })
 
   test('for a moment is waited for', async () => {
-    const { store, folder } = await setUp({ lockTimeout: 5000 })
+    const { store, folder } = await storeToDamage({ lockTimeout: 5000 })
     writeFileSync(join(folder, 'state.json'), '')
     const child = spawn('flock', [join(folder, 'lock'), 'sh', '-c', 'echo held; sleep 0.6'], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -265,7 +253,7 @@ describe('a sandbox that somebody holds', () => {
 })
 
 test('of two repairs the second moves nothing that the first has moved and a change made anew', async () => {
-  const { root, store, folder } = await setUp({ lockTimeout: 10_000 })
+  const { root, store, folder } = await storeToDamage({ lockTimeout: 10_000 })
   mkdirSync(join(root, '.quarantine'), 0o700)
   const hold = ['--no-fork', join(root, '.quarantine'), 'sh', '-c', 'echo held; read line']
   const first = spawn('flock', hold, { stdio: ['pipe', 'pipe', 'inherit'] })
@@ -285,7 +273,7 @@ test('of two repairs the second moves nothing that the first has moved and a cha
 })
 
 test('a quarantine that another repair holds for too long makes a repair skip what it would move', async () => {
-  const { root, store, folder } = await setUp({ lockTimeout: 300 })
+  const { root, store, folder } = await storeToDamage({ lockTimeout: 300 })
   mkdirSync(join(root, '.quarantine'), 0o700)
   const hold = ['--no-fork', join(root, '.quarantine'), 'sh', '-c', 'echo held; read line']
   const first = spawn('flock', hold, { stdio: ['pipe', 'pipe', 'inherit'] })
@@ -298,7 +286,10 @@ test('a quarantine that another repair holds for too long makes a repair skip wh
 
 test('a repair that is killed at any call is finished by the next one', { timeout: 300_000 }, async () => {
   for (let n = 1; ; n++) {
-    const { root, store, folder } = await setUp({ lockTimeout: 5000, on: filesystems[0]?.folder ?? '' })
+    const { root, store, folder } = await storeToDamage({
+      lockTimeout: 5000,
+      on: filesystems[0]?.folder ?? '',
+    })
     const history = readFileSync(join(folder, 'history.jsonl'), 'utf8')
     writeFileSync(join(folder, 'state.json'), 'damaged')
     const program = startProgram('repairer', [root, String(n)])
@@ -325,7 +316,7 @@ test('a repair that is killed at any call is finished by the next one', { timeou
 
 describe.each(filesystems)('beside running processes, on $name', ({ folder: on }) => {
   test('changes by the thousand make no finding, and none is lost', { timeout: 60_000 }, async () => {
-    const { root, store } = await setUp({ lockTimeout: 20_000, on })
+    const { root, store } = await storeToDamage({ lockTimeout: 20_000, on })
     const ids = ['good', 'bad']
     const programs = [0, 1].map(() => startProgram('load', [root, '4000', ...ids]))
     await Promise.all(programs.map(nextMessage))
@@ -359,7 +350,7 @@ describe.each(filesystems)('beside running processes, on $name', ({ folder: on }
   test('two repairs at once move each damaged state once, and lose no change', {
     timeout: 60_000,
   }, async () => {
-    const { root, store } = await setUp({ lockTimeout: 20_000, on })
+    const { root, store } = await storeToDamage({ lockTimeout: 20_000, on })
     const other = await openStore(root, { lockTimeout: 20_000, durable: false })
     onTestFinished(() => other.close())
     const ids = Array.from({ length: 30 }, (_, i) => `s${i}`)
@@ -389,7 +380,7 @@ describe.each(filesystems)('beside running processes, on $name', ({ folder: on }
   })
 
   test('a repair that is killed is finished by the next one', { timeout: 60_000 }, async () => {
-    const { root, store } = await setUp({ lockTimeout: 5000, on })
+    const { root, store } = await storeToDamage({ lockTimeout: 5000, on })
     const ids = Array.from({ length: 40 }, (_, i) => `s${i}`)
     for (const id of ids) {
       await store.create(id)

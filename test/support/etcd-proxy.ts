@@ -1,6 +1,9 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import { openStore } from 'sandbox-state'
+import { onTestFinished } from 'vitest'
+import type { TestEtcd } from './etcd.js'
 
 /** One request that goes through: what is asked, and by which path. */
 export interface Passing {
@@ -103,4 +106,19 @@ async function textOf(message: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = []
   for await (const chunk of message) chunks.push(chunk as Buffer)
   return Buffer.concat(chunks).toString('utf8')
+}
+
+/** Two stores on one new root: `store` sees etcd through a proxy, `other` itself, as from another host. */
+export async function storesBesideProxy(etcd: TestEtcd) {
+  const proxy = await EtcdProxy.start(etcd.member.clientPort)
+  const root = etcd.newRoot()
+  const prefix = new URL(root).pathname
+  const store = await openStore(`etcd://127.0.0.1:${proxy.port}${prefix}`)
+  const other = await openStore(root)
+  onTestFinished(async () => {
+    await store.close()
+    await other.close()
+    await proxy.close()
+  })
+  return { proxy, prefix, store, other }
 }

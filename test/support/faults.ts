@@ -14,7 +14,9 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import type { FindingCode, RepairAction } from 'sandbox-state'
+import { type FindingCode, openStore, type RepairAction, type SandboxStore } from 'sandbox-state'
+import { onTestFinished } from 'vitest'
+import { temporaryFolder } from './root.js'
 
 /** One fault of the sandbox `bad`, which was healthy, with a history of two lines. */
 export interface Fault {
@@ -268,4 +270,19 @@ function empty(folder: string): void {
 export function age(path: string, ms: number): void {
   const time = new Date(Date.now() - ms)
   utimesSync(path, time, time)
+}
+
+/** A store with a sandbox `good` and a sandbox `bad`, both running, whose folder is to be damaged. */
+export async function storeToDamage(
+  options: { lockTimeout?: number; durable?: boolean; on?: string } = {},
+): Promise<{ root: string; store: SandboxStore; folder: string }> {
+  const { lockTimeout = 200, durable = false, on } = options
+  const root = temporaryFolder(on)
+  const store = await openStore(root, { lockTimeout, durable })
+  onTestFinished(() => store.close())
+  for (const id of ['bad', 'good']) {
+    await store.create(id)
+    await store.transition(id, 'ready', 'running')
+  }
+  return { root, store, folder: join(root, 'bad') }
 }

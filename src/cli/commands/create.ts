@@ -1,23 +1,11 @@
 import { printMade } from '../changed.js'
 import type { Define } from '../commands.js'
 import { changeHelpTail } from '../help.js'
-import {
-  addFieldOptions,
-  type ChangeFormat,
-  changeFormatOption,
-  type FieldFlags,
-  givenFields,
-  idArgument,
-} from '../options.js'
-
-interface Options extends FieldFlags {
-  readonly format: ChangeFormat
-}
+import { addFieldOptions, changeFormatOption, type FieldOptions, givenFields } from '../options.js'
 
 export const define: Define = (command, cli) =>
   addFieldOptions(command)
     .description('Make a sandbox. It starts ready; a field that is not given is 0, false or empty.')
-    .addArgument(idArgument())
     .addOption(changeFormatOption())
     .addHelpText(
       'after',
@@ -30,9 +18,9 @@ export const define: Define = (command, cli) =>
         failed: 'it is not: ALREADY_EXISTS, INVALID_ID, LOCK_TIMEOUT, IO_ERROR,',
       }),
     )
-    .action((id: string, { format, ...flags }: Options) =>
+    .action((id: string, options: FieldOptions) =>
       cli.withStore(command, async store => {
-        const state = await store.create(id, givenFields(flags))
-        await printMade(cli, { id, state, words: `created, ${state.state}` }, format)
+        const state = await store.create(id, givenFields(options))
+        await printMade(cli, { id, state, words: `created, ${state.state}` }, options.format)
       }),
     )

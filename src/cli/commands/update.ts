@@ -3,24 +3,12 @@ import { difference, printMade } from '../changed.js'
 import type { Define } from '../commands.js'
 import { UsageError } from '../errors.js'
 import { changeHelpTail } from '../help.js'
-import {
-  addFieldOptions,
-  type ChangeFormat,
-  changeFormatOption,
-  type FieldFlags,
-  givenFields,
-  idArgument,
-} from '../options.js'
-
-interface Options extends FieldFlags {
-  readonly format: ChangeFormat
-}
+import { addFieldOptions, changeFormatOption, type FieldOptions, givenFields } from '../options.js'
 
 export const define: Define = (command, cli) =>
   addFieldOptions(command)
     .option('--no-hotplug-probe', 'it cannot (any more)')
     .description("Change a sandbox's fields. One that is not given stays; for the state see transition.")
-    .addArgument(idArgument())
     .addOption(changeFormatOption())
     .addHelpText(
       'after',
@@ -33,8 +21,8 @@ export const define: Define = (command, cli) =>
         failed: 'it is not: NOT_FOUND, INVALID_ID, INVALID_STATE, CORRUPT_STATE, LOCK_TIMEOUT, IO_ERROR,',
       }),
     )
-    .action(async (id: string, { format, ...flags }: Options) => {
-      const fields = givenFields(flags)
+    .action(async (id: string, options: FieldOptions) => {
+      const fields = givenFields(options)
       if (Object.keys(fields).length === 0) throw new UsageError('no field is given')
       await cli.withStore(command, async store => {
         let words = ''
@@ -43,6 +31,6 @@ export const define: Define = (command, cli) =>
           words = difference(before, after)
           return after
         })
-        await printMade(cli, { id, state, words }, format)
+        await printMade(cli, { id, state, words }, options.format)
       })
     })
