@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { openStore, type StoreOptions } from 'sandbox-state'
-import { expect, test } from 'vitest'
+import { openStore, type SandboxStore, type StoreOptions } from 'sandbox-state'
+import { describe, expect, test } from 'vitest'
 import { describeContract } from './contract.js'
 import { all } from './support/all.js'
 import { filesystems, temporaryFolder } from './support/root.js'
@@ -36,14 +36,43 @@ test.each<[unknown, unknown]>([
   await expect(openStore(root as string, options as StoreOptions)).rejects.toBeInstanceOf(TypeError)
 })
 
-test('changes one after another let the event loop turn', async () => {
-  const store = await openStore(temporaryFolder(filesystems[0]?.folder))
-  await store.create('a')
+describe('a loop that awaits nothing but the store lets the event loop turn:', () => {
+  const ignored = () => {}
+  const calls: Readonly<Record<string, (store: SandboxStore) => Promise<unknown>>> = {
+    update: store => store.update('a', state => state),
+    'a transition that is refused': store => store.transition('a', 'running', 'paused').catch(ignored),
+    'a create that is refused': store => store.create('a').catch(ignored),
+    'a delete of nothing': store => store.delete('b').catch(ignored),
+    read: store => store.read('a'),
+    'a read of nothing': store => store.read('b').catch(ignored),
+    list: store => all(store.list()),
+    history: store => all(store.history('a')),
+    'the history of nothing': store => all(store.history('b')).catch(ignored),
+    locks: store => all(store.locks()),
+    check: store => all(store.check()),
+    repair: store => store.repair(),
+  }
+
+  test.each(Object.entries(calls))('%s', async (_, call) => {
+    const store = await openStore(temporaryFolder(filesystems[0]?.folder), { lockTimeout: 0 })
+    await store.create('a')
+    expect(await turnsWhile(() => call(store))).toBeGreaterThan(5)
+    await store.close()
+  })
+
+  test.each(['list', 'locks', 'check'])('%s of nothing', async name => {
+    const store = await openStore(join(temporaryFolder(), 'not', 'there'))
+    expect(await turnsWhile(async () => calls[name]?.(store))).toBeGreaterThan(5)
+    await store.close()
+  })
+})
+
+/** How often a timer of 1 ms comes to its turn while a call is made again and again for 200 ms. */
+async function turnsWhile(call: () => Promise<unknown>): Promise<number> {
   let turns = 0
   const timer = setInterval(() => turns++, 1)
-  const end = performance.now() + 300
-  while (performance.now() < end) await store.update('a', state => state)
+  const end = performance.now() + 200
+  while (performance.now() < end) await call()
   clearInterval(timer)
-  expect(turns).toBeGreaterThan(5)
-  await store.close()
-})
+  return turns
+}

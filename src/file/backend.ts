@@ -6,7 +6,7 @@ import type { SandboxState } from '../state/sandbox-state.js'
 import type { Changes, ChangesOptions } from './changes.js'
 import { readHistory } from './history-read.js'
 import { listIds, readSandbox } from './read.js'
-import { Turn } from './turn.js'
+import { endTurn, isTurnOver } from './turn.js'
 import { watchFiles } from './watch.js'
 
 /** Keeps each sandbox's state in a file of its own below a root folder. */
@@ -21,16 +21,16 @@ export class FileBackend implements Backend {
     private readonly options: ChangesOptions,
   ) {}
 
-  read(id: string): Promise<SandboxState | undefined> {
+  async read(id: string): Promise<SandboxState | undefined> {
+    if (isTurnOver()) await endTurn()
     return readSandbox(this.root, id)
   }
 
   async *list(): AsyncGenerator<ListEntry> {
-    const turn = new Turn()
+    if (isTurnOver()) await endTurn()
     for (const id of listIds(this.root)) {
       const entry = await this.entry(id)
       if (entry !== undefined) yield entry
-      if (turn.isOver()) await turn.end()
     }
   }
 
@@ -53,21 +53,25 @@ export class FileBackend implements Backend {
     return watchFiles(this.root, id, signal)
   }
 
-  history(id: string): AsyncIterable<HistoryEntry> {
-    return readHistory(this.root, id)
+  async *history(id: string): AsyncGenerator<HistoryEntry> {
+    if (isTurnOver()) await endTurn()
+    yield* readHistory(this.root, id)
   }
 
   async *locks(id: string | undefined): AsyncGenerator<HeldLock, void, undefined> {
+    if (isTurnOver()) await endTurn()
     const { listLocks } = await import('./locks.js')
     yield* listLocks(this.root, id)
   }
 
   async *check(options: CheckOptions): AsyncGenerator<Finding, void, undefined> {
+    if (isTurnOver()) await endTurn()
     const { checkFiles } = await import('./check.js')
     yield* checkFiles(this.root, options)
   }
 
   async repair(options: RepairOptions): Promise<readonly Repair[]> {
+    if (isTurnOver()) await endTurn()
     const { repairFiles } = await import('./repair.js')
     const { lockTimeout, durable } = this.options
     const repair = repairFiles(this.root, { ...options, lockTimeout, durable })

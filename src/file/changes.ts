@@ -13,7 +13,7 @@ import { SandboxFolder } from './folder.js'
 import { FOLDER_MODE } from './layout.js'
 import { type LockedSandbox, lockSandbox, type Patience, unlock, waitOrGiveUp } from './lock.js'
 import type { LockWait } from './lock-wait.js'
-import { Turn } from './turn.js'
+import { endTurn, isTurnOver } from './turn.js'
 
 export interface ChangesOptions {
   /** How long a change waits for the locks, in ms. */
@@ -24,9 +24,6 @@ export interface ChangesOptions {
 
 /** Changes of one sandbox in this process, whichever store they come through, queue here and need not poll for the lock. */
 const queue = new KeyedQueue()
-
-/** Changes made right here wait for nothing: a program that makes one after another would never come to do anything else. */
-const turn = new Turn()
 
 /** The changes of the sandboxes below one root. */
 export class Changes {
@@ -77,6 +74,7 @@ export class Changes {
     wait?: LockWait,
   ): Promise<SandboxState | undefined> {
     for (let attempt = 0; ; attempt++) {
+      if (isTurnOver()) await endTurn()
       const sandbox = await this.lock(id, change, patience)
       wait?.entered()
       let result: SandboxState | undefined | typeof BUSY
@@ -85,7 +83,6 @@ export class Changes {
       } finally {
         unlock(sandbox)
       }
-      if (turn.isOver()) await turn.end()
       if (result !== BUSY) return result
       await waitOrGiveUp(this.root, id, 'proper-lockfile', patience, attempt)
     }

@@ -6,7 +6,7 @@ import { openLockToRead } from './lock-file.js'
 import { findHolder } from './lock-holder.js'
 import { listIds } from './read.js'
 import { strangersLockTime } from './state-lock.js'
-import { Turn } from './turn.js'
+import { endTurn, isTurnOver } from './turn.js'
 
 /**
  * Every lock that is held now on a sandbox below a root, by us, Kata, flock(1) or a program with proper-lockfile,
@@ -17,11 +17,10 @@ import { Turn } from './turn.js'
  */
 export async function* listLocks(root: string, id?: string): AsyncGenerator<HeldLock, void, undefined> {
   let shared = sharedLocks()
-  const turn = new Turn()
   for (const one of id === undefined ? listIds(root) : [id]) {
     for (const holder of holdersOf(root, one, shared)) yield { id: one, holder }
-    if (!turn.isOver()) continue
-    await turn.end()
+    if (!isTurnOver()) continue
+    await endTurn()
     shared = sharedLocks()
   }
 }

@@ -1,6 +1,6 @@
 import { opendirSync } from 'node:fs'
 import { ioError, isErrno } from '../errno.js'
-import { Turn } from './turn.js'
+import { endTurn, isTurnOver } from './turn.js'
 
 /**
  * The names in a folder, in its own order, few at a time in memory however many there are. A folder that does not
@@ -12,10 +12,9 @@ export async function* namesIn(path: string, shown = path): AsyncGenerator<strin
   const entries = open(path, shown)
   if (entries === undefined) return
   try {
-    const turn = new Turn()
     for (let entry = entries.readSync(); entry !== null; entry = entries.readSync()) {
       yield entry.name
-      if (turn.isOver()) await turn.end()
+      if (isTurnOver()) await endTurn()
     }
   } finally {
     entries.closeSync()

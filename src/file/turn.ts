@@ -3,17 +3,18 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 /** How long work without a wait of its own may keep the event loop, in ms. */
 const LONGEST = 5
 
-/** Lets the event loop turn now and then in the midst of long work: to await what is there already never does. */
-export class Turn {
-  private start = performance.now()
+let start = performance.now()
 
-  /** True when it is time to `end` this turn. */
-  isOver(): boolean {
-    return performance.now() - this.start >= LONGEST
-  }
+/**
+ * Whether it is time to let the event loop turn. To await what is there already never does, so a program that makes one
+ * call after another would hear of no timer and no message. The time counts on from call to call, since each may be short.
+ */
+export function isTurnOver(): boolean {
+  return performance.now() - start >= LONGEST
+}
 
-  async end(): Promise<void> {
-    await nextTurn()
-    this.start = performance.now()
-  }
+/** Lets the event loop turn. */
+export async function endTurn(): Promise<void> {
+  await nextTurn()
+  start = performance.now()
 }

@@ -1,6 +1,6 @@
 import type { Sighting } from '../backend.js'
 import { Follower } from './follower.js'
-import { Turn } from './turn.js'
+import { endTurn, isTurnOver } from './turn.js'
 
 /**
  * What is there below a root, then what becomes of it, whoever writes it; see {@link Backend.watch}. It holds one
@@ -17,13 +17,12 @@ export async function* watchFiles(
   const close = () => follower.close()
   signal.addEventListener('abort', close, { once: true })
   try {
-    const turn = new Turn()
     while (!follower.closed) {
       const sighting = follower.next()
       if (sighting !== undefined) yield sighting
       else await follower.wait()
       // The kernel's reports come with the turns of the event loop.
-      if (turn.isOver()) await turn.end()
+      if (isTurnOver()) await endTurn()
     }
   } finally {
     signal.removeEventListener('abort', close)
