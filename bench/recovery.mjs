@@ -71,8 +71,13 @@ function summary(times) {
   return { samples: sorted.length, median: at(0.5), p99: at(0.99), longest: sorted.at(-1) }
 }
 
-/** @returns the times of so many kills, in ms */
-async function killHolders(root, name, samples) {
+/**
+ * Kills so many holders, each waited for by a process that was there before.
+ * @param root an existing folder
+ * @param name the contender
+ * @returns for each kill the time to the next entry, in ms
+ */
+export async function killHolders(root, name, samples) {
   const waiter = start('waiter', root, name)
   try {
     await nextMessage(waiter)
