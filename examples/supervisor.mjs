@@ -7,7 +7,7 @@
 // The state says what a sandbox should be doing; which process it is, the supervisor keeps in a file of its own. For Linux:
 // it tells a process from a later one of the same pid by /proc.
 import { spawn } from 'node:child_process'
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openStore } from 'sandbox-state'
@@ -69,7 +69,7 @@ async function keep(id) {
     stdio: ['pipe', 'ignore', 'ignore'],
   })
   child.unref()
-  writeFileSync(fileOf(id), JSON.stringify({ pid: child.pid, start: startTime(child.pid), boot }))
+  note(id, { pid: child.pid, start: startTime(child.pid), boot })
   child.stdin.on('error', () => {}) // It has died already, which is noticed like any death.
   child.stdin.end('go')
   await store.transition(id, from, 'running')
@@ -77,20 +77,27 @@ async function keep(id) {
 }
 
 async function noticeDeaths() {
-  for await (const { id } of store.list({ state: 'running' })) {
+  for await (const { id, state } of withProcess()) {
     if (isAlive(id)) continue
-    await store.transition(id, 'running', 'stopped')
+    await store.transition(id, state.state, 'stopped')
     console.log(`${id}: its process died, stopped`)
   }
 }
 
 async function endAll() {
-  for await (const { id } of store.list({ state: 'running' })) {
+  for await (const { id, state } of withProcess()) {
     if (isAlive(id)) process.kill(recordOf(id).pid, 'SIGKILL')
-    await store.transition(id, 'running', 'stopped')
+    await store.transition(id, state.state, 'stopped')
     await store.delete(id)
     rmSync(fileOf(id), { force: true })
     console.log(`${id}: ended`)
+  }
+}
+
+/** Those that should have one. */
+async function* withProcess() {
+  for await (const entry of store.list()) {
+    if (entry.state?.state === 'running' || entry.state?.state === 'paused') yield entry
   }
 }
 
@@ -108,6 +115,12 @@ function isAlive(id) {
   const record = recordOf(id)
   // Without a start time it had died before it was noted.
   return record?.start !== undefined && record.boot === boot && startTime(record.pid) === record.start
+}
+
+/** Whole or not at all, as the states themselves. */
+function note(id, record) {
+  writeFileSync(`${fileOf(id)}.new`, JSON.stringify(record))
+  renameSync(`${fileOf(id)}.new`, fileOf(id))
 }
 
 function recordOf(id) {

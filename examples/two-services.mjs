@@ -31,12 +31,15 @@ async function schedule(wanted) {
 
 async function reap(wanted) {
   let [reaped, tooLate] = [0, 0]
+  // What a reaper had stopped that was killed before it could delete it.
+  for await (const { id, error } of store.list({ state: 'stopped' }))
+    if (error === undefined) await remove(id)
   while (reaped < wanted) {
     for await (const { id, error } of store.list({ state: 'running' })) {
       if (error !== undefined || reaped === wanted) continue
       if (!(await isMine(id))) tooLate++
       else {
-        await store.delete(id)
+        await remove(id)
         reaped++
       }
     }
@@ -53,5 +56,14 @@ async function isMine(id) {
   } catch (error) {
     if (error.code === 'STATE_MISMATCH' || error.code === 'NOT_FOUND') return false
     throw error
+  }
+}
+
+/** Another reaper may have been faster, which is as good. */
+async function remove(id) {
+  try {
+    await store.delete(id)
+  } catch (error) {
+    if (error.code !== 'NOT_FOUND') throw error
   }
 }

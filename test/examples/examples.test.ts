@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { get } from 'node:http'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -83,6 +83,7 @@ onLinux('the supervisor finds its sandboxes again after it was killed', async ()
 
   kill(pids[0])
   await second.until('sandbox-1: its process died, stopped')
+  await store.transition('sandbox-2', 'running', 'paused')
   second.child.kill('SIGTERM')
   const [code] = await once(second.child, 'exit')
   expect(code).toBe(0)
@@ -197,6 +198,59 @@ function kill(pid: number | undefined): void {
   } catch {
     // It has ended.
   }
+}
+
+onLinux('a reaper that comes too late takes the next one', async () => {
+  const root = join(temporaryFolder(), 'states')
+  const store = await openStore(root)
+  onTestFinished(() => store.close())
+  for (const id of ['a', 'b']) {
+    await store.create(id)
+    await store.transition(id, 'ready', 'running')
+  }
+  const reaper = run('two-services', root, 'reaper', '1')
+  await store.update('a', state => {
+    // By then it has seen that a runs, and waits to stop it.
+    until(() => hasOpen(join(root, 'a', 'lock')))
+    return { ...state, state: 'paused' }
+  })
+  expect(await reaper).toEqual({ code: 0, lines: ['reaper: stopped and deleted 1, came too late for 1'] })
+  expect(await all(store.list())).toMatchObject([{ id: 'a', state: { state: 'paused' } }])
+})
+
+test('a reaper deletes what one that was killed had stopped', async () => {
+  const root = join(temporaryFolder(), 'states')
+  const store = await openStore(root)
+  onTestFinished(() => store.close())
+  for (const id of ['a', 'b']) {
+    await store.create(id)
+    await store.transition(id, 'ready', 'running')
+  }
+  await store.transition('a', 'running', 'stopped')
+  expect((await run('two-services', root, 'reaper', '1')).code).toBe(0)
+  expect(await all(store.list())).toEqual([])
+})
+
+/** Waits for something without a turn of the event loop, as what runs under a lock must. */
+function until(isSo: () => boolean): void {
+  const end = performance.now() + 20_000
+  while (!isSo()) {
+    if (performance.now() > end) throw new Error('waited in vain')
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)
+  }
+}
+
+/** Whether another process has a file open. */
+function hasOpen(file: string): boolean {
+  return readdirSync('/proc')
+    .filter(name => /^\d+$/.test(name) && name !== String(process.pid))
+    .some(pid => {
+      try {
+        return readdirSync(`/proc/${pid}/fd`).some(fd => readlinkSync(`/proc/${pid}/fd/${fd}`) === file)
+      } catch {
+        return false
+      }
+    })
 }
 
 test('schedulers and reapers share a root: each sandbox is reaped once', async () => {
