@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { openStore } from 'sandbox-state'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { Authority } from '../support/certificates.js'
-import { describeEtcd, TestEtcd } from '../support/etcd.js'
+import { describeEtcd, program, TestEtcd } from '../support/etcd.js'
 import { temporaryFolder } from '../support/root.js'
 
 const text = readFileSync(new URL('../../docs/etcd.md', import.meta.url), 'utf8')
@@ -59,8 +59,8 @@ describeEtcd('the first program of docs/etcd.md', () => {
   afterAll(() => etcd.stop())
 
   test('opens a store', () => {
-    const program = programs[0]?.replace('127.0.0.1:2379', etcd.hosts) ?? ''
-    expect(runProgram('', program, "console.log((await store.create('a')).state)")).toBe('ready\n')
+    const opening = programs[0]?.replace('127.0.0.1:2379', etcd.hosts) ?? ''
+    expect(runProgram('', opening, "console.log((await store.create('a')).state)")).toBe('ready\n')
   })
 })
 
@@ -83,3 +83,38 @@ describe.skipIf(!openssl)(`docs/etcd.md${openssl ? '' : ' (skipped: there is no 
     expect(subject).not.toContain('CN')
   })
 })
+
+const etcdctl = program('etcdctl') !== undefined
+
+describeEtcd(
+  `the commands for etcdctl of docs/etcd.md${etcdctl ? '' : ' (skipped: there is no etcdctl)'}`,
+  () => {
+    test.skipIf(!etcdctl)('make a user who may do what a store does, below its prefix', async () => {
+      const etcd = await TestEtcd.ready()
+      onTestFinished(() => etcd.stop())
+      const env = { ...process.env, ETCDCTL_API: '3', ETCDCTL_ENDPOINTS: etcd.hosts }
+      const [, commands = ''] = /```sh\n(etcdctl role add .*?)```/s.exec(text) ?? []
+      // It asks a terminal for the password, twice.
+      const inTerminal = ['-qec', `set -e\n${commands}`, '/dev/null']
+      execFileSync('script', inTerminal, {
+        env,
+        input: 'secret\nsecret\n',
+        stdio: ['pipe', 'ignore', 'inherit'],
+      })
+      for (const words of ['user add root:root', 'user grant-role root root', 'auth enable']) {
+        execFileSync('etcdctl', words.split(' '), { env, stdio: ['ignore', 'ignore', 'inherit'] })
+      }
+      const options = { etcd: { user: 'keeper', password: 'secret' } }
+      const store = await openStore(`etcd://${etcd.hosts}/sandboxes`, options)
+      onTestFinished(() => store.close())
+      await store.create('a')
+      expect((await store.transition('a', 'ready', 'running')).state).toBe('running')
+      const elsewhere = await openStore(`etcd://${etcd.hosts}/others`, options)
+      onTestFinished(() => elsewhere.close())
+      await expect(elsewhere.create('a')).rejects.toMatchObject({
+        code: 'IO_ERROR',
+        message: expect.stringContaining('permission denied'),
+      })
+    })
+  },
+)
