@@ -169,30 +169,37 @@ class SandboxRepair {
   }
 
   private async mendLocked({ folder, lock }: LockedSandbox): Promise<typeof BUSY | undefined> {
-    noteHolder(lock, new Date())
+    const wasReleased = noteHolder(lock, new Date())
+    let isDone = false
     try {
-      const { findings, strangerInside } = lookInside(folder, this.owners)
-      if (strangerInside) return BUSY
-      const faults = findings.filter(finding => actionOn(finding) !== 'left')
-      if (faults.length === 0) return undefined
-      // What is in the place of the lock folder would be in everyone's way for ever.
-      const blocked = faults.filter(
-        ({ code, path }) => code !== 'DEAD_LOCK' && path === folder.show(STATE_LOCK),
-      )
-      if (blocked.length > 0) await this.move(folder, [STATE_LOCK], blocked)
-      const lock = await lockStateFile(folder, { kind: 'delete' })
-      if (lock === BUSY) return BUSY
-      let isFinished = true
-      try {
-        isFinished = await this.mend(folder, faults, () => lock.isHeld())
-      } finally {
-        await lock.release()
-      }
-      if (!isFinished) this.removeUnfinished(folder, faults)
-      return undefined
+      const result = await this.lockStateAndMend(folder)
+      isDone = result !== BUSY
+      return result
     } finally {
-      noteRelease(lock)
+      if (wasReleased || isDone) noteRelease(lock) // Else whoever gets in next shall see what this one saw.
     }
+  }
+
+  private async lockStateAndMend(folder: SandboxFolder): Promise<typeof BUSY | undefined> {
+    const { findings, strangerInside } = lookInside(folder, this.owners)
+    if (strangerInside) return BUSY
+    const faults = findings.filter(finding => actionOn(finding) !== 'left')
+    if (faults.length === 0) return undefined
+    // What is in the place of the lock folder would be in everyone's way for ever.
+    const blocked = faults.filter(
+      ({ code, path }) => code !== 'DEAD_LOCK' && path === folder.show(STATE_LOCK),
+    )
+    if (blocked.length > 0) await this.move(folder, [STATE_LOCK], blocked)
+    const lock = await lockStateFile(folder, { kind: 'delete' })
+    if (lock === BUSY) return BUSY
+    let isFinished = true
+    try {
+      isFinished = await this.mend(folder, faults, () => lock.isHeld())
+    } finally {
+      await lock.release()
+    }
+    if (!isFinished) this.removeUnfinished(folder, faults)
+    return undefined
   }
 
   /** @returns whether a state is there afterwards, or something that is not ours */

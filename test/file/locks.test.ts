@@ -8,6 +8,7 @@ import { openStore } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { listLocks } from '#src/file/locks.js'
 import { all } from '../support/all.js'
+import { nextMessage, startProgram } from '../support/program.js'
 import { filesystems, temporaryFolder } from '../support/root.js'
 
 /** A shell that holds flock(1) on a file. */
@@ -47,27 +48,19 @@ describe.each(filesystems)('the locks on $name', ({ folder }) => {
   })
 
   test('ours are told with pid, host, command and time', async () => {
-    const { root, store } = await setUp(folder)
+    const { root } = await setUp(folder)
     const before = new Date().toISOString()
-    let locks: Promise<unknown> = Promise.resolve()
-    await store.update('b', state => {
-      locks = all(listLocks(root))
-      return state
-    })
-    expect(await locks).toEqual([
-      {
-        id: 'b',
-        holder: {
-          lock: 'flock',
-          pid: process.pid,
-          host: hostname(),
-          command: expect.stringContaining('node'),
-          since: expect.any(String),
-        },
-      },
+    const holder = startProgram('holder', [root, 'b', 'blocked', '60000'])
+    await nextMessage(holder)
+    const locks = await all(listLocks(root))
+    const since = locks[0]?.holder.since ?? ''
+    const { pid } = holder
+    expect(locks).toEqual([
+      { id: 'b', holder: { lock: 'flock', pid, host: hostname(), command: 'node holder.mjs', since } },
     ])
-    const [{ holder }] = (await locks) as [{ holder: { since: string } }]
-    expect(holder.since >= before && holder.since <= new Date().toISOString()).toBe(true)
+    expect(since >= before && since <= new Date().toISOString()).toBe(true)
+    holder.kill('SIGKILL')
+    await once(holder, 'exit')
     expect(await all(listLocks(root))).toEqual([])
   })
 

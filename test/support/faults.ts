@@ -27,7 +27,8 @@ export interface Fault {
   readonly action: RepairAction
   /** What `read` gives once it was repaired: a state, or an error's code. */
   readonly after: string
-  readonly needsRoot?: true
+  /** Who alone can make it, or meets it. */
+  readonly only?: 'root' | 'others'
 }
 
 const STATE = 'bad/state.json'
@@ -165,12 +166,19 @@ export const faults: Readonly<Record<string, Fault>> = {
   ),
   "another user's state": {
     ...at('state.json', 'WRONG_OWNER', 'left', folder => chownSync(join(folder, 'state.json'), 4711, 4711)),
-    needsRoot: true,
+    only: 'root',
   },
   "another user's folder": {
     ...at('', 'WRONG_OWNER', 'left', folder => chownSync(folder, 4711, 4711)),
-    needsRoot: true,
+    only: 'root',
   },
+  'a state that may not be read': {
+    ...at('state.json', 'UNREADABLE', 'left', folder => chmodSync(join(folder, 'state.json'), 0), 'IO_ERROR'),
+    only: 'others',
+  },
+  'a folder of more entries than are looked at': at('', 'OVERSIZE', 'left', folder => {
+    for (let i = 0; i < 10_001; i++) linkSync(join(folder, 'state.json'), join(folder, `x${i}`))
+  }),
   'a folder without anything': at('', 'UNFINISHED_CREATE', 'removed', empty, 'NOT_FOUND'),
   'a folder with a lock only': at(
     '',
@@ -270,6 +278,11 @@ function empty(folder: string): void {
 export function age(path: string, ms: number): void {
   const time = new Date(Date.now() - ms)
   utimesSync(path, time, time)
+}
+
+/** Whether this user can have a fault. */
+export function canHave({ only }: Fault): boolean {
+  return only === undefined || (only === 'root') === (process.geteuid?.() === 0)
 }
 
 /** A store with a sandbox `good` and a sandbox `bad`, both running, whose folder is to be damaged. */
