@@ -1,0 +1,90 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { openStore } from 'sandbox-state'
+import { expect, onTestFinished, test } from 'vitest'
+import { BIN } from '../cli/support.js'
+import { all } from '../support/all.js'
+import { nextMessage, startProgram } from '../support/program.js'
+import { temporaryFolder } from '../support/root.js'
+
+const text = readFileSync(new URL('../../docs/questions.md', import.meta.url), 'utf8')
+
+const isGnuTar = spawnSync('tar', ['--version'], { encoding: 'utf8' }).stdout?.includes('GNU') === true
+
+/** Runs a command of the document with other names for what it names in capitals; returns its status and what it prints. */
+function run(
+  name: string,
+  names: Readonly<Record<string, string>>,
+): { status: number | null; stdout: string } {
+  const [, command = ''] = new RegExp(`<!-- ${name} -->\n\`\`\`sh\n(.*?)\`\`\``, 's').exec(text) ?? []
+  expect(command).not.toBe('')
+  const folder = temporaryFolder()
+  const script = `#!/bin/sh\nexec '${process.execPath}' '${BIN}' "$@"\n`
+  writeFileSync(join(folder, 'sandbox-state'), script, { mode: 0o755 })
+  const { status, stdout } = spawnSync(
+    'sh',
+    ['-c', command.replaceAll(/\b[A-Z]{2,}\b/g, word => names[word] ?? word)],
+    { encoding: 'utf8', env: { ...process.env, PATH: `${folder}${delimiter}${process.env.PATH}` } },
+  )
+  return { status, stdout }
+}
+
+test('a state may be edited under its lock', async () => {
+  const root = temporaryFolder()
+  const store = await openStore(root)
+  onTestFinished(() => store.close())
+  await store.create('a')
+  expect(run('edit', { ROOT: root, ID: 'a' }).status).toBe(0)
+  expect(await store.read('a')).toMatchObject({ state: 'ready', blockIndex: 7 })
+  await store.transition('a', 'ready', 'running')
+  expect((await all(store.history('a'))).map(({ gap }) => gap)).toEqual([undefined, true])
+})
+
+test.skipIf(!isGnuTar)('a root may be copied while it is in use', async () => {
+  const [root, backups] = [temporaryFolder(), temporaryFolder()]
+  const store = await openStore(root)
+  await store.create('a')
+  await store.create('b')
+  await store.close()
+  const programs = [0, 1].map(() => startProgram('load', [root, '1500', 'a', 'b']))
+  await Promise.all(programs.map(nextMessage))
+  const reports = Promise.all(programs.map(nextMessage))
+  for (const program of programs) program.send('go')
+  const copies = Array.from({ length: 8 }, (_, i) => join(backups, `${i}.tar`))
+  for (const copy of copies) {
+    spawnSync('sh', ['-c', 'sleep 0.1'])
+    const { status } = run('backup', { ROOT: root, BACKUP: copy.slice(0, -'.tar'.length) })
+    expect([0, 1]).toContain(status)
+  }
+  await reports
+
+  const restored = join(backups, 'restored')
+  for (const [i, copy] of copies.entries()) {
+    const target = `${restored}-${i}`
+    mkdirSync(target, { mode: 0o700 })
+    execFileSync('tar', ['-C', target, '-xpf', copy])
+    const again = await openStore(target)
+    expect((await all(again.list())).filter(entry => 'error' in entry)).toEqual([])
+    for (const id of ['a', 'b']) {
+      const { blockIndex } = await again.update(id, state => ({ ...state, blockIndex: state.blockIndex + 1 }))
+      expect(blockIndex).toBeGreaterThan(0)
+    }
+    expect((await again.repair()).filter(({ action }) => action !== 'removed')).toEqual([])
+    expect(await all(again.check())).toEqual([])
+    await again.close()
+  }
+})
+
+test.skipIf(!isGnuTar)('a copy is restored, and found whole', async () => {
+  const [root, backups] = [temporaryFolder(), temporaryFolder()]
+  const store = await openStore(root)
+  await store.create('a', { blockIndex: 5 })
+  await store.close()
+  const names = { ROOT: root, BACKUP: join(backups, 'copy'), NEWROOT: join(backups, 'new') }
+  expect(run('backup', names)).toEqual({ status: 0, stdout: '' })
+  expect(run('restore', names)).toEqual({ status: 0, stdout: '' })
+  const again = await openStore(names.NEWROOT)
+  expect(await again.read('a')).toMatchObject({ blockIndex: 5 })
+  await again.close()
+})
