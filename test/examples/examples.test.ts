@@ -200,7 +200,8 @@ function kill(pid: number | undefined): void {
   }
 }
 
-onLinux('a reaper that comes too late takes the next one', async () => {
+/** A store in which a and b run. */
+async function twoRunning() {
   const root = join(temporaryFolder(), 'states')
   const store = await openStore(root)
   onTestFinished(() => store.close())
@@ -208,6 +209,11 @@ onLinux('a reaper that comes too late takes the next one', async () => {
     await store.create(id)
     await store.transition(id, 'ready', 'running')
   }
+  return { root, store }
+}
+
+onLinux('a reaper that comes too late takes the next one', async () => {
+  const { root, store } = await twoRunning()
   const reaper = run('two-services', root, 'reaper', '1')
   await store.update('a', state => {
     // By then it has seen that a runs, and waits to stop it.
@@ -219,13 +225,7 @@ onLinux('a reaper that comes too late takes the next one', async () => {
 })
 
 test('a reaper deletes what one that was killed had stopped', async () => {
-  const root = join(temporaryFolder(), 'states')
-  const store = await openStore(root)
-  onTestFinished(() => store.close())
-  for (const id of ['a', 'b']) {
-    await store.create(id)
-    await store.transition(id, 'ready', 'running')
-  }
+  const { root, store } = await twoRunning()
   await store.transition('a', 'running', 'stopped')
   expect((await run('two-services', root, 'reaper', '1')).code).toBe(0)
   expect(await all(store.list())).toEqual([])
