@@ -15,7 +15,8 @@ function pathsBelow(path: string): string[] {
 function describe(path: string): string {
   const stat = lstatSync(path, { bigint: true })
   const { mode, uid, gid, size, ino, nlink, mtimeNs, ctimeNs } = stat
-  const content = stat.isFile() && size < 100_000n ? readFileSync(path, 'latin1') : ''
+  const isReadable = stat.isFile() && size < 100_000n && (mode & 0o400n) !== 0n
+  const content = isReadable ? readFileSync(path, 'latin1') : ''
   const target = stat.isSymbolicLink() ? readlinkSync(path) : ''
   return [mode, uid, gid, size, ino, nlink, mtimeNs, ctimeNs, target, content].join(' ')
 }
