@@ -47,10 +47,10 @@ export function failureOf(error: unknown, help: string): Failure {
   return { status: EXIT.failed, code: 'INTERNAL', message: String(error) }
 }
 
-/** Commander begins with `error: `, and ends with a full stop or with a suggestion on a line of its own. */
+/** Commander begins with `error: `, may go on with a word of its own, and ends with a full stop or with a suggestion on a line of its own. */
 function plainMessage({ message }: Error): string {
   return message
-    .replace(/^error: /, '')
+    .replace(/^error: (command-argument value )?/, '')
     .replace(/\.$/, '')
     .replace(/\n\(Did you mean (.*)\?\)$/, ', did you mean $1?')
 }

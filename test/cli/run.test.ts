@@ -56,7 +56,7 @@ describe('a wrong command line', () => {
     ['an option without its value', ['list', '--root'], "option '--root <dir>' argument missing"],
     ['an empty root', ['list', '--root', ''], '"" is not a path (see: sandbox-state list --help)'],
     ['a root of an unknown kind', ['list', '--root', 'gopher://h/'], '"gopher://h/"'],
-    ['an unknown state', ['transition', 'a', 'asleep'], "'asleep' is invalid for argument 'to'"],
+    ['an unknown state', ['transition', 'a', 'asleep'], "USAGE: 'asleep' is invalid for argument 'to'"],
     [
       'an unknown state in --from',
       ['transition', 'a', 'ready', '--from', 'x'],

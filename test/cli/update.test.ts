@@ -44,7 +44,9 @@ describe('update', () => {
     const before = root.snapshot()
     const { status, stderr } = await root.cli('update a')
     expect(status).toBe(2)
-    expect(stderr).toBe('sandbox-state: USAGE: no field is given (see: sandbox-state update --help)\n')
+    expect(stderr).toBe(
+      'sandbox-state: USAGE: no field is given, such as --block-index 2 (see: sandbox-state update --help)\n',
+    )
     expect(root.snapshot()).toEqual(before)
   })
 

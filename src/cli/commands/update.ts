@@ -23,7 +23,7 @@ export const define: Define = (command, cli) =>
     )
     .action(async (id: string, options: FieldOptions) => {
       const fields = givenFields(options)
-      if (Object.keys(fields).length === 0) throw new UsageError('no field is given')
+      if (Object.keys(fields).length === 0) throw new UsageError('no field is given, such as --block-index 2')
       await cli.withStore(command, async store => {
         let words = ''
         const state = await store.update(id, before => {
