@@ -3,8 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openStore } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { filesystems, temporaryFolder } from '../support/root.js'
-import { type Answer, ask, startPrepared } from '../support/strace.js'
+import { temporaryFolder } from '../support/root.js'
+import { type Answer, ask, startPrepared, ways } from '../support/strace.js'
 import { namesIn, TIDY } from './sandbox.js'
 
 // The limits of a process, setrlimit(2): a file may only grow so far, which makes writes stop half-way as on a full
@@ -39,14 +39,14 @@ function lowestFree(child: ChildProcess): number {
   return fd
 }
 
-describe.skipIf(missing !== undefined).each(filesystems)('a limited process, on $name', ({ folder }) => {
+describe.skipIf(missing !== undefined).each(ways)('a limited process, on $name', ({ folder, how }) => {
   async function setUp() {
     const root = temporaryFolder(folder)
     const store = await openStore(root)
     onTestFinished(() => store.close())
     await store.create('a')
     const state = join(root, 'a', 'state.json')
-    return { root, store, child: await startPrepared(root), state, before: readFileSync(state) }
+    return { root, store, child: await startPrepared(root, ...how), state, before: readFileSync(state) }
   }
 
   test('that can write the first bytes of a state only commits none of them', async () => {
