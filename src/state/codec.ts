@@ -21,6 +21,7 @@ import { isValidState } from './machine.js'
 import { type SandboxState, UNKNOWN_KEYS } from './sandbox-state.js'
 import { show, word } from './show.js'
 import { freezeUnknownKeys, isUnknownKeys } from './unknown-keys.js'
+import { decodeWrittenForm } from './written-form.js'
 
 // zod is not used here: every command decodes a state, and importing zod takes longer than the rest of a command.
 // A test holds this file and schema.ts to the same fields.
@@ -60,9 +61,16 @@ export function encodeState(state: SandboxState): string {
  * @throws TypeError when the input is neither text nor bytes.
  */
 export function decodeState(input: string | Uint8Array): SandboxState {
+  if (typeof input !== 'string' && !(input instanceof Uint8Array)) {
+    throw new TypeError(`a state is text or bytes, not ${show(input)}`)
+  }
+  return decodeWrittenForm(input) ?? decodeJson(documentText(input))
+}
+
+function decodeJson(text: string): SandboxState {
   const draft: Draft = { state: '', ...zeroFields() }
   const unknown = new Map<string, string>()
-  for (const member of objectMembers(documentText(input))) {
+  for (const member of objectMembers(text)) {
     const field = fieldNamed(member.key)
     if (field === undefined) unknown.set(member.key, compact(member.json))
     else readField(draft, field, member)
@@ -92,7 +100,6 @@ function documentText(input: string | Uint8Array): string {
     if (exceedsLimit(input)) throw tooLarge()
     return input.toWellFormed()
   }
-  if (!(input instanceof Uint8Array)) throw new TypeError(`a state is text or bytes, not ${show(input)}`)
   if (input.length > MAX_STATE_BYTES) throw tooLarge()
   return textOf(input)
 }

@@ -52,20 +52,26 @@ export const decodedState: fc.Arbitrary<SandboxState> = fc.record({
 })
 
 /** JSON text, with mistakes in about half of the cases. */
-export const nearlyJson: fc.Arbitrary<string> = fc
-  .tuple(
-    fc.oneof(
-      fc.json(),
-      fc.jsonValue().map(value => JSON.stringify({ state: value }, null, '\t')),
-    ),
-    fc.array(
-      fc.tuple(fc.nat(), fc.nat(2), fc.constantFrom(...'{}[],:"\\/untfe0123-+. \t\n\r\0\u00a0\ufeff')),
-      { maxLength: 2 },
-    ),
+export const nearlyJson: fc.Arbitrary<string> = withMistakes(
+  fc.oneof(
+    fc.json(),
+    fc.jsonValue().map(value => JSON.stringify({ state: value }, null, '\t')),
+  ),
+)
+
+/** Text with at most two characters put in, or in the place of others. */
+export function withMistakes(texts: fc.Arbitrary<string>): fc.Arbitrary<string> {
+  const mistake = fc.tuple(
+    fc.nat(),
+    fc.nat(2),
+    fc.constantFrom(...'{}[],:"\\/untfe0123-+. \t\n\r\0\u00a0\ufeff'),
   )
-  .map(([text, edits]) =>
-    edits.reduce((edited, [at, cut, character]) => edit(edited, at, cut, character), text),
-  )
+  return fc
+    .tuple(texts, fc.array(mistake, { maxLength: 2 }))
+    .map(([text, mistakes]) =>
+      mistakes.reduce((edited, [at, cut, character]) => edit(edited, at, cut, character), text),
+    )
+}
 
 function edit(text: string, at: number, cut: number, character: string): string {
   const start = at % (text.length + 1)
