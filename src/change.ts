@@ -68,6 +68,6 @@ export function notFound(id: string): StateStoreError {
 }
 
 function stillRunning(id: string): StateStoreError {
-  const message = `sandbox ${id} is running, stop it first or force the deletion (a delete takes it from ready, paused or stopped)`
+  const message = `sandbox ${id} is running: stop it first, or force the deletion`
   return new StateStoreError('INVALID_TRANSITION', message, { id, from: 'running' })
 }
