@@ -61,6 +61,7 @@ async function runAll(context, { counts, names, ms, where, what, idOf }) {
         root: roots[name],
         what,
         id: idOf(index),
+        warmUp: context.time * 4,
       })
       await pool.tell(Array.from({ length: openedBy(name) }, (_, index) => told(index)))
     }
