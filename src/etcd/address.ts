@@ -25,14 +25,17 @@ export function parseAddress(root: string): EtcdAddress {
     throw new TypeError('an etcd address takes no user and no password: give them as options')
   }
   const tls = scheme.toLowerCase() === 'etcds'
-  const origins = hosts.split(',').map(host => originOf(host, tls))
-  if (scheme === '' || origins.some(origin => origin === undefined)) throw notAnAddress(root)
+  const origins = hosts.split(',').map(host => {
+    const origin = originOf(host, tls)
+    if (scheme === '' || origin === undefined) throw notAnAddress(root)
+    return origin
+  })
   const prefix = path.replace(/\/+$/, '') || DEFAULT_PREFIX
   if (!PREFIX.test(prefix) || prefix.length > LONGEST_PREFIX) {
     const rule = 'names of letters, digits, "_", "." and "-", with "/" between them'
     throw new TypeError(`${quoted(prefix)} cannot be a prefix on etcd: it is made of ${rule}`)
   }
-  return { origins: [...new Set(origins.filter(origin => origin !== undefined))], prefix }
+  return { origins: [...new Set(origins)], prefix }
 }
 
 /** The host is whatever a URL takes for one, an IPv6 address in brackets too. */
@@ -40,7 +43,9 @@ function originOf(host: string, tls: boolean): string | undefined {
   // The scheme's own port would be left out of the URL; ours is another.
   const url = URL.canParse(`etcd://${host}`) ? new URL(`etcd://${host}`) : undefined
   if (url === undefined || url.hostname === '' || url.port === '0') return undefined
-  return `${tls ? 'https' : 'http'}://${url.hostname}:${url.port || DEFAULT_PORT}`
+  const origin = `${tls ? 'https' : 'http'}://${url.hostname}:${url.port || DEFAULT_PORT}`
+  // HTTP takes fewer hosts than a scheme that URLs know nothing of: not 10.0.0.256.
+  return URL.canParse(origin) ? origin : undefined
 }
 
 function notAnAddress(root: string): TypeError {

@@ -21,6 +21,8 @@ test.each<[string, StoreOptions]>([
   ['etcd://a,,b', {}],
   ['etcd://a:0', {}],
   ['etcd://a:70000', {}],
+  ['etcd://10.0.0.256', {}],
+  ['etcd://a,%00/x', {}],
   ['etcd://a b', {}],
   ['etcd://a/x?y', {}],
   ['etcd://a/x#y', {}],
