@@ -1,9 +1,16 @@
 import { Buffer } from 'node:buffer'
-import { Agent, type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http'
+import {
+  Agent,
+  type AgentOptions,
+  type ClientRequest,
+  type IncomingMessage,
+  request as requestHttp,
+} from 'node:http'
 import { Agent as AgentTls, request as requestHttps } from 'node:https'
 import type { Socket } from 'node:net'
 import { errorIn, errorOfAnswer, GatewayError } from './gateway-error.js'
 import type { EtcdOptions } from './options.js'
+import { secureContext } from './secure-context.js'
 
 /** No answer takes longer than this, in ms; then another member is asked. */
 export const REQUEST_TIMEOUT = 2_000
@@ -23,14 +30,12 @@ export class Endpoint {
   constructor(
     /** Such as `http://127.0.0.1:2379`. */
     readonly origin: string,
-    { ca, cert, key }: EtcdOptions,
+    options: EtcdOptions,
   ) {
-    const tls = Object.fromEntries(
-      Object.entries({ ca, cert, key }).map(([name, pem]) => [name, pem && Buffer.from(pem)]),
-    )
-    const AgentOf = origin.startsWith('https:') ? AgentTls : Agent
-    this.calls = new AgentOf({ keepAlive: true, maxSockets: MAX_SOCKETS, ...tls })
-    this.streams = new AgentOf({ keepAlive: false, ...tls })
+    const tls = origin.startsWith('https:') ? { secureContext: secureContext(options) } : undefined
+    const agentWith = (pool: AgentOptions) => (tls ? new AgentTls({ ...pool, ...tls }) : new Agent(pool))
+    this.calls = agentWith({ keepAlive: true, maxSockets: MAX_SOCKETS })
+    this.streams = agentWith({ keepAlive: false })
   }
 
   /**

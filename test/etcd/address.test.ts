@@ -41,6 +41,8 @@ test.each<[string, StoreOptions]>([
   ['etcd://a', { etcd: { ca: 'PEM' } }],
   ['etcds://a', { etcd: { cert: 'PEM' } }],
   ['etcds://a', { etcd: { ca: 1 as never } }],
+  ['etcds://a', { etcd: { ca: 'no PEM' } }],
+  ['etcds://a', { etcd: { cert: 'secret', key: 'secret' } }],
   ['/tmp', { etcd: {} }],
 ])('openStore(%j, %j) is a TypeError that tells no secret', async (root, options) => {
   const error = await openStore(root, options).catch((error: unknown) => error)
