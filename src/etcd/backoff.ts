@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { onAbort } from '../abort.js'
 
 const SHORTEST = 50
 const LONGEST = 1_000
@@ -10,6 +11,18 @@ const LONGEST = 1_000
  */
 export function retryDelay(attempt: number): number {
   return Math.min(SHORTEST * 2 ** Math.min(attempt, 10), LONGEST) * (0.5 + Math.random() / 2)
+}
+
+/** Waits so many ms, or until one of the signals is aborted. */
+export async function pause(ms: number, signals: readonly AbortSignal[]): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  let takeBack: readonly (() => void)[] = []
+  await new Promise<void>(wake => {
+    timer = setTimeout(wake, ms)
+    takeBack = signals.map(signal => onAbort(signal, wake))
+  })
+  clearTimeout(timer)
+  for (const back of takeBack) back()
 }
 
 const WIDEST = 48

@@ -1,7 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { StateStoreError } from '../errors.js'
 import type { EtcdAddress } from './address.js'
-import { retryDelay } from './backoff.js'
+import { pause, retryDelay } from './backoff.js'
 import { Endpoint, REQUEST_TIMEOUT } from './endpoint.js'
 import { GatewayError } from './gateway-error.js'
 import type { EtcdOptions } from './options.js'
@@ -145,7 +144,7 @@ export class Cluster {
       if (late || failure === 'refused' || unusable >= this.endpoints.length) {
         throw new RequestFailed(doubtful, result, endpoint.origin)
       }
-      await sleep(delay, undefined, { signal: this.closing.signal }).catch(() => {})
+      await pause(delay, [this.closing.signal])
     }
   }
 

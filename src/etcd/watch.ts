@@ -1,7 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Sighting } from '../backend.js'
 import { StateStoreError } from '../errors.js'
-import { retryDelay } from './backoff.js'
+import { pause, retryDelay } from './backoff.js'
 import type { Cluster } from './cluster.js'
 import { GatewayError } from './gateway-error.js'
 import { endOf, type Keys } from './keys.js'
@@ -41,7 +40,7 @@ export async function* watchEtcd(
       const reason = error instanceof StateStoreError ? error.cause : error
       const late = performance.now() - trouble > WATCH_PATIENCE
       if (isFinal(reason) || late || !follower.hasBegun) throw watchError(error, id)
-      await sleep(retryDelay(failures++), undefined, { signal }).catch(() => {})
+      await pause(retryDelay(failures++), [signal])
     }
   }
 }

@@ -39,6 +39,17 @@ describe.concurrent('an etcd', () => {
     expect(performance.now() - start).toBeLessThan(8_000)
   })
 
+  test('that is not there is no reason for a warning of Node, however many calls wait for it', async context => {
+    const { expect, onTestFinished } = context
+    const warnings: Error[] = []
+    const hear = (warning: Error) => warnings.push(warning)
+    process.on('warning', hear)
+    onTestFinished(() => void process.off('warning', hear))
+    const store = await open('127.0.0.1:1', context)
+    await Promise.allSettled(Array.from({ length: 20 }, () => store.read('a')))
+    expect(warnings).toEqual([])
+  })
+
   test('that says nothing is an IO_ERROR within its deadline, and no change queues for longer', async context => {
     const { expect } = context
     const store = await open(await listen(createServer(), context), context)
