@@ -14,15 +14,15 @@ export function retryDelay(attempt: number): number {
 }
 
 /** Waits so many ms, or until one of the signals is aborted. */
-export async function pause(ms: number, signals: readonly AbortSignal[]): Promise<void> {
+export async function pause(ms: number, signals: readonly (AbortSignal | undefined)[]): Promise<void> {
   let timer: NodeJS.Timeout | undefined
-  let takeBack: readonly (() => void)[] = []
+  let takeBack: readonly ((() => void) | undefined)[] = []
   await new Promise<void>(wake => {
     timer = setTimeout(wake, ms)
-    takeBack = signals.map(signal => onAbort(signal, wake))
+    takeBack = signals.map(signal => signal && onAbort(signal, wake))
   })
   clearTimeout(timer)
-  for (const back of takeBack) back()
+  for (const back of takeBack) back?.()
 }
 
 const WIDEST = 48

@@ -41,7 +41,7 @@ function* faultOf(keys: Keys, at: KeyValue): Generator<EtcdFault> {
 /** Whoever deletes a state's key by other means leaves its history. The next sandbox of that id removes it. */
 async function* strayHistories(cluster: Cluster, keys: Keys, patience: number): AsyncGenerator<EtcdFault> {
   let last: string | undefined
-  for await (const { found } of pagesBelow(cluster, keys.histories, patience, true)) {
+  for await (const { found } of pagesBelow(cluster, keys.histories, patience, { keysOnly: true })) {
     for (const { key } of found) {
       const [id = ''] = key.slice(keys.histories.length).split('/')
       if (id === last) continue

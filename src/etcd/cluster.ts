@@ -22,6 +22,17 @@ import {
 const RANGE = '/v3/kv/range'
 const TRANSACTION = '/v3/kv/txn'
 
+/** A request to whichever member answers it. */
+interface Question<T> {
+  readonly path: string
+  readonly message: object
+  readonly readAnswer: (answer: unknown) => T
+  /** On the clock of `performance.now()`. */
+  readonly deadline: number
+  /** Ends it. */
+  readonly signal?: AbortSignal | undefined
+}
+
 /** What came of a request that may have been made more than once. */
 export interface Reply<T> {
   readonly answer: T
@@ -59,10 +70,17 @@ export class Cluster {
 
   /**
    * @param id the sandbox that it is about, for an error
-   * @throws StateStoreError `IO_ERROR`
+   * @param signal ends it
+   * @throws StateStoreError `IO_ERROR`; what the signal was aborted with
    */
-  async range(request: RangeRequest, deadline: number, id?: string): Promise<RangeAnswer> {
-    const asked = this.call(RANGE, rangeMessage(request), readRangeAnswer, deadline)
+  async range(
+    request: RangeRequest,
+    deadline: number,
+    id?: string,
+    signal?: AbortSignal,
+  ): Promise<RangeAnswer> {
+    const message = rangeMessage(request)
+    const asked = this.call({ path: RANGE, message, readAnswer: readRangeAnswer, deadline, signal })
     return (await asked.catch(error => ioError(error, id, request.key))).answer
   }
 
@@ -73,8 +91,7 @@ export class Cluster {
    */
   async ranges(requests: readonly RangeRequest[], deadline: number, id?: string): Promise<TransactionAnswer> {
     const success = requests.map(request => ({ kind: 'range', ...request }) as const)
-    const reading = transactionMessage({ compare: [], success, failure: [] })
-    const asked = this.call(TRANSACTION, reading, readTransactionAnswer, deadline)
+    const asked = this.transaction({ compare: [], success, failure: [] }, deadline)
     return (await asked.catch(error => ioError(error, id, requests[0]?.key))).answer
   }
 
@@ -84,7 +101,8 @@ export class Cluster {
    * @throws RequestFailed
    */
   transaction(transaction: Transaction, deadline: number): Promise<Reply<TransactionAnswer>> {
-    return this.call(TRANSACTION, transactionMessage(transaction), readTransactionAnswer, deadline)
+    const message = transactionMessage(transaction)
+    return this.call({ path: TRANSACTION, message, readAnswer: readTransactionAnswer, deadline })
   }
 
   /**
@@ -119,21 +137,18 @@ export class Cluster {
     for (const endpoint of this.endpoints) endpoint.close()
   }
 
-  /** @throws RequestFailed */
-  private async call<T>(
-    path: string,
-    message: object,
-    readAnswer: (answer: unknown) => T,
-    deadline: number,
-  ): Promise<Reply<T>> {
-    const body = JSON.stringify(message)
+  /** @throws RequestFailed; what the question's signal was aborted with */
+  private async call<T>(question: Question<T>): Promise<Reply<T>> {
+    const { deadline, signal } = question
+    const body = JSON.stringify(question.message)
     let doubtful = false
     let unusable = 0
     for (let attempt = 0; ; attempt++) {
       if (this.closing.signal.aborted) throw closedError()
       const endpoint = this.current()
-      const result = await this.attempt(endpoint, path, body, readAnswer, deadline)
+      const result = await this.attempt(endpoint, question, body)
       if (!(result instanceof GatewayError)) return { answer: result, doubtful }
+      signal?.throwIfAborted()
       const { failure } = result
       doubtful ||= failure === 'unknown'
       unusable = failure === 'unusable' ? unusable + 1 : 0
@@ -144,16 +159,14 @@ export class Cluster {
       if (late || failure === 'refused' || unusable >= this.endpoints.length) {
         throw new RequestFailed(doubtful, result, endpoint.origin)
       }
-      await pause(delay, [this.closing.signal])
+      await pause(delay, [this.closing.signal, signal])
     }
   }
 
   private async attempt<T>(
     endpoint: Endpoint,
-    path: string,
+    { path, readAnswer, deadline, signal }: Question<T>,
     body: string,
-    readAnswer: (answer: unknown) => T,
-    deadline: number,
   ): Promise<T | GatewayError> {
     const used = this.authenticated(deadline)
     let token: string | undefined
@@ -165,7 +178,7 @@ export class Cluster {
       return error.failure === 'unknown' ? new GatewayError('undone', error.message, { cause: error }) : error
     }
     try {
-      return read(readAnswer, await endpoint.post(path, body, token, deadline))
+      return read(readAnswer, await endpoint.post(path, body, token, deadline, signal))
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error
       if (error.failure === 'unauthenticated') this.forget(used)

@@ -41,11 +41,18 @@ export class Endpoint {
   /**
    * Asks once.
    * @param deadline on the clock of `performance.now()`; the wait for a free socket counts
+   * @param signal ends it
    * @throws GatewayError
    */
-  post(path: string, body: string, token: string | undefined, deadline: number): Promise<unknown> {
+  post(
+    path: string,
+    body: string,
+    token: string | undefined,
+    deadline: number,
+    signal?: AbortSignal,
+  ): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const { request, wasSent } = this.start(this.calls, path, body, token)
+      const { request, wasSent } = this.start(this.calls, path, body, token, signal)
       let late: Error | undefined
       const expireAt = (time: number) => {
         const ms = Math.max(Math.round(time - performance.now()), 1)
@@ -90,9 +97,7 @@ export class Endpoint {
     signal: AbortSignal,
   ): AsyncGenerator<unknown, void, undefined> {
     if (signal.aborted) return
-    const { request, wasSent } = this.start(this.streams, path, body, token)
-    const end = () => request.destroy()
-    signal.addEventListener('abort', end, { once: true })
+    const { request, wasSent } = this.start(this.streams, path, body, token, signal)
     const fail = (message: string, cause?: unknown) => request.destroy(new Error(message, { cause }))
     const late = () => fail(`no answer within ${REQUEST_TIMEOUT} ms`)
     let ended = false
@@ -125,7 +130,6 @@ export class Endpoint {
       if (!signal.aborted) throw asGatewayError(error, wasSent())
     } finally {
       ended = true
-      signal.removeEventListener('abort', end)
       clearTimeout(timer)
       request.destroy()
     }
@@ -136,11 +140,12 @@ export class Endpoint {
     this.streams.destroy()
   }
 
-  private start(agent: Agent, path: string, body: string, token: string | undefined) {
+  private start(agent: Agent, path: string, body: string, token: string | undefined, signal?: AbortSignal) {
     const send = agent instanceof AgentTls ? requestHttps : requestHttp
     const request = send(`${this.origin}${path}`, {
       agent,
       method: 'POST',
+      signal,
       headers: {
         'content-type': 'application/json',
         'content-length': Buffer.byteLength(body),

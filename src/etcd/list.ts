@@ -20,13 +20,13 @@ export interface Page {
  * Every key that begins with a text, in order, all as they were at one revision. Only when etcd compacts that one
  * away while the pages are read, the rest is as it is then.
  * @param patience how long each page may take, in ms
- * @throws StateStoreError `IO_ERROR`
+ * @throws StateStoreError `IO_ERROR`; what the signal was aborted with
  */
 export async function* pagesBelow(
   cluster: Cluster,
   prefix: string,
   patience: number,
-  keysOnly = false,
+  { keysOnly = false, signal }: { readonly keysOnly?: boolean; readonly signal?: AbortSignal } = {},
 ): AsyncGenerator<Page, void, undefined> {
   const end = endOf(prefix)
   let key = prefix
@@ -34,7 +34,8 @@ export async function* pagesBelow(
   for (;;) {
     const request = { key, end, limit: PAGE, keysOnly, ...(revision === undefined ? {} : { revision }) }
     try {
-      const { found, more, revision: now } = await cluster.range(request, performance.now() + patience)
+      const deadline = performance.now() + patience
+      const { found, more, revision: now } = await cluster.range(request, deadline, undefined, signal)
       revision ??= now
       yield { found, revision }
       const last = found.at(-1)

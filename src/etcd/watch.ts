@@ -4,7 +4,7 @@ import { pause, retryDelay } from './backoff.js'
 import type { Cluster } from './cluster.js'
 import { GatewayError } from './gateway-error.js'
 import { endOf, type Keys } from './keys.js'
-import { entryOf, pagesBelow } from './list.js'
+import { entryOf, type Page, pagesBelow } from './list.js'
 import type { KeyValue, WatchAnswer, WatchEvent } from './wire.js'
 
 /** A watch that no member serves for so long ends with an error, in ms. */
@@ -23,12 +23,12 @@ export async function* watchEtcd(
   patience: number,
   signal: AbortSignal,
 ): AsyncGenerator<Sighting, void, undefined> {
-  const follower = new Follower(cluster, keys, id, patience)
+  const follower = new Follower(cluster, keys, id, patience, signal)
   let trouble: number | undefined
   for (let failures = 0; !signal.aborted; ) {
     try {
       if (!follower.isListed) yield* follower.list()
-      for await (const answer of follower.listen(signal)) {
+      for await (const answer of follower.listen()) {
         trouble = undefined
         failures = 0
         yield* follower.hear(answer)
@@ -58,6 +58,7 @@ class Follower {
     private readonly keys: Keys,
     private readonly id: string | undefined,
     private readonly patience: number,
+    private readonly signal: AbortSignal,
   ) {}
 
   /** Whether it is known what is there, as of some revision. */
@@ -90,9 +91,9 @@ class Follower {
     this.next = (first ?? 0n) + 1n
   }
 
-  listen(signal: AbortSignal): AsyncGenerator<WatchAnswer> {
+  listen(): AsyncGenerator<WatchAnswer> {
     const { key, end } = this.range()
-    return this.cluster.watch(key, end, this.next ?? 1n, signal)
+    return this.cluster.watch(key, end, this.next ?? 1n, this.signal)
   }
 
   /** The events that are news. Only what was heard moves the watch on. */
@@ -122,16 +123,10 @@ class Follower {
     yield entry
   }
 
-  private async *pages() {
-    if (this.id === undefined) {
-      yield* pagesBelow(this.cluster, this.keys.states, this.patience)
-      return
-    }
-    yield await this.cluster.range(
-      { key: this.keys.state(this.id) },
-      performance.now() + this.patience,
-      this.id,
-    )
+  private async *pages(): AsyncGenerator<Page> {
+    const { cluster, keys, id, patience, signal } = this
+    if (id === undefined) yield* pagesBelow(cluster, keys.states, patience, { signal })
+    else yield await cluster.range({ key: keys.state(id) }, performance.now() + patience, id, signal)
   }
 
   private range(): { key: string; end: string | undefined } {

@@ -244,6 +244,19 @@ describeEtcd('a watch over etcd', () => {
     expect(await first).toEqual({ done: true, value: undefined })
   })
 
+  test('ends with its signal, also while etcd does not say what is there', async () => {
+    const patient = await openStore(`etcd://127.0.0.1:${proxy.port}${prefix}`, { lockTimeout: 600_000 })
+    onTestFinished(() => patient.close())
+    proxy.freeze()
+    const abort = new AbortController()
+    const first = patient.watch({ signal: abort.signal }).next()
+    const waited = patient.waitFor('a', 'running', { signal: abort.signal })
+    await until('both ask', () => (proxy.counts.get('/v3/kv/range') ?? 0) >= 2)
+    abort.abort(new Error('enough'))
+    expect(await first).toEqual({ done: true, value: undefined })
+    await expect(waited).rejects.toThrow('enough')
+  })
+
   test('that cannot begin is an IO_ERROR', async () => {
     proxy.before = () => 'cut'
     const hasty = await openStore(`etcd://127.0.0.1:${proxy.port}${prefix}`, { lockTimeout: 0 })
