@@ -12,7 +12,7 @@ import { errorIn, errorOfAnswer, GatewayError } from './gateway-error.js'
 import type { EtcdOptions } from './options.js'
 import { secureContext } from './secure-context.js'
 
-/** No answer takes longer than this, in ms; then another member is asked. */
+/** How long a member may take to answer, in ms; then another one is asked. */
 export const REQUEST_TIMEOUT = 2_000
 /** How often a stream that says nothing is checked for a member that is still there, in ms. */
 const SILENCE = 5_000
@@ -39,8 +39,9 @@ export class Endpoint {
   }
 
   /**
-   * Asks once.
-   * @param deadline on the clock of `performance.now()`; the wait for a free socket counts
+   * Asks once. Neither the wait for a free socket nor that for an answer takes longer than {@link REQUEST_TIMEOUT}:
+   * however many wait for a member that says nothing, all of them soon ask another.
+   * @param deadline on the clock of `performance.now()`
    * @param signal ends it
    * @throws GatewayError
    */
@@ -53,23 +54,23 @@ export class Endpoint {
   ): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const { request, wasSent } = this.start(this.calls, path, body, token, signal)
-      let late: Error | undefined
-      const expireAt = (time: number) => {
-        const ms = Math.max(Math.round(time - performance.now()), 1)
-        return setTimeout(() => {
-          late = new Error(`no answer within ${ms} ms`)
-          request.destroy(late)
-        }, ms)
-      }
-      let timer = expireAt(deadline)
       const fail = (error: unknown) => {
         clearTimeout(timer)
-        reject(asGatewayError(late ?? error, wasSent()))
+        reject(asGatewayError(error, wasSent()))
       }
+      const expire = () => {
+        const ms = Math.max(Math.round(Math.min(deadline - performance.now(), REQUEST_TIMEOUT)), 1)
+        return setTimeout(() => {
+          request.destroy()
+          // A request without a socket would say only when it is given one that it was destroyed.
+          fail(new Error(`no answer within ${ms} ms`))
+        }, ms)
+      }
+      let timer = expire()
       request.once('socket', () => {
         if (request.destroyed) return
         clearTimeout(timer)
-        timer = expireAt(Math.min(deadline, performance.now() + REQUEST_TIMEOUT))
+        timer = expire()
       })
       request.once('error', fail)
       request.once('response', response => {

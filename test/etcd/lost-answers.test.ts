@@ -193,6 +193,17 @@ describeEtcd('an answer of etcd that is lost', () => {
     await expect(other.read('a')).rejects.toMatchObject({ code: 'NOT_FOUND' })
   })
 
+  test('keeps none of many calls from another member', async () => {
+    const hosts = `127.0.0.1:${proxy.port},${etcd.hosts}`
+    const hasty = await openStore(`etcd://${hosts}${prefix}`, { lockTimeout: 0 })
+    onTestFinished(() => hasty.close())
+    await other.create('a')
+    proxy.freeze()
+    // Many more than are sent to one member at once.
+    const reads = Array.from({ length: 300 }, () => hasty.read('a').then(({ state }) => state))
+    expect(new Set(await Promise.all(reads))).toEqual(new Set(['ready']))
+  })
+
   test('of a read is asked for again', async () => {
     await other.create('a')
     let cuts = 0
