@@ -126,8 +126,7 @@ export class Cluster {
       }
     } catch (error) {
       this.turnFrom(endpoint)
-      if (error instanceof GatewayError && error.failure === 'unauthenticated') this.forget(used)
-      throw error
+      throw error instanceof GatewayError ? this.judged(error, used) : error
     }
   }
 
@@ -181,9 +180,16 @@ export class Cluster {
       return read(readAnswer, await endpoint.post(path, body, token, deadline, signal))
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error
-      if (error.failure === 'unauthenticated') this.forget(used)
-      return error
+      return this.judged(error, used)
     }
+  }
+
+  /** A token that does not hold, or no more, is asked for anew; but without a user there is none to ask for. */
+  private judged(error: GatewayError, used: Promise<string | undefined> | undefined): GatewayError {
+    if (error.failure !== 'unauthenticated') return error
+    this.forget(used)
+    if (this.options.user !== undefined) return error
+    return new GatewayError('refused', error.message, { cause: error })
   }
 
   /** The token of the user, asked for when there is none; none without a user, or where etcd knows no users. */

@@ -292,6 +292,28 @@ describeEtcd('a store in etcd', () => {
     expect(await all(store.list())).toHaveLength(1)
   })
 
+  test('a user is known as soon as etcd asks for one', async () => {
+    const asking = await TestEtcd.ready()
+    onTestFinished(() => asking.stop())
+    const root = asking.newRoot()
+    const etcd = { user: 'root', password: 'secret' }
+    const store = await open(root, { etcd })
+    const nobody = await open(root)
+    await store.create('a')
+    await nobody.read('a')
+    const events = store.watch()
+    await events.next()
+    await asking.ask('auth/user/add', { name: etcd.user, password: etcd.password })
+    await asking.ask('auth/role/add', { name: 'root' })
+    await asking.ask('auth/user/grant', { user: etcd.user, role: 'root' })
+    await asking.ask('auth/enable', {})
+    const next = events.next()
+    expect((await store.transition('a', 'ready', 'running')).state).toBe('running')
+    expect((await next).value).toMatchObject({ type: 'changed', state: { state: 'running' } })
+    await events.return()
+    await expect(nobody.read('a')).rejects.toMatchObject({ code: 'IO_ERROR' })
+  })
+
   test('a member that is not there, or is no etcd, is passed over for one that is', async () => {
     const web = createServer((_, response) => void response.writeHead(404).end('Not Found')).listen(
       0,
