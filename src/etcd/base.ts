@@ -36,7 +36,7 @@ export interface Attempt {
   readonly recordKey: string
   /**
    * Takes effect once at the most, however often it is sent: it compares what it writes. When something else was
-   * there, it reads the record that is at `recordKey`.
+   * there, it reads the record that is at `recordKey`, and that of the change that came first.
    */
   readonly transaction: Transaction
 }
@@ -58,7 +58,8 @@ export function attemptOn(
   const states = { key: keys.state(id), modRevision: base.state?.modRevision ?? 0n }
   const deletions = { key: keys.deletions(id), modRevision: base.lastDeletion }
   const seq = (base.state?.version ?? 0n) + 1n
-  const recordKey = after === undefined ? deletions.key : keys.record(id, seq)
+  const nextRecord = keys.record(id, seq)
+  const recordKey = after === undefined ? deletions.key : nextRecord
   const success: Operation[] =
     after === undefined || before === UNREADABLE
       ? [
@@ -74,7 +75,10 @@ export function attemptOn(
   const transaction: Transaction = {
     compare: base.state === undefined ? [states, deletions] : [states],
     success,
-    failure: [{ kind: 'range', key: recordKey }],
+    failure: [
+      { kind: 'range', key: recordKey },
+      { kind: 'range', key: nextRecord },
+    ],
   }
   return { op, after, recordKey, transaction }
 }

@@ -88,8 +88,8 @@ function overtakenTooOften(
   { found }: TransactionAnswer,
   { lockTimeout }: Deadlines,
 ): StateStoreError {
-  const [[record] = []] = found
-  const who = (record && whoMade(record.value)) ?? 'others'
-  const message = `sandbox ${id} was changed each time by others, last by ${who}; gave up after ${lockTimeout} ms`
+  const [, [first] = []] = found
+  const who = (first && whoMade(first.value)) ?? 'others'
+  const message = `sandbox ${id} was changed each time by others, the last time by ${who}; gave up after ${lockTimeout} ms`
   return new StateStoreError('LOCK_TIMEOUT', message, { id })
 }

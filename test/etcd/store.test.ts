@@ -8,6 +8,7 @@ import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'v
 import { openEtcd } from '#src/etcd/backend.js'
 import { all } from '../support/all.js'
 import { describeEtcd, TestEtcd, until } from '../support/etcd.js'
+import { EtcdProxy, isChange, type Verdict } from '../support/etcd-proxy.js'
 import { race } from '../support/program.js'
 
 const dist = new URL('../../dist/', import.meta.url)
@@ -224,6 +225,22 @@ describeEtcd('a store in etcd', () => {
     expect(error).toMatchObject({ code: 'LOCK_TIMEOUT', id: 'a' })
     expect(String(error)).toContain(`pid ${pid}`)
     expect((await store.read('a')).blockIndex).toBe(7)
+  })
+
+  test('a deletion that another overtook names that one, not who deleted something before', async () => {
+    const store = await open(root, { lockTimeout: 0 })
+    const proxy = await EtcdProxy.start(etcd.member.clientPort)
+    onTestFinished(() => proxy.close())
+    const overtaken = await open(`etcd://127.0.0.1:${proxy.port}${prefix}`, { lockTimeout: 0 })
+    await store.create('a')
+    await etcd.put(`${prefix}/deletions/ca`, '{"op":"x","pid":1,"host":"h","command":"earlier"}')
+    proxy.before = async (passing): Promise<Verdict> => {
+      if (isChange(passing)) await store.transition('a', 'ready', 'stopped')
+      return 'pass'
+    }
+    const error = await overtaken.delete('a').catch((error: unknown) => error)
+    expect(error).toMatchObject({ code: 'LOCK_TIMEOUT', id: 'a' })
+    expect(String(error)).toContain(`pid ${process.pid}`)
   })
 
   test('a process with a live watch ends within a second of close(), and says nothing on stderr', async () => {
