@@ -1,12 +1,12 @@
 import type { Backend, HistoryEntry, ListEntry, Sighting } from '../backend.js'
 import type { Change } from '../change.js'
-import type { Finding } from '../check.js'
+import type { CheckOptions, Finding } from '../check.js'
 import { StateStoreError } from '../errors.js'
 import { KeyedQueue } from '../queue.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { type EtcdAddress, parseAddress } from './address.js'
 import { changeInEtcd, type Deadlines } from './change.js'
-import { type EtcdFault, faultsInEtcd } from './check.js'
+import { checkInEtcd } from './check.js'
 import { Cluster } from './cluster.js'
 import { historyInEtcd } from './history.js'
 import { Keys } from './keys.js'
@@ -96,16 +96,8 @@ export class EtcdBackend implements Backend {
     return historyInEtcd(this.cluster, this.keys, id, this.deadline())
   }
 
-  /** One fault for every value that is no state, and for whatever else does not belong there; changes nothing. */
-  async *check(): AsyncGenerator<Finding, void, undefined> {
-    for await (const { id, path, error } of this.faults()) {
-      const code = error.code === 'INVALID_STATE' ? 'INVALID_STATE' : 'CORRUPT_STATE'
-      yield { code, ...(id === undefined ? {} : { id }), path, message: error.message, repairable: false }
-    }
-  }
-
-  faults(): AsyncIterable<EtcdFault> {
-    return faultsInEtcd(this.cluster, this.keys, this.patience())
+  check(options: CheckOptions): AsyncIterable<Finding> {
+    return checkInEtcd(this.cluster, this.keys, this.patience(), options)
   }
 
   async close(): Promise<void> {

@@ -1,69 +1,62 @@
-import { StateStoreError } from '../errors.js'
+import { type CheckOptions, type Finding, type FindingCode, stateFault } from '../check.js'
+import { isValidId } from '../sandbox-id.js'
 import { visible } from '../state/show.js'
 import type { Cluster } from './cluster.js'
 import { endOf, type Keys } from './keys.js'
-import { entryOf, pagesBelow } from './list.js'
-import type { KeyValue } from './wire.js'
-
-/** Something in etcd below a store's prefix that this package did not leave so. */
-export interface EtcdFault {
-  /** The key at fault. */
-  readonly path: string
-  /** The sandbox; absent when the key names none. */
-  readonly id?: string
-  /** What is wrong with it. `CORRUPT_STATE` and `INVALID_STATE` as a read has them, also for a key that is no sandbox's. */
-  readonly error: StateStoreError
-}
+import { pagesBelow } from './list.js'
 
 /**
- * Looks through a store and changes nothing: every value that is no state, every key among the states that can be no
- * sandbox's, and every history without its sandbox.
+ * Looks through a store and changes nothing: every value that is no state, every key that can be no sandbox's, and
+ * every history without its sandbox.
  * @param patience how long one request may take, in ms
  * @throws StateStoreError `IO_ERROR`
  */
-export async function* faultsInEtcd(
+export async function* checkInEtcd(
   cluster: Cluster,
   keys: Keys,
   patience: number,
-): AsyncGenerator<EtcdFault, void, undefined> {
+  { onProgress }: CheckOptions,
+): AsyncGenerator<Finding, void, undefined> {
+  const seen = new Set<string>()
   for await (const { found } of pagesBelow(cluster, keys.states, patience)) {
-    for (const at of found) yield* faultOf(keys, at)
+    for (const { key, value } of found) {
+      const id = keys.idOf(key)
+      if (!isValidId(id)) {
+        yield finding('INVALID_ID', key, 'it is no sandbox id, and the store never reads it')
+        continue
+      }
+      const fault = stateFault(value)
+      if (fault !== undefined) yield finding(fault.code, key, fault.message, id)
+      seen.add(id)
+      onProgress?.(seen.size)
+    }
   }
-  yield* strayHistories(cluster, keys, patience)
-}
-
-function* faultOf(keys: Keys, at: KeyValue): Generator<EtcdFault> {
-  const entry = entryOf(keys, at)
-  if (entry === undefined) yield fault(at.key, undefined, 'it is no sandbox id, and the store never reads it')
-  else if ('error' in entry) yield { path: at.key, id: entry.id, error: entry.error }
-}
-
-/** Whoever deletes a state's key by other means leaves its history. The next sandbox of that id removes it. */
-async function* strayHistories(cluster: Cluster, keys: Keys, patience: number): AsyncGenerator<EtcdFault> {
-  let last: string | undefined
   for await (const { found } of pagesBelow(cluster, keys.histories, patience, { keysOnly: true })) {
     for (const { key } of found) {
       const [id = ''] = key.slice(keys.histories.length).split('/')
-      if (id === last) continue
-      last = id
-      const deadline = performance.now() + patience
-      const now = await cluster.ranges(
-        [{ key: keys.state(id), keysOnly: true }, historyOf(keys, id)],
-        deadline,
-      )
-      const [state = [], history = []] = now.found
-      if (state.length === 0 && history.length > 0) {
-        yield fault(keys.historyOf(id), id, 'it is the history of a sandbox that does not exist')
+      if (seen.has(id)) continue
+      seen.add(id)
+      const below = keys.historyOf(id)
+      if (!isValidId(id)) yield finding('INVALID_ID', below, 'it is the history of no sandbox id')
+      else if (await isStrayHistory(cluster, keys, id, performance.now() + patience)) {
+        yield finding('UNFINISHED_CREATE', below, 'it is the history of a sandbox that does not exist', id)
       }
     }
   }
 }
 
-function historyOf(keys: Keys, id: string) {
-  return { key: keys.historyOf(id), end: endOf(keys.historyOf(id)), limit: 1, keysOnly: true }
+/** Whether there is a history without a sandbox: whoever deletes a state's key by other means leaves it. */
+async function isStrayHistory(cluster: Cluster, keys: Keys, id: string, deadline: number): Promise<boolean> {
+  const below = keys.historyOf(id)
+  const requests = [
+    { key: keys.state(id), keysOnly: true },
+    { key: below, end: endOf(below), limit: 1, keysOnly: true },
+  ]
+  const [state = [], history = []] = (await cluster.ranges(requests, deadline, id)).found
+  return state.length === 0 && history.length > 0
 }
 
-function fault(key: string, id: string | undefined, why: string): EtcdFault {
-  const error = new StateStoreError('CORRUPT_STATE', `etcd's key ${visible(key)}: ${why}`, { id, path: key })
-  return { path: key, ...(id === undefined ? {} : { id }), error }
+function finding(code: FindingCode, key: string, why: string, id?: string): Finding {
+  const message = `etcd's key ${visible(key)}: ${why}`
+  return { code, ...(id === undefined ? {} : { id }), path: key, message, repairable: false }
 }

@@ -5,7 +5,6 @@ import type { AddressInfo } from 'node:net'
 import { hostname } from 'node:os'
 import { encodeState, openStore, type SandboxStore, type StoreOptions } from 'sandbox-state'
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
-import { openEtcd } from '#src/etcd/backend.js'
 import { all } from '../support/all.js'
 import { describeEtcd, TestEtcd, until } from '../support/etcd.js'
 import { EtcdProxy, isChange, type Verdict } from '../support/etcd-proxy.js'
@@ -144,18 +143,27 @@ describeEtcd('a store in etcd', () => {
     await etcd.delete(`${prefix}/state/lost`)
     await etcd.put(`${prefix}/state/bad`, '{}')
     await etcd.put(`${prefix}/state/worse`, '[')
+    await etcd.put(`${prefix}/state/empty`, '')
     await etcd.put(`${prefix}/state/-no-id`, '{"state":"ready"}')
+    await etcd.put(`${prefix}/history/no id/1`, '{}')
     const before = await etcd.dump(`${prefix}/`)
-    const backend = openEtcd(root, undefined, { lockTimeout: 0, history: true })
-    onTestFinished(() => backend.close())
-    expect(await all(backend.faults())).toMatchObject([
-      { path: `${prefix}/state/-no-id`, error: { code: 'CORRUPT_STATE' } },
-      { path: `${prefix}/state/bad`, id: 'bad', error: { code: 'INVALID_STATE' } },
-      { path: `${prefix}/state/worse`, id: 'worse', error: { code: 'CORRUPT_STATE' } },
-      { path: `${prefix}/history/lost/`, id: 'lost', error: { code: 'CORRUPT_STATE' } },
+    const counts: number[] = []
+    const findings = await all(store.check({ onProgress: count => counts.push(count) }))
+    expect(findings).toMatchObject([
+      { code: 'INVALID_ID', path: `${prefix}/state/-no-id` },
+      { code: 'INVALID_STATE', path: `${prefix}/state/bad`, id: 'bad' },
+      { code: 'EMPTY_STATE', path: `${prefix}/state/empty`, id: 'empty' },
+      { code: 'CORRUPT_STATE', path: `${prefix}/state/worse`, id: 'worse' },
+      { code: 'UNFINISHED_CREATE', path: `${prefix}/history/lost/`, id: 'lost' },
+      { code: 'INVALID_ID', path: `${prefix}/history/no id/` },
     ])
+    expect(findings.filter(({ repairable }) => repairable)).toEqual([])
+    expect(findings.map(({ message, path }) => message.startsWith(`etcd's key ${path}: `))).not.toContain(
+      false,
+    )
+    expect(counts).toEqual([1, 2, 3, 4])
     expect(await etcd.dump(`${prefix}/`)).toEqual(before)
-    expect(await all(store.list())).toHaveLength(3)
+    expect(await all(store.list())).toHaveLength(4)
     await store.create('lost')
     expect(await all(store.history('lost'))).toHaveLength(1)
   })
