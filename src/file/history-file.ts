@@ -1,6 +1,7 @@
-import { constants, fchownSync, fstatSync } from 'node:fs'
+import { constants, fstatSync } from 'node:fs'
 import { closeFile, type SandboxFolder } from './folder.js'
 import { FILE_MODE, HISTORY_FILE } from './layout.js'
+import { giveToOwner } from './owner.js'
 
 /** A history file grows to this many bytes; then it becomes the old one, and the old one goes. */
 export const ROTATE_AT = 64 * 1024
@@ -21,11 +22,4 @@ export function openToAppend(folder: SandboxFolder): { fd: number; size: number 
     closeFile(fd)
     throw error
   }
-}
-
-/** As with the state file: what root makes must not lock the sandbox's owner out. */
-function giveToOwner(fd: number, folder: SandboxFolder): void {
-  if (process.geteuid?.() !== 0) return
-  const { uid, gid } = fstatSync(folder.fd)
-  if (uid !== 0) fchownSync(fd, uid, gid)
 }
