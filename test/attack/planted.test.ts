@@ -266,6 +266,17 @@ describe.each(filesystems)('on $name', ({ folder: on }) => {
     expect(lstatSync(root).mode & 0o777).toBe(0o700)
     expect(await all(store.check())).toEqual([])
   })
+
+  test('they are so also under a umask that takes rights from the owner', async () => {
+    const root = temporaryFolder(on)
+    const store = await openStore(root)
+    onTestFinished(() => store.close())
+    const before = process.umask(0o277)
+    onTestFinished(() => void process.umask(before))
+    await store.create('a')
+    expect(lstatSync(join(root, 'a')).mode & 0o777).toBe(0o700)
+    expect(lstatSync(join(root, 'a', 'state.json')).mode & 0o777).toBe(0o600)
+  })
 })
 
 test.skipIf(!existsSync('/proc/self/fd'))(
