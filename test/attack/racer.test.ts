@@ -62,7 +62,7 @@ describe.skipIf(!existsSync('/proc/self/fd')).each(filesystems)('on $name', ({ f
       const swapped = await report
       expect(picture(victim)).toEqual(before)
       expect(codes.done).toBeGreaterThan(20)
-      if (kind !== 'temporary' && kind !== 'stateLock') expect(swapped).toBeGreaterThan(100)
+      if (kind !== 'temporary' && kind !== 'stateLock') expect(swapped).toBeGreaterThan(10)
     },
   )
 })
