@@ -1,11 +1,10 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { openStore, type SandboxState } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { all } from './support/all.js'
+import { holdFlock } from './support/flock.js'
 import { filesystems, temporaryFolder } from './support/root.js'
 
 // Today's code over what every version of this package left on the disk; see fixtures/versions/README.md.
@@ -139,17 +138,13 @@ describe('a lock note that says held', () => {
     writeFileSync(lock, `${text.replace('true,', 'true ,').padEnd(511)}\n`)
     if (fields !== me) {
       // Another program holds the lock, and the note is still the old one.
-      const shell = spawn('flock', ['--no-fork', lock, 'sh', '-c', 'echo held; read line'])
-      onTestFinished(() => void shell.kill('SIGKILL'))
-      await once(shell.stdout, 'data')
+      const shell = await holdFlock(lock)
       const impatient = await openStore(root, { lockTimeout: 50 })
       onTestFinished(() => impatient.close())
       const error = await impatient.update('killed-holder', state => state).catch(String)
       expect(error).toContain(`pid ${shell.pid}`)
       expect(error).not.toContain(`pid ${fields.pid} `)
-      const ended = once(shell, 'exit')
-      shell.stdin.end('\n')
-      await ended
+      await shell.release()
     }
     const start = performance.now()
     await store.transition('killed-holder', 'ready', 'running')

@@ -1,6 +1,5 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -16,6 +15,7 @@ import {
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Change } from '#src/change.js'
 import { told } from '#src/diagnostics.js'
+import { holdFlock } from './support/flock.js'
 import { filesystems, temporaryFolder } from './support/root.js'
 
 interface Messages {
@@ -42,15 +42,6 @@ async function setUp(on?: string, lockTimeout = 5_000) {
   const store = await openStore(root, { lockTimeout })
   onTestFinished(() => store.close())
   return { root, store, lock: join(root, 'a', 'lock'), state: join(root, 'a', 'state.json') }
-}
-
-async function holdFlock(file: string) {
-  const child = spawn('flock', ['--no-fork', file, 'sh', '-c', 'echo held; read line'], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  })
-  onTestFinished(() => void child.kill('SIGKILL'))
-  await once(child.stdout, 'data')
-  return child
 }
 
 const duration = expect.any(Number)
@@ -135,7 +126,7 @@ describe.each(filesystems)('what is published on $name', ({ folder }) => {
     const waits = listen('lockWait')
     const shell = await holdFlock(lock)
     const change = store.transition('a', 'ready', 'running')
-    setTimeout(() => shell.stdin.end('\n'), 150)
+    setTimeout(() => void shell.release(), 150)
     await change
     expect(waits).toEqual([
       {
@@ -182,7 +173,7 @@ describe.each(filesystems)('what is published on $name', ({ folder }) => {
     })
     await store.transition('a', 'paused', 'running').catch(() => {})
     const shell = await holdFlock(lock)
-    setTimeout(() => shell.stdin.end('\n'), 20)
+    setTimeout(() => void shell.release(), 20)
     await store.transition('a', 'ready', 'running')
     const nobody = 'flock 0, proper-lockfile false'
     expect(free).toEqual(['flock 1, proper-lockfile true', nobody, nobody, nobody, nobody])

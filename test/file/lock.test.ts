@@ -1,32 +1,12 @@
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
+import { spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import lockfile from 'proper-lockfile'
 import { openStore } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { all } from '../support/all.js'
+import { holdFlock } from '../support/flock.js'
 import { filesystems, temporaryFolder } from '../support/root.js'
-
-/** Holds flock(1) on a file, as a shell script or Kata would, until it is told to end. */
-async function holdFlock(
-  file: string,
-  ...options: string[]
-): Promise<{ pid: number; release(): Promise<void> }> {
-  const child = spawn('flock', [...options, '--no-fork', file, 'sh', '-c', 'echo held; read line'], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  })
-  onTestFinished(() => void child.kill('SIGKILL'))
-  await once(child.stdout, 'data')
-  return {
-    pid: child.pid ?? 0,
-    async release() {
-      const ended = once(child, 'exit')
-      child.stdin.end('\n')
-      await ended
-    },
-  }
-}
 
 describe.each(filesystems)('locks on $name', ({ folder }) => {
   async function setUp(lockTimeout: number) {

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, mkdirSync, symlinkSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
@@ -8,24 +7,9 @@ import { openStore } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { listLocks } from '#src/file/locks.js'
 import { all } from '../support/all.js'
+import { holdFlock } from '../support/flock.js'
 import { nextMessage, startProgram } from '../support/program.js'
 import { filesystems, temporaryFolder } from '../support/root.js'
-
-/** A shell that holds flock(1) on a file. */
-async function holdFlock(file: string, ...options: string[]) {
-  const child = spawn('flock', [...options, '--no-fork', file, 'sh', '-c', 'echo held; read line'], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  })
-  onTestFinished(() => void child.kill('SIGKILL'))
-  await once(child.stdout, 'data')
-  return {
-    pid: child.pid,
-    async release() {
-      child.stdin.end('\n')
-      await once(child, 'exit')
-    },
-  }
-}
 
 async function setUp(on?: string) {
   const root = temporaryFolder(on)

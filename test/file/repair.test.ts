@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
   chmodSync,
@@ -17,6 +16,7 @@ import { openStore, type Repair, type SandboxStore } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { all } from '../support/all.js'
 import { age, canHave, faults, storeToDamage } from '../support/faults.js'
+import { holdFlock } from '../support/flock.js'
 import { picture } from '../support/picture.js'
 import { nextMessage, startProgram } from '../support/program.js'
 import { filesystems, temporaryFolder } from '../support/root.js'
@@ -185,11 +185,7 @@ describe('a sandbox that somebody holds', () => {
     const { root, store, folder } = await storeToDamage()
     writeFileSync(join(folder, 'state.json.1'), '')
     mkdirSync(join(folder, 'state.json.lock'), 0o500)
-    const child = spawn('flock', ['--no-fork', join(folder, 'lock'), 'sh', '-c', 'echo held; read line'], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    })
-    onTestFinished(() => void child.kill('SIGKILL'))
-    await once(child.stdout, 'data')
+    const shell = await holdFlock(join(folder, 'lock'))
     const before = picture(root)
     const start = performance.now()
     expect(await all(store.check())).toEqual([])
@@ -201,9 +197,7 @@ describe('a sandbox that somebody holds', () => {
     expect(await store.repair()).toMatchObject(expected)
     expect(performance.now() - start).toBeLessThan(3000)
     expect(picture(root)).toEqual(before)
-    const ended = once(child, 'exit')
-    child.stdin.end('\n')
-    await ended
+    await shell.release()
     expect(await store.repair()).toMatchObject([{ action: 'removed' }, { action: 'removed' }])
     expect(await all(store.check())).toEqual([])
   })
@@ -211,12 +205,7 @@ describe('a sandbox that somebody holds', () => {
   test('under flock(2), and whose state is damaged all the time, is a finding', async () => {
     const { store, folder } = await storeToDamage()
     writeFileSync(join(folder, 'state.json'), '')
-    const child = spawn('flock', [join(folder, 'lock'), 'sh', '-c', 'echo held; exec sleep 20'], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-      detached: true,
-    })
-    onTestFinished(() => void process.kill(-(child.pid ?? 0), 'SIGKILL'))
-    await once(child.stdout, 'data')
+    await holdFlock(join(folder, 'lock'))
     expect(await all(store.check())).toMatchObject([{ id: 'bad', code: 'EMPTY_STATE' }])
     expect(await store.repair()).toMatchObject([{ id: 'bad', code: 'EMPTY_STATE', action: 'busy' }])
     expect(readFileSync(join(folder, 'state.json'), 'utf8')).toBe('')
@@ -238,11 +227,8 @@ describe('a sandbox that somebody holds', () => {
   test('for a moment is waited for', async () => {
     const { store, folder } = await storeToDamage({ lockTimeout: 5000 })
     writeFileSync(join(folder, 'state.json'), '')
-    const child = spawn('flock', [join(folder, 'lock'), 'sh', '-c', 'echo held; sleep 0.6'], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    onTestFinished(() => void child.kill('SIGKILL'))
-    await once(child.stdout, 'data')
+    const shell = await holdFlock(join(folder, 'lock'))
+    setTimeout(() => void shell.release(), 600)
     expect(await store.repair()).toMatchObject([{ id: 'bad', code: 'EMPTY_STATE', action: 'moved' }])
   })
 })
@@ -250,10 +236,7 @@ describe('a sandbox that somebody holds', () => {
 test('of two repairs the second moves nothing that the first has moved and a change made anew', async () => {
   const { root, store, folder } = await storeToDamage({ lockTimeout: 10_000 })
   mkdirSync(join(root, '.quarantine'), 0o700)
-  const hold = ['--no-fork', join(root, '.quarantine'), 'sh', '-c', 'echo held; read line']
-  const first = spawn('flock', hold, { stdio: ['pipe', 'pipe', 'inherit'] })
-  onTestFinished(() => void first.kill('SIGKILL'))
-  await once(first.stdout, 'data')
+  const first = await holdFlock(join(root, '.quarantine'))
   faults['a lock that is a FIFO']?.make(folder)
   const second = store.repair()
   await new Promise(resolve => setTimeout(resolve, 600))
@@ -261,7 +244,7 @@ test('of two repairs the second moves nothing that the first has moved and a cha
   rmSync(join(folder, 'lock'))
   await store.update('bad', state => ({ ...state, blockIndex: 1 }))
   const lock = picture(join(folder, 'lock'))
-  first.stdin.end('\n')
+  await first.release()
   expect(await second).toEqual([])
   expect(picture(join(folder, 'lock'))).toEqual(lock)
   expect(readdirSync(join(root, '.quarantine'))).toEqual([])
@@ -270,10 +253,7 @@ test('of two repairs the second moves nothing that the first has moved and a cha
 test('a quarantine that another repair holds for too long makes a repair skip what it would move', async () => {
   const { root, store, folder } = await storeToDamage({ lockTimeout: 300 })
   mkdirSync(join(root, '.quarantine'), 0o700)
-  const hold = ['--no-fork', join(root, '.quarantine'), 'sh', '-c', 'echo held; read line']
-  const first = spawn('flock', hold, { stdio: ['pipe', 'pipe', 'inherit'] })
-  onTestFinished(() => void first.kill('SIGKILL'))
-  await once(first.stdout, 'data')
+  await holdFlock(join(root, '.quarantine'))
   writeFileSync(join(folder, 'state.json'), '')
   expect(await store.repair()).toMatchObject([{ id: 'bad', code: 'EMPTY_STATE', action: 'busy' }])
   expect(readFileSync(join(folder, 'state.json'), 'utf8')).toBe('')
