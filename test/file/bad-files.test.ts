@@ -1,10 +1,10 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import {
-  lstatSync,
+  closeSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
-  readlinkSync,
   rmSync,
   symlinkSync,
   truncateSync,
@@ -12,8 +12,12 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { openStore, StateStoreError } from 'sandbox-state'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { LOCK_EX, tryFlock } from '#src/file/flock.js'
+import { libc } from '#src/file/libc.js'
 import { all } from '../support/all.js'
+import { holdFlock } from '../support/flock.js'
+import { picture } from '../support/picture.js'
 import { temporaryFolder } from '../support/root.js'
 
 const WHOLE =
@@ -26,25 +30,6 @@ async function setUp() {
   await store.create('good')
   mkdirSync(join(root, 'bad'))
   return { root, store, state: join(root, 'bad', 'state.json') }
-}
-
-/** Everything below a folder, with what it holds. */
-function picture(folder: string): Record<string, string> {
-  return Object.fromEntries(
-    pathsBelow(folder).map(path => {
-      const stat = lstatSync(path)
-      const content = stat.isFile() && stat.size < 1e6 ? readFileSync(path, 'latin1') : ''
-      return [path, `${stat.mode} ${stat.size} ${stat.isSymbolicLink() ? readlinkSync(path) : content}`]
-    }),
-  )
-}
-
-/** Links are not followed. */
-function pathsBelow(folder: string): string[] {
-  return readdirSync(folder, { withFileTypes: true }).flatMap(entry => {
-    const path = join(folder, entry.name)
-    return entry.isDirectory() ? [path, ...pathsBelow(path)] : [path]
-  })
 }
 
 const outside = '/etc/hostname'
@@ -160,12 +145,25 @@ describe('a sandbox folder', () => {
   test('whose state file is written in place by a holder of the lock, as Kata does, is read after it', async () => {
     const { store, state } = await setUp()
     writeFileSync(state, '{"sta')
-    const lock = join(state, '..', 'lock')
-    const writer = `sleep 0.1; printf '%s' '{"state":"paused"}' > '${state}'`
-    writeFileSync(lock, '')
-    const child = spawn('flock', [lock, 'sh', '-c', `echo held; ${writer}`])
-    onTestFinished(() => void child.kill('SIGKILL'))
-    await new Promise(resolve => child.stdout.once('data', resolve))
+    const lock = openSync(join(state, '..', 'lock'), 'w')
+    expect(tryFlock(lock, LOCK_EX)).toBe(true)
+    const { flock } = libc
+    const asked = vi.spyOn(libc, 'flock').mockImplementationOnce((fd, operation) => {
+      process.nextTick(() => {
+        writeFileSync(state, '{"state":"paused"}')
+        closeSync(lock)
+      })
+      return flock(fd, operation)
+    })
+    onTestFinished(() => asked.mockRestore())
     expect(await store.read('bad')).toMatchObject({ state: 'paused' })
+    expect(asked.mock.calls.length).toBeGreaterThan(1)
+  })
+
+  test('whose state file stays cut off while somebody holds the lock is an error in the end', async () => {
+    const { store, state } = await setUp()
+    writeFileSync(state, '{"sta')
+    await holdFlock(join(state, '..', 'lock'))
+    await expect(store.read('bad')).rejects.toMatchObject({ code: 'CORRUPT_STATE' })
   })
 })
