@@ -390,12 +390,14 @@ describe.each(filesystems)('beside running processes, on $name', ({ folder: on }
     const done = await store.repair()
     expect(done.filter(({ action }) => action === 'failed' || action === 'busy')).toEqual([])
     expect(await all(store.check())).toEqual([])
-    const entries = quarantined(root)
-    expect(entries.map(({ note }) => note.id).sort()).toEqual([...ids].sort())
-    for (const { path, note, files } of entries) {
-      expect(readFileSync(join(path, 'state.json'), 'utf8')).toBe(`damaged ${note.id}`)
-      expect(files).toEqual(['history.jsonl', 'state.json'])
+    // Of a sandbox whose repair was killed between two files, they are in two entries.
+    const kept: Record<string, string[]> = {}
+    for (const { path, note, files } of quarantined(root)) {
+      kept[note.id] = [...(kept[note.id] ?? []), ...files].sort()
+      if (files.includes('state.json'))
+        expect(readFileSync(join(path, 'state.json'), 'utf8')).toBe(`damaged ${note.id}`)
     }
+    expect(kept).toEqual(Object.fromEntries(ids.map(id => [id, ['history.jsonl', 'state.json']])))
     expect(await all(store.list())).toHaveLength(2)
   })
 })
