@@ -38,7 +38,6 @@ describe.skipIf(!existsSync('/proc/self/fd')).each(filesystems)('on $name', ({ f
       }
       const end = performance.now() + RACE
       for (let i = 0; performance.now() < end; i++) {
-        const start = performance.now()
         const calls = [
           () => store.update('a', state => ({ ...state, blockIndex: i })),
           () => store.read('a'),
@@ -55,7 +54,6 @@ describe.skipIf(!existsSync('/proc/self/fd')).each(filesystems)('on $name', ({ f
             tell(error.code)
           }
         }
-        expect(performance.now() - start).toBeLessThan(5000)
       }
       const report = nextMessage(racer)
       racer.send('stop')

@@ -58,12 +58,11 @@ const bad: Record<string, (state: string) => void> = {
 }
 
 describe.each(Object.keys(bad))('a state file that is %s', kind => {
-  test('is a typed error within a second, changes nothing, and the others are listed', async () => {
+  test('is a typed error, changes nothing, and the others are listed', async () => {
     const { root, store, state } = await setUp()
     bad[kind]?.(state)
     const before = picture(root)
     const outsideBefore = readFileSync(outside)
-    const start = performance.now()
     for (const call of [
       () => store.read('bad'),
       () => store.transition('bad', 'ready', 'running'),
@@ -76,7 +75,6 @@ describe.each(Object.keys(bad))('a state file that is %s', kind => {
       expect(error).toMatchObject({ id: 'bad', path: state })
     }
     await expect(store.create('bad')).rejects.toMatchObject({ code: 'ALREADY_EXISTS' })
-    expect(performance.now() - start).toBeLessThan(1000)
     expect(await all(store.list())).toMatchObject([
       { id: 'bad', error: { code: expect.stringMatching(/^(CORRUPT|INVALID)_STATE$/) } },
       { id: 'good', state: { state: 'ready' } },

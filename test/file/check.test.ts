@@ -13,9 +13,7 @@ describe.each(Object.entries(faults))('%s', (_name, fault) => {
     const { root, store, folder } = await storeToDamage()
     fault.make(folder)
     const before = picture(root)
-    const start = performance.now()
     const findings = await all(store.check())
-    expect(performance.now() - start).toBeLessThan(1000)
     const path = join(root, fault.path)
     const id = fault.code === 'INVALID_ID' ? {} : { id: 'bad' }
     expect(findings).toEqual([

@@ -63,9 +63,7 @@ describe.each(Object.entries(faults))('%s', (_name, fault) => {
     const [finding] = await all(store.check())
     const planned = await store.repair({ dryRun: true })
     expect(picture(root)).toEqual(before)
-    const start = performance.now()
     const done = await store.repair({ dryRun: false })
-    expect(performance.now() - start).toBeLessThan(2000)
     expect(withoutPlaces(done)).toEqual(withoutPlaces(planned))
     const id = fault.code === 'INVALID_ID' ? {} : { id: 'bad' }
     const { code, action } = fault
@@ -187,7 +185,6 @@ describe('a sandbox that somebody holds', () => {
     mkdirSync(join(folder, 'state.json.lock'), 0o500)
     const shell = await holdFlock(join(folder, 'lock'))
     const before = picture(root)
-    const start = performance.now()
     expect(await all(store.check())).toEqual([])
     const expected = [
       { id: 'bad', code: 'LEFTOVER', action: 'busy' },
@@ -195,7 +192,6 @@ describe('a sandbox that somebody holds', () => {
     ]
     expect(await store.repair({ dryRun: true })).toMatchObject(expected)
     expect(await store.repair()).toMatchObject(expected)
-    expect(performance.now() - start).toBeLessThan(3000)
     expect(picture(root)).toEqual(before)
     await shell.release()
     expect(await store.repair()).toMatchObject([{ action: 'removed' }, { action: 'removed' }])
