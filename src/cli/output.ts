@@ -60,12 +60,13 @@ export class Output {
     return this.stream.isTTY === true
   }
 
+  /** A serial line or a container may not know its terminal's size, and says 0. */
   get columns(): number {
-    return this.stream.columns ?? 80
+    return this.stream.columns || 80
   }
 
   get rows(): number {
-    return this.stream.rows ?? 24
+    return this.stream.rows || 24
   }
 
   onResize(listener: () => void): void {
