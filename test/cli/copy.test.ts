@@ -43,4 +43,14 @@ describe('copy', () => {
     expect(stderr).toMatch(/^sandbox-state: CORRUPT_STATE: /)
     expect(await source.done(`list --format ids --root ${target}`)).toBe('a\nb\n')
   })
+  it('refuses a source that is not there, which as a root would be an empty one', async () => {
+    const { source, target } = await twoRoots()
+    const mistyped = `${source.path}s`
+    expect(await source.cli(`copy ${mistyped} ${target}`)).toEqual({
+      status: 1,
+      stdout: '',
+      stderr: `sandbox-state: IO_ERROR: cannot read ${mistyped}: ENOENT: no such file or directory\n`,
+    })
+    expect(await source.cli(['copy', '', target])).toMatchObject({ status: 2 })
+  })
 })

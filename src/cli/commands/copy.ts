@@ -1,3 +1,7 @@
+import { statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { ioError } from '../../errno.js'
+import { isEtcdRoot } from '../../root.js'
 import type { Define } from '../commands.js'
 import { type CopyCommandOptions, copyAndTell } from '../copying.js'
 import { helpTail } from '../help.js'
@@ -27,9 +31,21 @@ Says in one line what it did, on a terminal only. With --format json it prints
       }),
     )
     .action((from: string, to: string, options: CopyCommandOptions) =>
-      cli.withStoreAt(from, command, source =>
-        cli.withStoreAt(to, command, target =>
+      cli.withStoreAt(from, command, source => {
+        assertThere(from)
+        return cli.withStoreAt(to, command, target =>
           copyAndTell(cli, source, target, { ...options, done: 'copied' }),
-        ),
-      ),
+        )
+      }),
     )
+
+/** A root that is missing is an empty one; as the source of a copy it is a mistake. */
+function assertThere(root: string): void {
+  if (isEtcdRoot(root)) return
+  const path = resolve(root)
+  try {
+    statSync(path)
+  } catch (error) {
+    throw ioError(error, 'read', undefined, path)
+  }
+}
