@@ -1,7 +1,7 @@
 import { type CopyResult, copyStore } from '../copy.js'
 import type { SandboxStore } from '../store.js'
 import type { Cli } from './cli.js'
-import { EXIT, failureLine } from './errors.js'
+import { EXIT, failureJson, failureLine, failureOf } from './errors.js'
 import type { ChangeFormat } from './options.js'
 import { counted } from './words.js'
 
@@ -18,7 +18,9 @@ export async function copyAndTell(
 ): Promise<void> {
   const result = await copyWithProgress(cli, source, target, done)
   if (result.failed.length > 0) cli.status = EXIT.failed
-  for (const { error } of result.failed) await cli.err.write(failureLine(error))
+  for (const { error } of result.failed) {
+    await cli.err.write(format === 'json' ? failureJson(failureOf(error, cli.help)) : failureLine(error))
+  }
   if (format === 'json') await cli.out.write(`${JSON.stringify(printable(result))}\n`)
   else {
     await cli.tellPerson(

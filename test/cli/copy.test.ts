@@ -40,7 +40,10 @@ describe('copy', () => {
       copied: 2,
       failed: [{ id: 'c', error: { code: 'CORRUPT_STATE' } }],
     })
-    expect(stderr).toMatch(/^sandbox-state: CORRUPT_STATE: /)
+    expect(JSON.parse(stderr)).toMatchObject({ code: 'CORRUPT_STATE', id: 'c' })
+    expect((await source.cli(`copy ${source.path} ${target}`)).stderr).toMatch(
+      /^sandbox-state: CORRUPT_STATE: .+\n$/,
+    )
     expect(await source.done(`list --format ids --root ${target}`)).toBe('a\nb\n')
   })
   it('refuses a source that is not there, which as a root would be an empty one', async () => {

@@ -89,7 +89,10 @@ describe('import kata', () => {
     const root = new Root()
     const first = await root.cli(`import kata ${folder} --format json`)
     expect(first.status).toBe(1)
-    expect(first.stderr).toMatch(/^sandbox-state: CORRUPT_STATE: .*other\/persist\.json: it is not JSON\n$/)
+    expect(JSON.parse(first.stderr)).toMatchObject({
+      code: 'CORRUPT_STATE',
+      message: expect.stringMatching(/other\/persist\.json: it is not JSON$/),
+    })
     expect(JSON.parse(first.stdout)).toMatchObject({
       copied: 4,
       same: 0,
