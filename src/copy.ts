@@ -53,23 +53,23 @@ export async function copyStore(
   { onProgress, signal }: CopyOptions = {},
 ): Promise<CopyResult> {
   signal?.throwIfAborted()
-  const entries: ListEntry[] = []
-  for await (const entry of from.list()) entries.push(entry)
-  const there = await alreadyThere(entries, to)
+  const plan = await planCopy(from, to)
+  refuseConflicts(plan)
   const outcomes = { copied: 0, same: 0, failed: 0 }
   const failed: { id: string; error: StateStoreError }[] = []
-  const waiting = entries.values()
+  const waiting = plan.values()
   let broken = false
   const work = async () => {
-    for (const entry of waiting) {
+    for (const planned of waiting) {
       if (broken) return
       signal?.throwIfAborted()
-      const error = 'error' in entry ? entry.error : await copyOne(entry, there, to)
-      if (error instanceof StateStoreError) failed.push({ id: entry.id, error })
-      const outcome = error instanceof StateStoreError ? 'failed' : error
+      const { id } = planned
+      const result = await copyOne(planned, to)
+      if (result instanceof StateStoreError) failed.push({ id, error: result })
+      const outcome = result instanceof StateStoreError ? 'failed' : result
       outcomes[outcome]++
       const done = outcomes.copied + outcomes.same + outcomes.failed
-      onProgress?.({ id: entry.id, outcome, done, total: entries.length })
+      onProgress?.({ id, outcome, done, total: plan.length })
     }
   }
   const stopAll = (error: unknown) => {
@@ -85,39 +85,70 @@ export async function copyStore(
   }
 }
 
-/** The ids that are in the target just as in the source. */
-async function alreadyThere(entries: readonly ListEntry[], to: SandboxStore): Promise<ReadonlySet<string>> {
-  const wanted = new Map(entries.map(entry => [entry.id, textOf(entry)]))
-  const same = new Set<string>()
-  const others: string[] = []
-  for await (const entry of to.list()) {
-    const text = wanted.get(entry.id)
-    if (text === undefined) {
-      if (wanted.has(entry.id)) others.push(entry.id)
-    } else if (text === textOf(entry)) same.add(entry.id)
-    else others.push(entry.id)
+/** A sandbox of the source, and what a copy would do about it. */
+export type PlannedCopy = ListEntry & {
+  /**
+   * `new`: make it in the target; `same`: nothing, since it is there already, just so; `conflict`: the target has it in
+   * another state, so nothing at all; `unreadable`: leave it out.
+   */
+  readonly outcome: 'new' | 'same' | 'conflict' | 'unreadable'
+}
+
+/** What {@link copyStore} would do, in the order of the source. */
+export async function planCopy(
+  from: Pick<SandboxStore, 'list'>,
+  to: Pick<SandboxStore, 'list'>,
+): Promise<PlannedCopy[]> {
+  const wanted: Encoded[] = []
+  for await (const entry of from.list()) wanted.push(encoded(entry))
+  const ids = new Set(wanted.map(({ entry }) => entry.id))
+  const there = new Map<string, string | undefined>()
+  for await (const entry of to.list()) if (ids.has(entry.id)) there.set(entry.id, encoded(entry).text)
+  return wanted.map(({ entry, text }) => ({ ...entry, outcome: outcomeOf(entry.id, text, there) }))
+}
+
+interface Encoded {
+  readonly entry: ListEntry
+  /** Undefined when it cannot be read. */
+  readonly text: string | undefined
+}
+
+function encoded(entry: ListEntry): Encoded {
+  if ('error' in entry) return { entry, text: undefined }
+  const { id, state } = entry
+  try {
+    return { entry, text: encodeState(state) }
+  } catch (cause) {
+    // A state that could be read may be too long with its characters escaped.
+    if (!(cause instanceof StateStoreError)) throw cause
+    const error = new StateStoreError(cause.code, `sandbox ${id}: ${cause.message}`, { id, cause })
+    return { entry: { id, error }, text: undefined }
   }
-  const [id] = others
-  if (id === undefined) return same
-  const more = others.length === 1 ? '' : `, and ${others.length - 1} more`
+}
+
+function outcomeOf(
+  id: string,
+  text: string | undefined,
+  there: ReadonlyMap<string, string | undefined>,
+): PlannedCopy['outcome'] {
+  if (!there.has(id)) return text === undefined ? 'unreadable' : 'new'
+  return text !== undefined && text === there.get(id) ? 'same' : 'conflict'
+}
+
+function refuseConflicts(plan: readonly PlannedCopy[]): void {
+  const [first, ...others] = plan.filter(({ outcome }) => outcome === 'conflict')
+  if (first === undefined) return
+  const { id } = first
+  const more = others.length === 0 ? '' : `, and ${others.length} more`
   const message = `the target already has a sandbox ${id} in another state${more}; nothing was copied`
   throw new StateStoreError('ALREADY_EXISTS', message, { id })
 }
 
-function textOf(entry: ListEntry): string | undefined {
-  return 'state' in entry ? encodeState(entry.state) : undefined
-}
-
-type Readable = Extract<ListEntry, { state: unknown }>
-
-async function copyOne(
-  { id, state }: Readable,
-  there: ReadonlySet<string>,
-  to: SandboxStore,
-): Promise<'copied' | 'same' | StateStoreError> {
-  if (there.has(id)) return 'same'
+async function copyOne(planned: PlannedCopy, to: SandboxStore): Promise<'copied' | 'same' | StateStoreError> {
+  if ('error' in planned) return planned.error
+  if (planned.outcome === 'same') return 'same'
   try {
-    await to.adopt(id, state)
+    await to.adopt(planned.id, planned.state)
     return 'copied'
   } catch (error) {
     if (error instanceof StateStoreError && error.code === 'ALREADY_EXISTS') return error

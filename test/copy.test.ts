@@ -72,6 +72,16 @@ describe('a copy from files to files', () => {
     expect((await all(to.list())).map(({ id }) => id)).toEqual(['own', 'ready', 'running', 'stopped'])
   })
 
+  test('leaves out what can be read but would be too long with its characters escaped', async () => {
+    const { roots, from, to } = await setUp()
+    const long = JSON.stringify({ state: 'paused', cgroupPath: '<'.repeat(500_000) })
+    writeFileSync(join(roots.from, 'paused', 'state.json'), long)
+    expect(await copyStore(from, to)).toMatchObject({
+      copied: 3,
+      failed: [{ id: 'paused', error: { code: 'INVALID_STATE', id: 'paused' } }],
+    })
+  })
+
   test('ends with its signal', async () => {
     const { from, to } = await setUp()
     await expect(copyStore(from, to, { signal: AbortSignal.abort('enough') })).rejects.toBe('enough')

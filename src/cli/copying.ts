@@ -1,21 +1,38 @@
-import { type CopyResult, copyStore } from '../copy.js'
+import { type CopyResult, copyStore, planCopy } from '../copy.js'
 import type { SandboxStore } from '../store.js'
 import type { Cli } from './cli.js'
+import { type Done, tellPlan } from './copy-plan.js'
 import { EXIT, failureJson, failureLine, failureOf } from './errors.js'
 import type { ChangeFormat } from './options.js'
 import { counted } from './words.js'
 
 export interface CopyCommandOptions {
+  readonly dryRun?: boolean
   readonly format: ChangeFormat
 }
 
-/** Copies sandboxes into a store, with progress, and tells what came of it. */
+/** For the helps of the commands that copy. */
+export function copyNote(done: Done): string {
+  return `Says in one line what it did, on a terminal only. With --format json it prints
+{copied, same, failed}, with the ids and errors of those that failed.
+
+With --dry-run it prints each sandbox, and first what would become of it:
+  new         it would be ${done}
+  same        it is there already, in just this state
+  conflict    another of its id is there, so nothing would be ${done} at all
+  unreadable  it would be left out
+With --format json, too, that is one array of {id, outcome, state: {...}} and
+{id, outcome, error: {code, message}}.`
+}
+
+/** Copies sandboxes into a store, with progress, and tells what came of it; or only what would. */
 export async function copyAndTell(
   cli: Cli,
   source: Pick<SandboxStore, 'list'>,
   target: SandboxStore,
-  { format, done }: CopyCommandOptions & { readonly done: 'copied' | 'imported' },
+  { dryRun = false, format, done }: CopyCommandOptions & { readonly done: Done },
 ): Promise<void> {
+  if (dryRun) return tellPlan(cli, await planCopy(source, target), format, done)
   const result = await copyWithProgress(cli, source, target, done)
   if (result.failed.length > 0) cli.status = EXIT.failed
   for (const { error } of result.failed) {
@@ -33,7 +50,7 @@ async function copyWithProgress(
   cli: Cli,
   source: Pick<SandboxStore, 'list'>,
   target: SandboxStore,
-  done: string,
+  done: Done,
 ): Promise<CopyResult> {
   using progress = cli.progress(`sandboxes ${done}`)
   return await copyStore(source, target, { onProgress: ({ done }) => progress.at(done) })

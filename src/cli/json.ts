@@ -1,3 +1,5 @@
+import type { ListEntry } from '../backend.js'
+import type { StateStoreError } from '../errors.js'
 import { encodeState } from '../state/codec.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { visible } from '../state/show.js'
@@ -10,10 +12,30 @@ export function stateJson(state: SandboxState): string {
   return visible(encodeState(state))
 }
 
+export function errorJson({ code, message }: StateStoreError): string {
+  return visible(JSON.stringify({ code, message }))
+}
+
+/**
+ * Such as `{"id":"a","state":{…}}`, or with `error` in place of `state`.
+ * @param more keys that come after the id
+ * @throws StateStoreError `INVALID_STATE` when the state is too long with its characters escaped
+ */
+export function entryJson(entry: ListEntry, more: Readonly<Record<string, string>> = {}): string {
+  const begin = JSON.stringify({ id: entry.id, ...more }).slice(0, -1)
+  return 'error' in entry
+    ? `${begin},"error":${errorJson(entry.error)}}`
+    : `${begin},"state":${stateJson(entry.state)}}`
+}
+
 /** One array of JSON, an object a line, with nothing in it that a terminal could obey. */
 export function jsonRows(rows: readonly unknown[]): string {
-  if (rows.length === 0) return '[]\n'
-  return `[\n${rows.map(row => `  ${visible(JSON.stringify(row))}`).join(',\n')}\n]\n`
+  return jsonArray(rows.map(row => visible(JSON.stringify(row))))
+}
+
+/** @param objects each on one line, with nothing in it that a terminal could obey */
+export function jsonArray(objects: readonly string[]): string {
+  return objects.length === 0 ? '[]\n' : `[\n${objects.map(object => `  ${object}`).join(',\n')}\n]\n`
 }
 
 /**

@@ -3,17 +3,18 @@ import { visible } from '../state/show.js'
 import { paint, paintState } from './colors.js'
 import { headedLines, painted, type Row } from './table.js'
 
-const HEADINGS = ['ID', 'STATE', 'BLOCK-INDEX', 'MEMORY-BLOCK', 'HOTPLUG-PROBE', 'CGROUP-PATH']
+export const LISTING_HEADINGS = ['ID', 'STATE', 'BLOCK-INDEX', 'MEMORY-BLOCK', 'HOTPLUG-PROBE', 'CGROUP-PATH']
 
 /** The lines of a table of sandboxes; one that cannot be read is a row with its error. Of no entries, no lines. */
 export function listingLines(entries: readonly ListEntry[], colors: boolean): string[] {
   return headedLines(
-    HEADINGS,
-    entries.map(entry => entryRow(entry, colors)),
+    LISTING_HEADINGS,
+    entries.map(entry => entryCells(entry, colors)),
   )
 }
 
-function entryRow(entry: ListEntry, colors: boolean): Row {
+/** The cells of a sandbox below {@link LISTING_HEADINGS}. */
+export function entryCells(entry: ListEntry, colors: boolean): Row {
   if ('error' in entry) {
     const { code, message } = entry.error
     return [{ text: entry.id }, painted(code, colors && paint('red')), { text: visible(message) }]

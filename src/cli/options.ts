@@ -52,6 +52,10 @@ export function formatOptionOf(description: string, formats: readonly string[]):
   return new Option('--format <format>', description).choices(formats)
 }
 
+export function dryRunOption(): Option {
+  return new Option('--dry-run', 'only print what would be done')
+}
+
 /** How a change tells what it made. */
 export type ChangeFormat = 'text' | 'json'
 

@@ -1,7 +1,8 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { temporaryFolder } from '../support/root.js'
-import { Root } from './support.js'
+import { HOSTILE, Root, UNPRINTABLE } from './support.js'
 
 describe('copy', () => {
   async function twoRoots() {
@@ -55,5 +56,56 @@ describe('copy', () => {
       stderr: `sandbox-state: IO_ERROR: cannot read ${mistyped}: ENOENT: no such file or directory\n`,
     })
     expect(await source.cli(['copy', '', target])).toMatchObject({ status: 2 })
+  })
+  it('says with --dry-run what would become of each sandbox, and changes nothing', async () => {
+    const { source, target } = await twoRoots()
+    const dryRun = `copy ${source.path} ${target} --dry-run`
+    const plan = `OUTCOME  ID  STATE    BLOCK-INDEX  MEMORY-BLOCK  HOTPLUG-PROBE  CGROUP-PATH
+new      a   running            3             0  no             -
+new      b   ready              0             0  no             -
+`
+    expect(await source.cli(dryRun)).toEqual({ status: 0, stdout: plan, stderr: '' })
+    expect(existsSync(target)).toBe(false)
+
+    await source.done(`copy ${source.path} ${target}`)
+    await source.done('create c')
+    const before = new Root(target).snapshot()
+    const ran = await source.cli(`${dryRun} --format json`)
+    expect(ran).toMatchObject({ status: 0, stderr: '' })
+    expect(JSON.parse(ran.stdout)).toEqual([
+      { id: 'a', outcome: 'same', state: source.file('a') },
+      { id: 'b', outcome: 'same', state: source.file('b') },
+      { id: 'c', outcome: 'new', state: source.file('c') },
+    ])
+    expect(new Root(target).snapshot()).toEqual(before)
+    const { stderr } = await source.cli(dryRun, { terminal: true })
+    expect(stderr).toBe('1 sandbox would be copied, 2 there already\n')
+  })
+
+  it('shows with --dry-run what is in the way, and what cannot be read', async () => {
+    const { source, target } = await twoRoots()
+    await source.done(`create b --block-index 9 --root ${target}`)
+    source.put('c', `nonsense ${HOSTILE}`)
+    const dryRun = `copy ${source.path} ${target} --dry-run`
+    const { status, stdout, stderr } = await source.cli(dryRun)
+    expect({ status, stderr }).toEqual({ status: 1, stderr: '' })
+    expect(stdout).not.toMatch(UNPRINTABLE)
+    expect(stdout.split('\n').map(line => line.split(/ +/).slice(0, 3))).toEqual([
+      ['OUTCOME', 'ID', 'STATE'],
+      ['new', 'a', 'running'],
+      ['conflict', 'b', 'ready'],
+      ['unreadable', 'c', 'CORRUPT_STATE'],
+      [''],
+    ])
+    const json = await source.cli(`${dryRun} --format json`)
+    expect(json).toMatchObject({ status: 1, stderr: '', stdout: expect.not.stringMatching(UNPRINTABLE) })
+    expect(JSON.parse(json.stdout)[2]).toEqual({
+      id: 'c',
+      outcome: 'unreadable',
+      error: { code: 'CORRUPT_STATE', message: expect.stringContaining('not a JSON object') },
+    })
+    const seen = await source.cli(dryRun, { terminal: true })
+    expect(seen.stderr).toBe('nothing would be copied: 1 conflict\n')
+    expect(seen.stdout).toContain('\u001b[31mconflict\u001b[0m ')
   })
 })

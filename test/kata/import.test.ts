@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { StateStoreError } from 'sandbox-state'
@@ -152,5 +152,27 @@ describe('import kata', () => {
     const root = new Root()
     const { stderr } = await root.cli(`import kata ${kata()}`, { terminal: true })
     expect(stderr).toContain('4 sandboxes imported, 0 there already\n')
+  })
+  test('says with --dry-run what it would take over, and changes nothing', async () => {
+    const folder = kata()
+    put(folder, 'other', 'x')
+    const root = new Root()
+    const before = picture(folder)
+    const planned = await root.cli(`import kata ${folder} --dry-run`)
+    expect(planned).toMatchObject({ status: 1, stderr: '' })
+    expect(planned.stdout).toMatch(/^new +5fd2c0 +running +2 /m)
+    expect(planned.stdout).toMatch(/^unreadable +other +CORRUPT_STATE .*persist\.json: it is not JSON$/m)
+    expect(existsSync(root.path)).toBe(false)
+    expect(picture(folder)).toEqual(before)
+
+    await root.cli(`import kata ${folder}`)
+    const again = await root.cli(`import kata ${folder} --dry-run --format json`)
+    expect(JSON.parse(again.stdout)).toMatchObject([
+      { id: '0a77d3', outcome: 'same' },
+      { id: '5fd2c0', outcome: 'same', state: { state: 'running', blockIndex: 2 } },
+      { id: '9be41a', outcome: 'same' },
+      { id: 'c3d9e8', outcome: 'same' },
+      { id: 'other', outcome: 'unreadable', error: { code: 'CORRUPT_STATE' } },
+    ])
   })
 })

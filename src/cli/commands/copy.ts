@@ -3,15 +3,16 @@ import { resolve } from 'node:path'
 import { ioError } from '../../errno.js'
 import { isEtcdRoot } from '../../root.js'
 import type { Define } from '../commands.js'
-import { type CopyCommandOptions, copyAndTell } from '../copying.js'
+import { type CopyCommandOptions, copyAndTell, copyNote } from '../copying.js'
 import { helpTail } from '../help.js'
-import { changeFormatOption } from '../options.js'
+import { changeFormatOption, dryRunOption } from '../options.js'
 
 export const define: Define = (command, cli) =>
   command
     .description('Copy all sandboxes from one root to another, in the states that they are in.')
     .argument('<from>', 'a folder, or etcd://HOST:PORT/PREFIX')
     .argument('<to>', 'the same; made if it is a folder that is missing')
+    .addOption(dryRunOption())
     .addOption(changeFormatOption())
     .addHelpText(
       'after',
@@ -20,13 +21,13 @@ export const define: Define = (command, cli) =>
 source's and another state, nothing is copied at all. Histories begin anew. A
 copy that was interrupted may be started again. Stop what changes the source.
 
-Says in one line what it did, on a terminal only. With --format json it prints
-{copied, same, failed}, with the ids and errors of those that failed.`,
+${copyNote('copied')}`,
         examples: [
+          ['copy /run/vc/sbs /var/backup/sbs --dry-run', 'what it would do'],
           ['copy /run/vc/sbs /var/backup/sbs', 'to another folder'],
           ['copy /run/vc/sbs etcd://127.0.0.1:2379/sbs', 'to etcd'],
         ],
-        done: 'all of them are there',
+        done: 'all of them are there (with --dry-run: would be)',
         failed: 'ALREADY_EXISTS (nothing is copied), IO_ERROR, or some could not be read: stderr names them',
       }),
     )

@@ -2,16 +2,17 @@ import { realpathSync } from 'node:fs'
 import { Argument } from 'commander'
 import { PersistedSandboxes } from '../../kata/persisted-sandboxes.js'
 import type { Define } from '../commands.js'
-import { type CopyCommandOptions, copyAndTell } from '../copying.js'
+import { type CopyCommandOptions, copyAndTell, copyNote } from '../copying.js'
 import { UsageError } from '../errors.js'
 import { helpTail } from '../help.js'
-import { changeFormatOption } from '../options.js'
+import { changeFormatOption, dryRunOption } from '../options.js'
 
 export const define: Define = (command, cli) =>
   command
     .description("Take over another program's sandboxes, in the states that they are in.")
     .addArgument(new Argument('<format>', 'whose').choices(['kata']))
     .argument('<dir>', 'the folder in which that program keeps them; it is only read')
+    .addOption(dryRunOption())
     .addOption(changeFormatOption())
     .addHelpText(
       'after',
@@ -25,10 +26,12 @@ Nothing is overwritten: when a sandbox of the root has the id of one of them
 and another state, nothing is imported at all. It may be started again. Stop
 what changes those sandboxes before.
 
-Says in one line what it did, on a terminal only. With --format json it prints
-{copied, same, failed}, with the ids and errors of those that failed.`,
-        examples: [['import kata /run/vc/sbs', 'below $SANDBOX_STATE_ROOT']],
-        done: 'all of them are there',
+${copyNote('imported')}`,
+        examples: [
+          ['import kata /run/vc/sbs --dry-run', 'what it would do'],
+          ['import kata /run/vc/sbs', 'do it, into $SANDBOX_STATE_ROOT'],
+        ],
+        done: 'all of them are there (with --dry-run: would be)',
         failed:
           'ALREADY_EXISTS (nothing is imported), IO_ERROR, or some could not be read: stderr names them',
       }),

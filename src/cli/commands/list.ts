@@ -6,7 +6,7 @@ import type { Cli } from '../cli.js'
 import type { Define } from '../commands.js'
 import { EXIT, failureLine } from '../errors.js'
 import { helpTail } from '../help.js'
-import { stateJson } from '../json.js'
+import { entryJson } from '../json.js'
 import { listingLines } from '../listing.js'
 import { formatOption, stateOption } from '../options.js'
 import type { Progress } from '../progress.js'
@@ -77,24 +77,19 @@ async function printTable(entries: AsyncIterable<ListEntry>, cli: Cli, root: str
 async function printJson(entries: AsyncIterable<ListEntry>, cli: Cli): Promise<void> {
   let isFirst = true
   for await (const entry of entries) {
-    await cli.out.write(`${isFirst ? '[\n' : ',\n'}  ${entryJson(entry, cli)}`)
+    await cli.out.write(`${isFirst ? '[\n' : ',\n'}  ${objectOf(entry, cli)}`)
     isFirst = false
   }
   await cli.out.write(isFirst ? '[]\n' : '\n]\n')
 }
 
-function entryJson(entry: ListEntry, cli: Cli): string {
-  const { id } = entry
-  if ('error' in entry) {
-    cli.status = EXIT.failed
-    const { code, message } = entry.error
-    return visible(JSON.stringify({ id, error: { code, message } }))
-  }
+function objectOf(entry: ListEntry, cli: Cli): string {
+  if ('error' in entry) cli.status = EXIT.failed
   try {
-    return `{"id":${JSON.stringify(id)},"state":${stateJson(entry.state)}}`
+    return entryJson(entry)
   } catch (error) {
     // A file full of "<" is six times as long with each of them escaped, and may then be too long for a state.
-    if (error instanceof StateStoreError) return entryJson({ id, error }, cli)
+    if (error instanceof StateStoreError) return objectOf({ id: entry.id, error }, cli)
     throw error
   }
 }

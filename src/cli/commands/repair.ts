@@ -7,7 +7,7 @@ import type { Define } from '../commands.js'
 import { EXIT } from '../errors.js'
 import { helpTail } from '../help.js'
 import { jsonRows } from '../json.js'
-import { formatOption } from '../options.js'
+import { dryRunOption, formatOption } from '../options.js'
 import { headedLines, painted, type Row } from '../table.js'
 import { counted } from '../words.js'
 
@@ -24,7 +24,7 @@ export const define: Define = (command, cli) =>
     .description(
       'Set aside what is damaged and sweep up what killed processes left. Loses and invents no state.',
     )
-    .option('--dry-run', 'only print what would be done')
+    .addOption(dryRunOption())
     .addOption(formatOption('how to print it', ['table', 'json']))
     .addHelpText(
       'after',

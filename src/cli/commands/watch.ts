@@ -1,9 +1,8 @@
 import { StateStoreError } from '../../errors.js'
-import { visible } from '../../state/show.js'
 import type { StateEvent } from '../../watch.js'
 import type { Define } from '../commands.js'
 import { helpTail } from '../help.js'
-import { stateJson } from '../json.js'
+import { errorJson, stateJson } from '../json.js'
 import { formatOptionOf, optionalIdArgument } from '../options.js'
 
 interface Options {
@@ -52,10 +51,7 @@ function eventJson(event: StateEvent): string {
   const previous = 'previous' in event ? event.previous : undefined
   try {
     const parts = [`"type":${JSON.stringify(type)}`, `"id":${JSON.stringify(id)}`]
-    if (event.type === 'error') {
-      const { code, message } = event.error
-      parts.push(`"error":${visible(JSON.stringify({ code, message }))}`)
-    }
+    if (event.type === 'error') parts.push(`"error":${errorJson(event.error)}`)
     if ('state' in event) parts.push(`"state":${stateJson(event.state)}`)
     if (previous !== undefined) parts.push(`"previous":${stateJson(previous)}`)
     return `{${parts.join(',')}}`
