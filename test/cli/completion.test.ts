@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { COMMANDS } from '#src/cli/commands.js'
@@ -10,7 +10,10 @@ import { hasTmux, Tmux } from './tmux.js'
 const has = (shell: string) => spawnSync(shell, ['--version']).status === 0
 const skipped = (shell: string) => (has(shell) ? '' : ` (skipped: there is no ${shell})`)
 
-/** A root with the sandboxes `web-1`, `web-2` and `db`, an environment in which the program is found, and a script. */
+/**
+ * A root with the sandboxes `web-1`, `web-2` and `db`, a home with a link to it and with two other folders, an
+ * environment in which the program is found, and a script.
+ */
 async function setUp(shell: string) {
   const root = new Root()
   for (const id of ['web-1', 'web-2', 'db']) await root.done(`create ${id}`)
@@ -28,6 +31,8 @@ async function setUp(shell: string) {
     PATH: `${folder}:${process.env.PATH}`,
     SANDBOX_STATE_ROOT: root.path,
   }
+  symlinkSync(root.path, join(folder, 'link'))
+  for (const name of ['my folder', 'my-other']) mkdirSync(join(folder, name))
   return { root, folder, script, env }
 }
 
@@ -47,6 +52,8 @@ const CASES: readonly (readonly [line: string, words: readonly string[]])[] = [
   ['--root /nowhere state ', []],
   ['--root ROOT --lock-timeout 3 state d', ['db']],
   ['state --root ROOT d', ['db']],
+  ['--root ~/link state d', ['db']],
+  ['--root ~/nowhere state d', []],
   ['list --format ', ['ids', 'json', 'table']],
   ['diagram --format s', ['svg']],
   ['list --stat', ['--state']],
@@ -55,6 +62,9 @@ const CASES: readonly (readonly [line: string, words: readonly string[]])[] = [
   ['completion ', ['bash', 'fish', 'zsh']],
   ['--lock-timeout ', []],
 ]
+
+/** Lines at whose end a folder may stand. */
+const FOLDERS = ['list --root my', 'import kata my', 'copy my', 'copy / my']
 
 const BASH = `
 source "$1"
@@ -87,6 +97,18 @@ describe.skipIf(!has('bash'))(`completion in bash${skipped('bash')}`, () => {
     }
   })
 
+  it('offers folders, also those with a space in their names', async () => {
+    const { folder, script, env } = await setUp('bash')
+    for (const line of FOLDERS) {
+      const ran = spawnSync('bash', ['-c', BASH, 'bash', script, line], {
+        cwd: folder,
+        env,
+        encoding: 'utf8',
+      })
+      expect([line, linesOf(ran)]).toEqual([line, ['my folder', 'my-other']])
+    }
+  })
+
   it.skipIf(!hasTmux)('completes what is typed, with = too', async () => {
     const { script, root, env } = await setUp('bash')
     const tmux = new Tmux(150, 10)
@@ -100,24 +122,36 @@ describe.skipIf(!has('bash'))(`completion in bash${skipped('bash')}`, () => {
 })
 
 describe.skipIf(!has('fish'))(`completion in fish${skipped('fish')}`, () => {
+  const COMPLETE = 'source $argv[1]; complete -C $argv[2]'
+
   it('offers commands, options, states and ids', async () => {
     const { root, script, env } = await setUp('fish')
     for (const [line, words] of CASES) {
       const typed = `sandbox-state ${line.replace('ROOT', root.path)}`
-      const ran = spawnSync('fish', ['-c', 'source $argv[1]; complete -C $argv[2]', script, typed], {
-        env,
-        encoding: 'utf8',
-      })
+      const ran = spawnSync('fish', ['-c', COMPLETE, script, typed], { env, encoding: 'utf8' })
       expect([line, linesOf(ran).map(text => text.split('\t')[0])]).toEqual([line, words])
+    }
+  })
+
+  it('offers folders', async () => {
+    const { folder, script, env } = await setUp('fish')
+    for (const line of FOLDERS) {
+      const typed = `sandbox-state ${line}`
+      const ran = spawnSync('fish', ['-c', COMPLETE, script, typed], { cwd: folder, env, encoding: 'utf8' })
+      const folders = linesOf(ran).map(text => text.split('\t')[0])
+      expect([line, folders]).toEqual([line, ['my folder/', 'my-other/']])
     }
   })
 })
 
 describe.skipIf(!has('zsh') || !hasTmux)(`completion in zsh${skipped('zsh')}`, () => {
-  it('completes commands, options, states and ids', async () => {
-    const { root, script, env } = await setUp('zsh')
+  it('completes commands, options, states, ids and folders', async () => {
+    const { root, folder, script, env } = await setUp('zsh')
     const tmux = new Tmux(150, 20)
-    tmux.type(`export PATH=${env.PATH} SANDBOX_STATE_ROOT=${root.path}; exec zsh -f`, 'Enter')
+    tmux.type(
+      `export PATH=${env.PATH} SANDBOX_STATE_ROOT=${root.path} HOME=${folder}; cd; exec zsh -f`,
+      'Enter',
+    )
     tmux.type(`PS1='> '; autoload -U compinit && compinit -D -u; source ${script}; clear`, 'Enter')
     await tmux.until(/^>$/m)
     for (const [typed, shown] of [
@@ -129,6 +163,8 @@ describe.skipIf(!has('zsh') || !hasTmux)(`completion in zsh${skipped('zsh')}`, (
       ['list --stat', 'list --state='],
       ['list --format=js', 'list --format=json'],
       ['help rep', 'help repair'],
+      ['--root ~/link state d', '--root ~/link state db'],
+      ['copy my-o', 'copy my-other/'],
       [`--root ${root.path} state d`, `--root ${root.path} state db`],
     ] as const) {
       tmux.type(`sandbox-state ${typed}`, 'Tab')

@@ -75,7 +75,8 @@ complete -F _sandbox_state sandbox-state
     if (place.kind === 'ids') return 'words=$(_sandbox_state_ids)'
     if (place.kind === 'commands') return `words='${names}'`
     if (place.kind === 'any') return 'return 0'
-    return 'compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -d -- "$current")); return 0'
+    // A folder's name may have spaces in it.
+    return `local IFS=$'\\n'; compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -d -- "$current")); return 0`
   }
 }
 

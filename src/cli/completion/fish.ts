@@ -39,7 +39,7 @@ function __sandbox_state_ids
     for at in (seq (count $words))
         switch $words[$at]
             case --root
-                set root --root $words[(math $at + 1)]
+                set root --root (string replace -r '^~(?=/|$)' -- $HOME $words[(math $at + 1)])
             case '--root=*'
                 set root --root (string replace -- --root= '' $words[$at])
         end

@@ -62,9 +62,12 @@ function flagOf(option: Option): Flag {
   return { names, description, value: placeOf(value, option.argChoices) }
 }
 
+/** The names of what may be a folder. */
+const FOLDERS: ReadonlySet<string> = new Set(['dir', 'from', 'to'])
+
 function placeOf(name: string, choices: readonly string[] | undefined): Place {
   if (choices !== undefined) return { kind: 'words', words: choices }
   if (name === 'id') return { kind: 'ids' }
   if (name === 'command') return { kind: 'commands' }
-  return { kind: name === 'dir' ? 'folder' : 'any' }
+  return { kind: FOLDERS.has(name) ? 'folder' : 'any' }
 }
