@@ -20,11 +20,10 @@ await roles[role](Number(count))
 await store.close()
 
 async function schedule(wanted) {
-  for (let started = 0; started < wanted; ) {
-    const id = `task-${process.pid}-${started + 1}`
+  for (let n = 1; n <= wanted; n++) {
+    const id = `task-${process.pid}-${n}`
     await store.create(id)
     await store.transition(id, 'ready', 'running')
-    started++
   }
   console.log(`scheduler: started ${wanted}`)
 }

@@ -124,11 +124,6 @@ class LockFolder {
       throw error
     }
     this.made = fstatSync(this.fd)
-    if (isMarked(this.made) && this.made.uid === (process.geteuid?.() ?? this.made.uid)) return
-    // Another user put a folder of theirs in its place, which they could move to where our change has no business.
-    closeFile(this.fd)
-    this.fd = -1
-    throw Object.assign(new Error(`${this.path} is not the folder that was made`), { code: 'EEXIST' })
   }
 
   stat(): Stats {

@@ -1,8 +1,6 @@
 import {
   chmodSync,
-  chownSync,
   existsSync,
-  lstatSync,
   mkdirSync,
   readdirSync,
   renameSync,
@@ -127,56 +125,6 @@ describe.skipIf(!anchored || memory === undefined).each(Object.keys(attacks))(
         }
       }
     })
-  },
-)
-
-function ownerOf(path: string): number | undefined {
-  return lstatSync(path, { throwIfNoEntry: false })?.uid
-}
-
-/** The one descriptor by whose `..` a change reaches the state file is that of the lock folder. */
-test.skipIf(!anchored || memory === undefined || process.geteuid?.() !== 0)(
-  "another user's folder in the place of the lock folder, then moved elsewhere, takes no change with it",
-  { timeout: 120_000 },
-  async () => {
-    // The lock folder is made once, so only the call after that one matters; then it is moved at any later one.
-    for (let later = 1; ; later++) {
-      const root = temporaryFolder(memory)
-      const elsewhere = temporaryFolder(memory)
-      writeFileSync(join(elsewhere, 'state.json'), 'precious')
-      const before = picture(join(elsewhere, 'state.json'))
-      const store = await openStore(root, { lockTimeout: 20 })
-      onTestFinished(() => store.close())
-      await store.create('a')
-      const lock = join(root, 'a', 'state.json.lock')
-      const evil = join(root, 'a', 'evil')
-      mkdirSync(evil)
-      chownSync(evil, 4711, 4711)
-      chmodSync(evil, 0o500)
-      let swapped: number | undefined
-      let moved = false
-      const act = (n: number) => {
-        if (swapped === undefined && existsSync(lock)) {
-          rmSync(lock, { recursive: true })
-          renameSync(evil, lock)
-          swapped = n
-        } else if (swapped !== undefined && n === swapped + later && ownerOf(lock) === 4711) {
-          // Root's own folder they could not move: to give a folder another parent takes the right to write in it.
-          renameSync(lock, join(elsewhere, 'moved'))
-          moved = true
-        }
-      }
-      const count = await beforeEachCall(act, () => store.transition('a', 'ready', 'running').catch(() => {}))
-      expect({ later, names: readdirSync(elsewhere).filter(name => name !== 'moved') }).toEqual({
-        later,
-        names: ['state.json'],
-      })
-      expect(picture(join(elsewhere, 'state.json'))).toEqual(before)
-      expect(swapped).toBeGreaterThan(1)
-      if (later === 1) expect(moved).toBe(true)
-      await store.close()
-      if (count < (swapped ?? 0) + later || later > 200) return
-    }
   },
 )
 

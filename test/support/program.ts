@@ -23,12 +23,18 @@ export function startProgram(name: string, args: readonly string[] = []): ChildP
 }
 
 export async function nextMessage(child: ChildProcess): Promise<unknown> {
-  const ended = once(child, 'exit').then(([code, signal]) => {
-    throw new Error(`the program ended (${code ?? signal}) before it said anything`)
+  const heard = new AbortController()
+  const { signal } = heard
+  const ended = once(child, 'exit', { signal }).then(([code, by]) => {
+    throw new Error(`the program ended (${code ?? by}) before it said anything`)
   })
   ended.catch(() => {})
-  const [message] = (await Promise.race([once(child, 'message'), ended])) as [unknown]
-  return message
+  try {
+    const [message] = (await Promise.race([once(child, 'message', { signal }), ended])) as [unknown]
+    return message
+  } finally {
+    heard.abort()
+  }
 }
 
 /** Starts the same program several times, lets them begin together, and returns what each reports. */
