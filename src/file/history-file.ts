@@ -1,7 +1,7 @@
 import { constants, fstatSync } from 'node:fs'
 import { closeFile, type SandboxFolder } from './folder.js'
 import { FILE_MODE, HISTORY_FILE } from './layout.js'
-import { giveToOwner } from './owner.js'
+import { letOwnerIn } from './new-file.js'
 
 /** A history file grows to this many bytes; then it becomes the old one, and the old one goes. */
 export const ROTATE_AT = 64 * 1024
@@ -16,7 +16,7 @@ export function openToAppend(folder: SandboxFolder): { fd: number; size: number 
     // What has another name elsewhere may be another's file, linked here.
     if (!stat.isFile() || stat.nlink > 1)
       throw new Error(`${folder.show(HISTORY_FILE)} is not a file of this folder only`)
-    if (stat.size === 0) giveToOwner(fd, folder)
+    if (stat.size === 0) letOwnerIn(fd, stat, folder)
     return { fd, size: stat.size }
   } catch (error) {
     closeFile(fd)

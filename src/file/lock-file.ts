@@ -2,7 +2,7 @@ import { constants, fstatSync, openSync } from 'node:fs'
 import { ioError, isErrno } from '../errno.js'
 import type { SandboxFolder } from './folder.js'
 import { FILE_MODE, LOCK_FILE } from './layout.js'
-import { giveToOwner } from './owner.js'
+import { letOwnerIn } from './new-file.js'
 import { notRegular } from './regular-file.js'
 
 // Node itself opens the lock file, and not openat(2): it closes what it opened when a worker thread that made a change is
@@ -41,7 +41,7 @@ export function openLockFile(folder: SandboxFolder, make: boolean): number | und
 export function theLock(folder: SandboxFolder, fd: number): LockFile | undefined {
   const stat = fstatSync(fd)
   if (!stat.isFile()) throw notRegular(folder, LOCK_FILE)
-  if (stat.size === 0 && stat.nlink === 1) giveToOwner(fd, folder)
+  if (stat.size === 0 && stat.nlink === 1) letOwnerIn(fd, stat, folder)
   return stat.nlink === 0 ? undefined : { fd, isLinked: stat.nlink > 1 }
 }
 

@@ -271,7 +271,9 @@ describe.each(filesystems)('on $name', ({ folder: on }) => {
     onTestFinished(() => void process.umask(before))
     await store.create('a')
     expect(lstatSync(join(root, 'a')).mode & 0o777).toBe(0o700)
-    expect(lstatSync(join(root, 'a', 'state.json')).mode & 0o777).toBe(0o600)
+    for (const name of ['state.json', 'lock', 'history.jsonl']) {
+      expect([name, lstatSync(join(root, 'a', name)).mode & 0o777]).toEqual([name, 0o600])
+    }
   })
 })
 
