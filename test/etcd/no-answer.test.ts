@@ -4,12 +4,13 @@ import { createServer as createWebServer, type Server as WebServer } from 'node:
 import { type AddressInfo, createServer, type Server } from 'node:net'
 import { openStore } from 'sandbox-state'
 import { describe, type TestContext, test } from 'vitest'
+import { LONGER_THAN_A_TEST } from '../support/etcd.js'
 
 // Where no etcd answers, or something else does. These tests need none.
 
-/** Waits for etcd as short as can be asked for: 5 s. */
-async function open(host: string, { onTestFinished }: TestContext) {
-  const store = await openStore(`etcd://${host}/x`, { lockTimeout: 0 })
+/** @param lockTimeout 0 is to wait for etcd as short as can be asked for: 5 s */
+async function open(host: string, { onTestFinished }: TestContext, lockTimeout = 0) {
+  const store = await openStore(`etcd://${host}/x`, { lockTimeout })
   onTestFinished(() => store.close())
   return store
 }
@@ -24,10 +25,9 @@ async function listen(server: Server | WebServer, { onTestFinished }: TestContex
 const IO_ERROR = { name: 'StateStoreError', code: 'IO_ERROR' }
 
 describe.concurrent('an etcd', () => {
-  test('that is not there is an IO_ERROR in every call, within its deadline', async context => {
+  test('that is not there is an IO_ERROR in every call', async context => {
     const { expect } = context
     const store = await open('127.0.0.1:1', context)
-    const start = performance.now()
     await Promise.all([
       expect(store.read('a')).rejects.toMatchObject({ ...IO_ERROR, id: 'a', path: '/x/state/a' }),
       expect(store.create('b')).rejects.toMatchObject({ ...IO_ERROR, id: 'b' }),
@@ -36,7 +36,6 @@ describe.concurrent('an etcd', () => {
       expect(store.history('a').next()).rejects.toMatchObject(IO_ERROR),
       expect(store.watch().next()).rejects.toMatchObject(IO_ERROR),
     ])
-    expect(performance.now() - start).toBeLessThan(8_000)
   })
 
   test('that is not there is no reason for a warning of Node, however many calls wait for it', async context => {
@@ -50,17 +49,15 @@ describe.concurrent('an etcd', () => {
     expect(warnings).toEqual([])
   })
 
-  test('that says nothing is an IO_ERROR within its deadline, and no change queues for longer', async context => {
+  test('that says nothing is an IO_ERROR, and no change queues for longer than that takes', async context => {
     const { expect } = context
     const store = await open(await listen(createServer(), context), context)
-    const start = performance.now()
     const codes = await Promise.all(
-      Array.from({ length: 5 }, () => store.transition('a', 'ready', 'running').catch(({ code }) => code)),
+      Array.from({ length: 10 }, () => store.transition('a', 'ready', 'running').catch(({ code }) => code)),
     )
     // Those that queued behind the first find their time up, to the millisecond or to some less.
     expect(codes[0]).toBe('IO_ERROR')
     expect(codes.filter(code => !/^(IO_ERROR|LOCK_TIMEOUT)$/.test(code))).toEqual([])
-    expect(performance.now() - start).toBeLessThan(8_000)
   })
 
   test.for([
@@ -81,10 +78,8 @@ describe.concurrent('an etcd', () => {
   test('that is none, but a web server, is an IO_ERROR at once', async context => {
     const { expect } = context
     const server = createWebServer((_, response) => void response.writeHead(404).end('Not Found'))
-    const store = await open(await listen(server, context), context)
-    const start = performance.now()
+    const store = await open(await listen(server, context), context, LONGER_THAN_A_TEST)
     await expect(store.create('a')).rejects.toMatchObject(IO_ERROR)
-    expect(performance.now() - start).toBeLessThan(1_000)
   })
 
   test('costs a store of files nothing: no HTTP is loaded', async ({ expect }) => {

@@ -6,7 +6,7 @@ import { hostname } from 'node:os'
 import { encodeState, openStore, type SandboxStore, type StoreOptions } from 'sandbox-state'
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { all } from '../support/all.js'
-import { describeEtcd, TestEtcd, until } from '../support/etcd.js'
+import { describeEtcd, LONGER_THAN_A_TEST, TestEtcd, until } from '../support/etcd.js'
 import { EtcdProxy, isChange, type Verdict } from '../support/etcd-proxy.js'
 import { race } from '../support/program.js'
 
@@ -251,34 +251,33 @@ describeEtcd('a store in etcd', () => {
     expect(String(error)).toContain(`pid ${process.pid}`)
   })
 
-  test('a process with a live watch ends within a second of close(), and says nothing on stderr', async () => {
+  test('a process that closes a store with a live watch is held up by nothing, and says nothing on stderr', async () => {
     const program = `
       import { openStore } from ${JSON.stringify(new URL('index.js', dist).href)}
       const store = await openStore(${JSON.stringify(root)})
       await store.create('a')
-      const watching = (async () => { for await (const event of store.watch()) console.log(event.type) })()
       const waiting = store.waitFor('a', 'stopped').catch(error => console.log(error.code))
-      setTimeout(async () => {
-        await store.close()
-        await watching
-        await waiting
-        console.log('closed')
-      }, 300)`
+      for await (const { type, state } of store.watch()) {
+        console.log(type, state.state)
+        if (type === 'created') await store.transition('a', 'ready', 'running')
+        else void store.close()
+      }
+      await waiting
+      await store.close()
+      for (let turn = 0; turn < 3; turn++) await new Promise(resolve => setImmediate(resolve))
+      console.log(process.getActiveResourcesInfo().filter(name => !name.startsWith('Pipe')).join())`
     const child = spawn(process.execPath, ['--input-type=module', '-e', program])
     onTestFinished(() => void child.kill('SIGKILL'))
     let said = ''
     let complained = ''
-    let closed = 0
     child.stdout.on('data', text => {
       said += text
-      if (said.includes('closed')) closed = performance.now()
     })
     child.stderr.on('data', text => {
       complained += text
     })
     const [code] = await once(child, 'close')
-    expect(performance.now() - closed).toBeLessThan(1_000)
-    expect([code, said, complained]).toEqual([0, 'created\nCLOSED\nclosed\n', ''])
+    expect([code, said, complained]).toEqual([0, 'created ready\nchanged running\nCLOSED\n\n', ''])
   })
 
   test('a store that is not closed keeps no process alive', async () => {
@@ -287,16 +286,14 @@ describeEtcd('a store in etcd', () => {
       await (await openStore(${JSON.stringify(root)})).create('a')`
     const child = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: 'inherit' })
     onTestFinished(() => void child.kill('SIGKILL'))
-    const start = performance.now()
     expect(await once(child, 'exit')).toEqual([0, null])
-    expect(performance.now() - start).toBeLessThan(5_000)
   })
 
   test('a database that is full refuses changes with an IO_ERROR, and keeps what it has', async () => {
     const small = await TestEtcd.start(1, ['--quota-backend-bytes', String(2 ** 20)])
     onTestFinished(() => small.stop())
     await small.untilReady()
-    const store = await open(small.newRoot(), { lockTimeout: 5_000 })
+    const store = await open(small.newRoot(), { lockTimeout: LONGER_THAN_A_TEST })
     const made = await store.create('a')
     await until('it is full', () =>
       small.put('/other', 'x'.repeat(200_000)).then(
@@ -310,9 +307,7 @@ describeEtcd('a store in etcd', () => {
       id: 'a',
       message: expect.stringContaining('space exceeded'),
     }
-    const start = performance.now()
     await expect(store.transition('a', 'ready', 'running')).rejects.toMatchObject(full)
-    expect(performance.now() - start).toBeLessThan(1_000)
     expect(await store.read('a')).toEqual(made)
     expect(await all(store.list())).toHaveLength(1)
   })

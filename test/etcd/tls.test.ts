@@ -6,7 +6,7 @@ import { type EtcdOptions, openStore, type SandboxStore } from 'sandbox-state'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { all } from '../support/all.js'
 import { Authority, type Certificate } from '../support/certificates.js'
-import { base64, describeEtcd, program, TestEtcd, until } from '../support/etcd.js'
+import { base64, describeEtcd, LONGER_THAN_A_TEST, program, TestEtcd, until } from '../support/etcd.js'
 
 const missing = program('openssl') === undefined ? ' (skipped: no openssl on the PATH)' : ''
 
@@ -72,7 +72,10 @@ describeEtcd(`an etcd with TLS and users${missing}`, () => {
     }
 
     async function open(options: EtcdOptions, prefix = '/mine'): Promise<SandboxStore> {
-      const store = await openStore(`etcds://${etcd.hosts}${prefix}`, { etcd: options, lockTimeout: 5_000 })
+      const store = await openStore(`etcds://${etcd.hosts}${prefix}`, {
+        etcd: options,
+        lockTimeout: LONGER_THAN_A_TEST,
+      })
       onTestFinished(() => store.close())
       return store
     }
@@ -114,13 +117,11 @@ describeEtcd(`an etcd with TLS and users${missing}`, () => {
 
     test.each(['/others', '/min', '/'])('lets nobody into a store that is not theirs: %s', async prefix => {
       const store = await open({ ...tls(), ...keeper }, prefix)
-      const start = performance.now()
       const denied = { ...failed, message: expect.stringContaining('permission denied') }
       await expect(store.read('a')).rejects.toMatchObject(denied)
       await expect(store.create('a')).rejects.toMatchObject(denied)
       await expect(store.list().next()).rejects.toMatchObject(denied)
       await expect(store.watch().next()).rejects.toMatchObject(denied)
-      expect(performance.now() - start).toBeLessThan(3_000)
     })
 
     test('asks who it is when no user is given', async () => {
@@ -133,20 +134,16 @@ describeEtcd(`an etcd with TLS and users${missing}`, () => {
     test('is not trusted without its authority, which is found out at once', async () => {
       const { cert, key } = tls()
       const store = await open({ cert, key, ...keeper })
-      const start = performance.now()
       const error = await store.create('a').catch((error: unknown) => error)
       expect(error).toMatchObject(failed)
       expect(String(error)).toContain('certificate')
-      expect(performance.now() - start).toBeLessThan(1_000)
     })
 
     test('takes no client without a certificate, and says so', async () => {
       const store = await open({ ca: authority.ca.cert, ...keeper })
-      const start = performance.now()
       const error = await store.create('a').catch((error: unknown) => error)
       expect(error).toMatchObject(failed)
       expect(String(error)).toMatch(/certificate/i)
-      expect(performance.now() - start).toBeLessThan(1_000)
     })
 
     test('takes no client whose certificate has a CN, and says so', async () => {

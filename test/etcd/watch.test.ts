@@ -1,6 +1,6 @@
 import { openStore, type SandboxStore, type StateEvent } from 'sandbox-state'
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
-import { describeEtcd, TestEtcd, until } from '../support/etcd.js'
+import { describeEtcd, LONGER_THAN_A_TEST, TestEtcd, until } from '../support/etcd.js'
 import { type EtcdProxy, storesBesideProxy, type Verdict } from '../support/etcd-proxy.js'
 
 function indexOf(event: StateEvent): number | undefined {
@@ -245,7 +245,9 @@ describeEtcd('a watch over etcd', () => {
   })
 
   test('ends with its signal, also while etcd does not say what is there', async () => {
-    const patient = await openStore(`etcd://127.0.0.1:${proxy.port}${prefix}`, { lockTimeout: 600_000 })
+    const patient = await openStore(`etcd://127.0.0.1:${proxy.port}${prefix}`, {
+      lockTimeout: LONGER_THAN_A_TEST,
+    })
     onTestFinished(() => patient.close())
     proxy.freeze()
     const abort = new AbortController()

@@ -252,6 +252,9 @@ async function ask(
   }
 }
 
+/** A `lockTimeout`, in ms, with which whatever is not found out at once is not found out within a test. */
+export const LONGER_THAN_A_TEST = 600_000
+
 /** Asks again every few ms, for 20 s at the most. */
 export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = performance.now() + 20_000
