@@ -1,4 +1,5 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { openStore } from 'sandbox-state'
@@ -27,8 +28,10 @@ describeEtcd('the start commands of docs/etcd.md', () => {
       stdio: 'ignore',
       detached: true,
     })
-    const { pid = 0 } = shell
-    // The shell leads a process group of its own, which is only ours.
+    await once(shell, 'spawn')
+    const { pid } = shell
+    if (pid === undefined) throw new Error('a shell that was started has a pid')
+    // The shell leads a process group of its own, which is only ours. (-0 would be the group of this process.)
     onTestFinished(() => void process.kill(-pid, 'SIGKILL'))
     const store = await openStore(`etcd://${hosts(base)}/docs`, { lockTimeout: 20_000 })
     onTestFinished(() => store.close())
