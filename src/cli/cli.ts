@@ -15,9 +15,6 @@ export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
-/** The command line that explains the whole program. */
-export const PROGRAM_HELP = 'sandbox-state --help'
-
 /** What the commands share in one run. */
 export class Cli {
   readonly out: Output
@@ -25,7 +22,7 @@ export class Cli {
   /** The exit status so far. */
   status: number = EXIT.done
   /** The command line that explains the command at hand. */
-  help = PROGRAM_HELP
+  help = 'sandbox-state --help'
 
   constructor(private readonly io: Io) {
     this.out = new Output(io.stdout)

@@ -73,7 +73,11 @@ describe('a wrong command line', () => {
       ['create', 'a', '--format', 'ids'],
       'Allowed choices are text, json (see',
     ],
-    ['an unknown command to explain', ['help', 'x'], "unknown command 'x' (see: sandbox-state --help)"],
+    [
+      'an unknown command to explain',
+      ['help', 'lsit'],
+      "'lsit' is invalid for argument 'command'. Allowed choices are list, state, create, ",
+    ],
     ...['', 'x', '-1', '1e3', 'Infinity', '0x1', ' 1', '1.'].map(
       text =>
         [`--lock-timeout '${text}'`, ['list', '--lock-timeout', text], 'It must be in seconds'] as const,

@@ -1,12 +1,11 @@
-import { PROGRAM_HELP } from '../cli.js'
-import { type Define, defineCommand } from '../commands.js'
-import { UsageError } from '../errors.js'
+import { Argument } from 'commander'
+import { COMMANDS, type Define, defineCommand } from '../commands.js'
 import { helpTail } from '../help.js'
 
 export const define: Define = (command, cli) =>
   command
     .description('Explain a command, or all of them in short.')
-    .argument('[command]', 'the name of a command')
+    .addArgument(new Argument('[command]', 'which').choices(COMMANDS.map(({ name }) => name)))
     .addHelpText(
       'after',
       helpTail({
@@ -18,11 +17,7 @@ export const define: Define = (command, cli) =>
     .action(async (name: string | undefined) => {
       const program = command.parent ?? command
       if (name === undefined) return program.outputHelp()
-      const subject = program.commands.find(other => other.name() === name)
-      if (subject === undefined) {
-        cli.help = PROGRAM_HELP
-        throw new UsageError(`unknown command '${name}'`)
-      }
+      const subject = program.commands.find(other => other.name() === name) ?? command
       if (subject !== command) await defineCommand(subject, cli)
       subject.outputHelp()
     })

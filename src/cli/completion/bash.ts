@@ -60,24 +60,23 @@ ${commands.flatMap(placeCases).join('\n')}
 
 complete -F _sandbox_state sandbox-state
 `
+}
 
-  function valueCase({ names: flagNames, value }: Flag, command: string): string[] {
-    if (value === undefined) return []
-    return flagNames.map(name => `    ${command}:${name}) ${actionOf(value)} ;;`)
-  }
+function valueCase({ names, value }: Flag, command: string): string[] {
+  if (value === undefined) return []
+  return names.map(name => `    ${command}:${name}) ${actionOf(value)} ;;`)
+}
 
-  function placeCases({ name, places }: CommandGrammar): string[] {
-    return places.map((place, at) => `          ${name}:${at}) ${actionOf(place)} ;;`)
-  }
+function placeCases({ name, places }: CommandGrammar): string[] {
+  return places.map((place, at) => `          ${name}:${at}) ${actionOf(place)} ;;`)
+}
 
-  function actionOf(place: Place): string {
-    if (place.kind === 'words') return `words='${place.words.join(' ')}'`
-    if (place.kind === 'ids') return 'words=$(_sandbox_state_ids)'
-    if (place.kind === 'commands') return `words='${names}'`
-    if (place.kind === 'any') return 'return 0'
-    // A folder's name may have spaces in it.
-    return `local IFS=$'\\n'; compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -d -- "$current")); return 0`
-  }
+function actionOf(place: Place): string {
+  if (place.kind === 'words') return `words='${place.words.join(' ')}'`
+  if (place.kind === 'ids') return 'words=$(_sandbox_state_ids)'
+  if (place.kind === 'any') return 'return 0'
+  // A folder's name may have spaces in it.
+  return `local IFS=$'\\n'; compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -d -- "$current")); return 0`
 }
 
 function flagNames(flags: readonly Flag[]): string {

@@ -5,7 +5,6 @@ const COMPLETE = 'complete -c sandbox-state'
 export function fishCompletion({ flags, commands }: Grammar): string {
   const valued = [...flags, ...commands.flatMap(command => command.flags)].filter(({ value }) => value)
   const names = [...new Set(valued.flatMap(flag => flag.names))].join(' ')
-  const words = commands.map(({ name }) => name).join(' ')
   return `# fish completion for sandbox-state: sandbox-state completion fish | source
 
 # The words before the cursor that are no options and no values of options, without the program.
@@ -52,28 +51,25 @@ ${flags.map(flag => flagLine(flag, '')).join('\n')}
 ${commands.map(({ name, summary }) => `${COMPLETE} -n '__sandbox_state_at 0 ""' -a ${name} -d ${quoted(summary)}`).join('\n')}
 ${commands.flatMap(linesOf).join('\n')}
 `
+}
 
-  function linesOf({ name, flags, places }: CommandGrammar): string[] {
-    return [
-      ...flags.map(flag => flagLine(flag, ` -n '__sandbox_state_in ${name}'`)),
-      ...places.map(
-        (place, at) => `${COMPLETE} -n '__sandbox_state_at ${at + 1} ${name}'${candidates(place)}`,
-      ),
-    ]
-  }
+function linesOf({ name, flags, places }: CommandGrammar): string[] {
+  return [
+    ...flags.map(flag => flagLine(flag, ` -n '__sandbox_state_in ${name}'`)),
+    ...places.map((place, at) => `${COMPLETE} -n '__sandbox_state_at ${at + 1} ${name}'${candidates(place)}`),
+  ]
+}
 
-  function flagLine({ names, description, value }: Flag, condition: string): string {
-    const shapes = names.map(name => (name.startsWith('--') ? `-l ${name.slice(2)}` : `-s ${name.slice(1)}`))
-    const takes = value === undefined ? '' : ` -r${value.kind === 'folder' ? '' : ' -f'}${candidates(value)}`
-    return `${COMPLETE}${condition} ${shapes.join(' ')}${takes} -d ${quoted(description)}`
-  }
+function flagLine({ names, description, value }: Flag, condition: string): string {
+  const shapes = names.map(name => (name.startsWith('--') ? `-l ${name.slice(2)}` : `-s ${name.slice(1)}`))
+  const takes = value === undefined ? '' : ` -r${value.kind === 'folder' ? '' : ' -f'}${candidates(value)}`
+  return `${COMPLETE}${condition} ${shapes.join(' ')}${takes} -d ${quoted(description)}`
+}
 
-  function candidates(place: Place): string {
-    if (place.kind === 'words') return ` -a '${place.words.join(' ')}'`
-    if (place.kind === 'ids') return " -a '(__sandbox_state_ids)'"
-    if (place.kind === 'commands') return ` -a '${words}'`
-    return place.kind === 'folder' ? " -a '(__fish_complete_directories)'" : ''
-  }
+function candidates(place: Place): string {
+  if (place.kind === 'words') return ` -a '${place.words.join(' ')}'`
+  if (place.kind === 'ids') return " -a '(__sandbox_state_ids)'"
+  return place.kind === 'folder' ? " -a '(__fish_complete_directories)'" : ''
 }
 
 function quoted(text: string): string {

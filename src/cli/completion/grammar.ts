@@ -3,10 +3,10 @@ import type { Cli } from '../cli.js'
 import { COMMANDS, defineCommand } from '../commands.js'
 import { createProgram } from '../program.js'
 
-/** What may stand in a place: one of some words, a sandbox's id, a command, a folder, or what nobody can foresee. */
+/** What may stand in a place: one of some words, a sandbox's id, a folder, or what nobody can foresee. */
 export type Place =
   | { readonly kind: 'words'; readonly words: readonly string[] }
-  | { readonly kind: 'ids' | 'commands' | 'folder' | 'any' }
+  | { readonly kind: 'ids' | 'folder' | 'any' }
 
 export interface Flag {
   /** Such as `--root`, and `-h` beside `--help`. */
@@ -68,6 +68,5 @@ const FOLDERS: ReadonlySet<string> = new Set(['dir', 'from', 'to'])
 function placeOf(name: string, choices: readonly string[] | undefined): Place {
   if (choices !== undefined) return { kind: 'words', words: choices }
   if (name === 'id') return { kind: 'ids' }
-  if (name === 'command') return { kind: 'commands' }
   return { kind: FOLDERS.has(name) ? 'folder' : 'any' }
 }

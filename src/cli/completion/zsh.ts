@@ -68,7 +68,6 @@ function specOf({ names, description, value }: Flag): string {
 function actionOf(place: Place): string {
   if (place.kind === 'words') return `(${place.words.join(' ')})`
   if (place.kind === 'ids') return '_sandbox_state_ids'
-  if (place.kind === 'commands') return '_sandbox_state_commands'
   return place.kind === 'folder' ? '_directories' : ' '
 }
 
