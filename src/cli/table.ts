@@ -1,3 +1,5 @@
+import { widthOf } from './width.js'
+
 /** Puts a cell's text, already padded, in colour. */
 export type Paint = (text: string) => string
 
@@ -20,7 +22,7 @@ export function tableLines(rows: readonly Row[]): string[] {
   const widths: number[] = []
   for (const row of rows) {
     for (const [column, { text }] of row.slice(0, -1).entries()) {
-      widths[column] = Math.max(widths[column] ?? 0, text.length)
+      widths[column] = Math.max(widths[column] ?? 0, widthOf(text))
     }
   }
   return rows.map(row => {
@@ -41,7 +43,7 @@ export function painted(text: string, paint: Paint | false): Cell {
 
 /** The spaces are outside of the paint, which could show on them. */
 function padded({ text, align = 'left', paint = plain }: Cell, width: number): string {
-  const space = ' '.repeat(Math.max(width - text.length, 0))
+  const space = ' '.repeat(Math.max(width - widthOf(text), 0))
   return align === 'left' ? paint(text) + space : space + paint(text)
 }
 

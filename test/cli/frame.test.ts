@@ -3,6 +3,7 @@ import type { Sight } from '#src/cli/live/board.js'
 import { frame, rowsThatFit } from '#src/cli/live/frame.js'
 import { Terminal } from '#src/cli/live/terminal.js'
 import { Output } from '#src/cli/output.js'
+import { widthOf } from '#src/cli/width.js'
 import { Screen } from './support.js'
 
 const NOW = 1_800_000_000_000
@@ -31,7 +32,7 @@ const sights: readonly Sight[] = [
     kind: 'deleted',
     since: NOW,
     isAtLeast: false,
-    by: `pid 9 (${'\u{1f600}'.repeat(90)})`,
+    by: `pid 9 (${'\u{1f600}監'.repeat(45)})`,
     holder: 'pid 1 (z)',
   },
 ]
@@ -39,7 +40,7 @@ const sights: readonly Sight[] = [
 function view(rows: number) {
   const shown = sights.slice(0, rowsThatFit({ rows, columns: 1 }))
   return {
-    root: '/r/\u001b[2J',
+    root: '/r/監視\u001b[2J',
     counts: new Map([
       ['running', 1],
       ['paused', 0],
@@ -58,7 +59,7 @@ describe('a frame of the live view', () => {
         const size = { rows, columns }
         const lines = frame(view(rows), size, false)
         expect(lines.length).toBeLessThanOrEqual(rows)
-        for (const line of lines) expect(line.length).toBeLessThanOrEqual(columns)
+        for (const line of lines) expect(widthOf(line)).toBeLessThanOrEqual(columns)
         expect(lines.join('')).not.toMatch(/[\p{Cc}\p{Cs}]/u)
         // Colours take no room.
         expect(frame(view(rows), size, true).map(line => line.replaceAll(/\u001b\[\d+m/g, ''))).toEqual(lines)
@@ -68,7 +69,7 @@ describe('a frame of the live view', () => {
 
   it('shows what there is room for: first the id, the state and since when', () => {
     expect(frame(view(8), { rows: 8, columns: 120 }, false)).toEqual([
-      '/r/\\u001b[2J: 2 sandboxes, 1 running, 1 unreadable',
+      '/r/監視\\u001b[2J: 2 sandboxes, 1 running, 1 unreadable',
       '',
       expect.stringMatching(/^ID +STATE +FOR +LAST CHANGE BY +LOCK HELD BY$/),
       expect.stringMatching(/^a +running +5\.0s {2}pid 7 \(x\) +-$/),

@@ -26,6 +26,14 @@ describe('a table', () => {
     expect(lines).toEqual(['   7  x', '1234  y'])
   })
 
+  it('aligns text whose characters are twice as wide', () => {
+    expect(tableLines([cells('監視', 'x'), cells('a', 'y'), cells('abcde', 'z')])).toEqual([
+      '監視   x',
+      'a      y',
+      'abcde  z',
+    ])
+  })
+
   it('paints text, not the space beside it', () => {
     const paint = (text: string) => `<${text}>`
     expect(tableLines([[{ text: 'a', paint }, { text: 'x' }], cells('wide', 'y')])).toEqual([

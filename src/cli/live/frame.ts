@@ -3,6 +3,7 @@ import { visible } from '../../state/show.js'
 import { paint, paintState } from '../colors.js'
 import { painted, type Row, tableLines } from '../table.js'
 import { duration } from '../times.js'
+import { clip, widthOf } from '../width.js'
 import { counted } from '../words.js'
 import type { Sight } from './board.js'
 
@@ -76,7 +77,7 @@ function paintOf({ now, kind }: Sight) {
 
 /** The first three columns are what it is about; a long id leaves them some room, and the last two share the rest. */
 function widthsOf(rows: readonly (readonly string[])[], columns: number): number[] {
-  const natural = HEADINGS.map((_, column) => Math.max(...rows.map(row => row[column]?.length ?? 0)))
+  const natural = HEADINGS.map((_, column) => Math.max(...rows.map(row => widthOf(row[column] ?? ''))))
   const [id = 0, state = 0, time = 0, by = 0, holder = 0] = natural
   const shownId = Math.min(id, Math.max(Math.floor(columns * 0.4), columns - state - time - 2 * GAP - 40))
   const rest = Math.max(columns - shownId - state - time - 4 * GAP, 0)
@@ -95,11 +96,4 @@ function fitted(widths: readonly number[], columns: number): number[] {
     left -= shown + GAP
   }
   return fit
-}
-
-function clip(text: string, width: number): string {
-  if (text.length <= width) return text
-  const cut = text.slice(0, Math.max(width - 1, 0))
-  // Half of a surrogate pair would be shown as a sign of its own.
-  return `${/[\ud800-\udbff]$/.test(cut) ? cut.slice(0, -1) : cut}…`
 }
