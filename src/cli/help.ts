@@ -1,3 +1,5 @@
+import { Help } from 'commander'
+
 /** The end of a command's help: what is worth knowing, how it is used, and what its exit status means. */
 export interface HelpTail {
   /** Lines of 80 characters at most. */
@@ -35,23 +37,9 @@ export function changeHelpTail({ notes, failed, ...rest }: HelpTail): string {
   })
 }
 
-const WIDTH = 80
+const layout = Object.assign(new Help(), { helpWidth: 80, minWidthToWrap: 1 })
 
 function columns(rows: readonly (readonly [left: string, right: string])[]): string {
-  const start = Math.max(...rows.map(([left]) => left.length)) + 4
-  const newLine = `\n${' '.repeat(start)}`
-  return rows
-    .map(([left, right]) => `  ${left}`.padEnd(start) + wrap(right, WIDTH - start).join(newLine))
-    .join('\n')
-}
-
-function wrap(text: string, width: number): string[] {
-  const lines: string[] = []
-  for (const word of text.split(' ')) {
-    const line = lines.at(-1)
-    if (line !== undefined && line.length + 1 + word.length <= width)
-      lines[lines.length - 1] = `${line} ${word}`
-    else lines.push(word)
-  }
-  return lines
+  const width = Math.max(...rows.map(([left]) => left.length))
+  return rows.map(([left, right]) => layout.formatItem(left, width, right, layout)).join('\n')
 }
