@@ -13,7 +13,7 @@ export interface CopyCommandOptions {
 
 /** For the helps of the commands that copy. */
 export function copyNote(done: Done): string {
-  return `Says in one line what it did, on a terminal only. With --format json it prints
+  return `On a terminal it says in one line what it did. With --format json it prints
 {copied, same, failed}, with the ids and errors of those that failed.
 
 With --dry-run it prints each sandbox, and first what would become of it:
@@ -21,8 +21,8 @@ With --dry-run it prints each sandbox, and first what would become of it:
   same        it is there already, in just this state
   conflict    another of its id is there, so nothing would be ${done} at all
   unreadable  it would be left out
-With --format json, too, that is one array of {id, outcome, state: {...}} and
-{id, outcome, error: {code, message}}.`
+With --format json as well, it prints one array of {id, outcome, state: {...}}
+and {id, outcome, error: {code, message}}.`
 }
 
 /** Copies sandboxes into a store, with progress, and tells what came of it; or only what would. */

@@ -23,16 +23,20 @@ export function helpTail({ notes, examples, done, failed, others = [] }: HelpTai
   return `\n${sections.join('\n\n')}`
 }
 
-const CHANGE_NOTE = `Says in one line what it did, on a terminal only. With --format json it
-prints the new state, which is null after a deletion.`
-
 const UNCERTAIN = 'or OUTCOME_UNKNOWN (it is done, but a power cut may undo it)'
 
-/** As {@link helpTail}, for a command that changes a sandbox. */
-export function changeHelpTail({ notes, failed, ...rest }: HelpTail): string {
+/**
+ * As {@link helpTail}, for a command that changes a sandbox.
+ * @param json what it prints with `--format json`
+ */
+export function changeHelpTail(
+  { notes, failed, ...rest }: HelpTail,
+  json: 'the new state' | 'null' = 'the new state',
+): string {
+  const printed = `On a terminal it says in one line what it did. With --format json it prints\n${json}.`
   return helpTail({
     ...rest,
-    notes: notes === undefined ? CHANGE_NOTE : `${notes}\n\n${CHANGE_NOTE}`,
+    notes: notes === undefined ? printed : `${notes}\n\n${printed}`,
     failed: `${failed} ${UNCERTAIN}`,
   })
 }

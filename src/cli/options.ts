@@ -77,7 +77,7 @@ export function addFieldOptions(command: Command): Command {
     .addArgument(idArgument())
     .option('--cgroup-path <path>', "the cgroup that holds the sandbox's processes")
     .option('--block-index <n>', 'the index of the block device passed to the hypervisor', int)
-    .option('--memory-block-size <n>', "the size of a memory block of the guest's, in MiB", uint32)
+    .option('--memory-block-size <n>', "the size of the guest's memory blocks, in MiB", uint32)
     .option('--hotplug-probe', "the guest's kernel can probe hotplugged memory")
 }
 

@@ -32,7 +32,7 @@ export function createProgram(cli: Cli): Command {
     .addOption(rootOption())
     .addOption(lockTimeoutOption())
     .version(version(), '-V, --version', 'print the version')
-    .helpOption('-h, --help', 'explain how it is used')
+    .helpOption('-h, --help', 'show this help')
     .helpCommand(false)
     .addHelpText('after', HELP_TAIL)
     .configureHelp({ subcommandTerm: command => command.name(), showGlobalOptions: true })

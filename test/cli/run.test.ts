@@ -48,6 +48,7 @@ describe('a wrong command line', () => {
     ['unknown option', ['--nonsense', 'list'], "unknown option '--nonsense' (see: sandbox-state --help)"],
     ["a command's unknown option", ['list', '-x'], "unknown option '-x' (see: sandbox-state list --help)"],
     ['a missing argument', ['state'], "missing required argument 'id' (see: sandbox-state state --help)"],
+    ['an import of what', ['import'], "missing required argument 'program'"],
     [
       'too many arguments',
       ['state', 'a', 'b'],

@@ -18,16 +18,17 @@ interface Options {
 export const define: Define = (command, cli) =>
   command
     .description(
-      'Look at every file below the root for faults. Changes nothing, also beside running processes.',
+      'Look for faults in every file below the root. Changes nothing, and may run beside other processes.',
     )
     .addOption(formatOption('how to print them', ['table', 'json']))
     .addHelpText(
       'after',
       helpTail({
-        notes: `Faults are: states that are torn, empty, of NULs or not valid; what a killed
-process left (an unfinished create, temporary files, dead locks); links, devices
-and other kinds of files; modes and owners that let others in; names that are no
-ids; and sandboxes of another schema. What a process is just doing is none.
+        notes: `Faults are: states that are torn, empty, full of NULs or not valid; what a
+killed process left (an unfinished create, temporary files, dead locks); links,
+devices and other kinds of files; modes and owners that let others in; names
+that are no ids; and sandboxes of another schema. A change that is under way
+is none.
 
 REPAIR says whether "sandbox-state repair" would act on it.
 

@@ -23,7 +23,7 @@ Where shells look for it:
   zsh   _sandbox-state in a folder of $fpath
   fish  ~/.config/fish/completions/sandbox-state.fish`,
         examples: [
-          ['completion bash > sandbox-state', 'to be moved to its place, or sourced'],
+          ['completion bash > sandbox-state', 'to move to its place, or to source'],
           ['completion fish | source', 'for this shell only'],
         ],
         done: 'printed',

@@ -19,7 +19,8 @@ export const define: Define = (command, cli) =>
       helpTail({
         notes: `Nothing is overwritten: when a sandbox of the target has the id of one of the
 source's and another state, nothing is copied at all. Histories begin anew. A
-copy that was interrupted may be started again. Stop what changes the source.
+copy that was interrupted may be started again. First stop what changes the
+source.
 
 ${copyNote('copied')}`,
         examples: [

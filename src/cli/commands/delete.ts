@@ -16,15 +16,18 @@ export const define: Define = (command, cli) =>
     .addOption(changeFormatOption())
     .addHelpText(
       'after',
-      changeHelpTail({
-        examples: [
-          ['delete a', 'delete it, unless it is running'],
-          ['delete a --force', 'delete it, whatever its state'],
-        ],
-        done: 'the sandbox is deleted',
-        failed:
-          'it is not: INVALID_TRANSITION (it is running), NOT_FOUND, INVALID_ID, INVALID_STATE, CORRUPT_STATE, LOCK_TIMEOUT, IO_ERROR,',
-      }),
+      changeHelpTail(
+        {
+          examples: [
+            ['delete a', 'delete it, unless it is running'],
+            ['delete a --force', 'delete it, whatever its state'],
+          ],
+          done: 'the sandbox is deleted',
+          failed:
+            'it is not: INVALID_TRANSITION (it is running), NOT_FOUND, INVALID_ID, INVALID_STATE, CORRUPT_STATE, LOCK_TIMEOUT, IO_ERROR,',
+        },
+        'null',
+      ),
     )
     .action((id: string, { force = false, format }: Options) =>
       cli.withStore(command, async store => {

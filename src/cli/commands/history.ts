@@ -31,8 +31,8 @@ export const define: Define = (command, cli) =>
   json   one array of {seq, time, from, to, fields, pid, host, command, gap}
 
 A line "not recorded" stands where something happened that the history does not
-tell, since a process was killed or the disk was full; how long the state before
-it lasted is then not known. Old changes are dropped at some 128 KiB.`,
+tell, because a process was killed or the disk was full; how long the state
+before it lasted is then unknown. Old changes are dropped at some 128 KiB.`,
         examples: [
           ['history a', 'how it came to its state'],
           ["history a --format json | jq '.[-1].command'", 'what changed it last'],

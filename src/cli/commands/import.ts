@@ -10,7 +10,7 @@ import { changeFormatOption, dryRunOption } from '../options.js'
 export const define: Define = (command, cli) =>
   command
     .description("Take over another program's sandboxes, in the states that they are in.")
-    .addArgument(new Argument('<format>', 'whose').choices(['kata']))
+    .addArgument(new Argument('<program>', 'whose sandboxes they are').choices(['kata']))
     .argument('<dir>', 'the folder in which that program keeps them; it is only read')
     .addOption(dryRunOption())
     .addOption(changeFormatOption())
@@ -20,11 +20,12 @@ export const define: Define = (command, cli) =>
         notes: `kata: Kata Containers 1.11 and later, which keep a persist.json of each
 sandbox. Taken over are the state, the next block device's number, the guest's
 memory block size and hotplug probe, and the path of its cgroup. Devices,
-networks, the agent and the hypervisor have no place in a state: left out.
+networks, the agent and the hypervisor have no place in a state, and are left
+out.
 
 Nothing is overwritten: when a sandbox of the root has the id of one of them
-and another state, nothing is imported at all. It may be started again. Stop
-what changes those sandboxes before.
+and another state, nothing is imported at all. An import may be started again.
+First stop what changes those sandboxes.
 
 ${copyNote('imported')}`,
         examples: [
@@ -36,7 +37,7 @@ ${copyNote('imported')}`,
           'ALREADY_EXISTS (nothing is imported), IO_ERROR, or some could not be read: stderr names them',
       }),
     )
-    .action((_format: 'kata', dir: string, options: CopyCommandOptions) => {
+    .action((_program: 'kata', dir: string, options: CopyCommandOptions) => {
       if (isSameFolder(dir, cli.root(command))) {
         throw new UsageError(`${dir} is the root itself: import into another one, with --root`)
       }

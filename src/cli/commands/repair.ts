@@ -36,7 +36,7 @@ Actions:
   moved    to ROOT/.quarantine, with a note of why
   removed  a leftover, which held no state
   chmod    the mode was set right
-  left     to somebody who knows what it is
+  left     for somebody who knows what it is
   busy     others held the sandbox for longer than --lock-timeout
   failed   the message says why
 

@@ -7,8 +7,10 @@ import { addFieldOptions, changeFormatOption, type FieldOptions, givenFields } f
 
 export const define: Define = (command, cli) =>
   addFieldOptions(command)
-    .option('--no-hotplug-probe', 'it cannot (any more)')
-    .description("Change a sandbox's fields. One that is not given stays; for the state see transition.")
+    .option('--no-hotplug-probe', "the guest's kernel cannot probe it")
+    .description(
+      "Change a sandbox's fields; one that is not given stays as it is. For its state, see transition.",
+    )
     .addOption(changeFormatOption())
     .addHelpText(
       'after',

@@ -31,17 +31,16 @@ export const define: Define = (command, cli) =>
     .addHelpText(
       'after',
       helpTail({
-        notes: `A state that is soon left again may go by unseen. Says in one line what it saw,
-on a terminal only. With --format json it prints the state, or null once
-deleted.`,
+        notes: `A state that is soon left again may go by unseen. On a terminal it says in one
+line what it saw. With --format json it prints the state, or null once deleted.`,
         examples: [
           ['wait a stopped', 'until it stops'],
-          ['wait a deleted --timeout 30', 'until it is gone, for half a minute'],
+          ['wait a deleted --timeout 30', 'until it is gone, at most 30 s'],
         ],
-        done: 'it is so; at once when it was so already',
+        done: 'it has come, or was so already',
         failed:
           'NOT_FOUND (also when it is deleted meanwhile), INVALID_ID, INVALID_STATE, CORRUPT_STATE, IO_ERROR',
-        others: [['124', 'it was not so in time (TIMEOUT)']],
+        others: [['124', 'it has not come in time (TIMEOUT)']],
       }),
     )
     .action((id: string, wanted: Wanted, { timeout, format }: Options) =>
