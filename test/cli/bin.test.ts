@@ -1,12 +1,13 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { json } from 'node:stream/consumers'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { holdLock } from './hold-lock.js'
+import { tellsOpenFiles, untilOpen } from './open-files.js'
 import { BIN, Root, spawnCli, stateText } from './support.js'
 
 const execute = promisify(execFile)
@@ -56,7 +57,7 @@ describe('the program', () => {
   it('waits for a slow reader, and loses nothing', async () => {
     const root = manySandboxes(2_000, 1_000)
     const child = spawn(process.execPath, [BIN, '--root', root.path, 'list', '--format', 'json'])
-    await sleep(500)
+    await once(child.stdout, 'readable')
     const entries = await json(child.stdout)
     expect(entries).toHaveLength(2_000)
     expect(entries).toMatchObject({ 1999: { id: 'sandbox-001999', state: { state: 'ready' } } })
@@ -99,13 +100,13 @@ describe('the program', () => {
     })
   })
 
-  it('is ended by SIGINT, as any program', async () => {
+  it.runIf(tellsOpenFiles)('is ended by SIGINT, as any program, also while it waits for a lock', async () => {
     const root = new Root()
     await root.done('create a')
     using _ = holdLock(root, 'a')
     const child = spawn(process.execPath, [BIN, '--root', root.path, 'update', 'a', '--block-index', '1'])
     const ended = once(child, 'close')
-    await sleep(700) // By then it waits for the lock.
+    await untilOpen(child.pid, join(root.path, 'a', 'lock'))
     child.kill('SIGINT')
     expect(await ended).toEqual([null, 'SIGINT'])
   })

@@ -58,7 +58,7 @@ describe('check', () => {
     const root = new Root()
     await root.done('create a')
     root.put('b', `{"state":${JSON.stringify(HOSTILE)}}`)
-    mkdirSync(join(root.path, HOSTILE.replaceAll('/', '')))
+    mkdirSync(join(root.path, HOSTILE))
     for (const line of [
       'check',
       'check --format json',

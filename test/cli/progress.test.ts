@@ -1,5 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { Output } from '#src/cli/output.js'
 import { Progress } from '#src/cli/progress.js'
 import { holdLock } from './hold-lock.js'
@@ -8,35 +7,36 @@ import { Root, Screen } from './support.js'
 const CLEAR = '\r\u001b[K'
 
 describe('progress', () => {
-  it('is shown after half a second, and cleared at the end', async () => {
+  it('is shown after half a second, and cleared at the end', () => {
+    vi.useFakeTimers()
+    onTestFinished(() => void vi.useRealTimers())
     const screen = new Screen(true)
-    const err = new Output(screen)
     {
-      using progress = new Progress(err, 'sandboxes read', true)
+      using progress = new Progress(new Output(screen), 'sandboxes read', true)
       progress.at(1)
-      await sleep(300)
+      vi.advanceTimersByTime(499)
       expect(screen.text).toBe('')
       progress.at(7)
-      await sleep(500)
-      expect(screen.text).toMatch(/^(\r\u001b\[K7 sandboxes read)+$/)
+      vi.advanceTimersByTime(200)
+      expect(screen.text).toBe(`${CLEAR}7 sandboxes read${CLEAR}7 sandboxes read`)
     }
-    await sleep(200)
-    expect(screen.text).toMatch(/ read\r\u001b\[K$/)
+    expect(screen.text).toBe(`${CLEAR}7 sandboxes read${CLEAR}7 sandboxes read${CLEAR}`)
+    vi.runAllTimers() // None goes on.
   })
 
-  it('is nothing when the work is short, or when it is not to be shown', async () => {
-    for (const [isShown, ms] of [
-      [true, 100],
-      [false, 700],
-    ] as const) {
-      const screen = new Screen(true)
-      {
-        using progress = new Progress(new Output(screen), 'x', isShown)
-        progress.at(1)
-        await sleep(ms)
-      }
-      expect(screen.text).toBe('')
+  it.each([
+    ['the work is short', true, 499],
+    ['it is not to be shown', false, 10_000],
+  ])('is nothing when %s', (_, isShown, ms) => {
+    vi.useFakeTimers()
+    onTestFinished(() => void vi.useRealTimers())
+    const screen = new Screen(true)
+    {
+      using progress = new Progress(new Output(screen), 'x', isShown)
+      progress.at(1)
+      vi.advanceTimersByTime(ms)
     }
+    expect(screen.text).toBe('')
   })
 
   it('is shown by a command that takes long, on a terminal only', async () => {

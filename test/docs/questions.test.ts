@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { openStore } from 'sandbox-state'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { BIN } from '../cli/support.js'
 import { all } from '../support/all.js'
 import { nextMessage, startProgram } from '../support/program.js'
@@ -44,16 +44,16 @@ test('a state may be edited under its lock', async () => {
 test.skipIf(!isGnuTar)('a root may be copied while it is in use', async () => {
   const [root, backups] = [temporaryFolder(), temporaryFolder()]
   const store = await openStore(root)
+  onTestFinished(() => store.close())
   await store.create('a')
   await store.create('b')
-  await store.close()
   const programs = [0, 1].map(() => startProgram('load', [root, '1500', 'a', 'b']))
   await Promise.all(programs.map(nextMessage))
   const reports = Promise.all(programs.map(nextMessage))
   for (const program of programs) program.send('go')
+  await vi.waitUntil(async () => (await store.read('a')).blockIndex > 0, { timeout: 30_000 })
   const copies = Array.from({ length: 8 }, (_, i) => join(backups, `${i}.tar`))
   for (const copy of copies) {
-    spawnSync('sh', ['-c', 'sleep 0.1'])
     const { status } = run('backup', { ROOT: root, BACKUP: copy.slice(0, -'.tar'.length) })
     expect([0, 1]).toContain(status)
   }
