@@ -47,7 +47,10 @@ export function failureOf(error: unknown, help: string): Failure {
   return { status: EXIT.failed, code: 'INTERNAL', message: String(error) }
 }
 
-/** Commander begins with `error: `, may go on with a word of its own, and ends with a full stop or with a suggestion on a line of its own. */
+/**
+ * Commander begins with `error: `, may go on with a word of its own, and ends with a full stop, or with a suggestion on
+ * another line.
+ */
 function plainMessage({ message }: Error): string {
   return message
     .replace(/^error: (command-argument value )?/, '')

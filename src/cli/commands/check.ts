@@ -49,14 +49,15 @@ Formats:
         findings.sort((one, other) => (one.path < other.path ? -1 : 1))
         if (findings.length > 0) cli.status = EXIT.failed
         if (format === 'json') await cli.out.write(jsonRows(findings))
-        else
+        else {
           await cli.printLines(
             headedLines(
               HEADINGS,
               findings.map(finding => row(finding, cli.colors)),
             ),
           )
-        if (format === 'table') await cli.tellPerson(summary(findings, sandboxes, cli.root(command)))
+          await cli.tellPerson(summary(findings, sandboxes, cli.root(command)))
+        }
       }),
     )
 
