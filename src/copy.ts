@@ -53,7 +53,7 @@ export async function copyStore(
   { onProgress, signal }: CopyOptions = {},
 ): Promise<CopyResult> {
   signal?.throwIfAborted()
-  const plan = await planCopy(from, to)
+  const plan = await planCopy(from, to, signal)
   refuseConflicts(plan)
   const outcomes = { copied: 0, same: 0, failed: 0 }
   const failed: { id: string; error: StateStoreError }[] = []
@@ -94,16 +94,26 @@ export type PlannedCopy = ListEntry & {
   readonly outcome: 'new' | 'same' | 'conflict' | 'unreadable'
 }
 
-/** What {@link copyStore} would do, in the order of the source. */
+/**
+ * What {@link copyStore} would do, in the order of the source.
+ * @param signal ends the look, with its reason
+ */
 export async function planCopy(
   from: Pick<SandboxStore, 'list'>,
   to: Pick<SandboxStore, 'list'>,
+  signal?: AbortSignal,
 ): Promise<PlannedCopy[]> {
   const wanted: Encoded[] = []
-  for await (const entry of from.list()) wanted.push(encoded(entry))
+  for await (const entry of from.list()) {
+    signal?.throwIfAborted()
+    wanted.push(encoded(entry))
+  }
   const ids = new Set(wanted.map(({ entry }) => entry.id))
   const there = new Map<string, string | undefined>()
-  for await (const entry of to.list()) if (ids.has(entry.id)) there.set(entry.id, encoded(entry).text)
+  for await (const entry of to.list()) {
+    signal?.throwIfAborted()
+    if (ids.has(entry.id)) there.set(entry.id, encoded(entry).text)
+  }
   return wanted.map(({ entry, text }) => ({ ...entry, outcome: outcomeOf(entry.id, text, there) }))
 }
 

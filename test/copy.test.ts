@@ -82,10 +82,69 @@ describe('a copy from files to files', () => {
     })
   })
 
-  test('ends with its signal', async () => {
+  test('ends with its signal, before it begins', async () => {
     const { from, to } = await setUp()
     await expect(copyStore(from, to, { signal: AbortSignal.abort('enough') })).rejects.toBe('enough')
     expect(await all(to.list())).toEqual([])
+  })
+
+  test('ends with its signal while it looks what there is', async () => {
+    const { from, to } = await setUp()
+    const abort = new AbortController()
+    const listed: string[] = []
+    const source = {
+      async *list() {
+        for await (const entry of from.list()) {
+          listed.push(entry.id)
+          abort.abort('enough')
+          yield entry
+        }
+      },
+    }
+    await expect(copyStore(source, to, { signal: abort.signal })).rejects.toBe('enough')
+    expect(listed).toEqual(['paused'])
+  })
+
+  test('ends with its signal after the sandboxes that are under way, and goes on when it is started again', async () => {
+    const { from, to } = await setUp()
+    for (let i = 0; i < 30; i++) await from.create(`more-${i}`)
+    const abort = new AbortController()
+    const told: CopyProgress[] = []
+    const onProgress = (progress: CopyProgress) => {
+      told.push(progress)
+      abort.abort('enough')
+    }
+    await expect(copyStore(from, to, { onProgress, signal: abort.signal })).rejects.toBe('enough')
+    expect(told.length).toBeLessThan(34)
+    expect(told.map(({ id }) => id).toSorted()).toEqual((await all(to.list())).map(({ id }) => id))
+    const copied = 34 - told.length
+    expect(await copyStore(from, to)).toEqual({ copied, same: told.length, failed: [] })
+  })
+
+  test('ends with what the target fails with', async () => {
+    const { from, to } = await setUp()
+    for (let i = 0; i < 30; i++) await from.create(`more-${i}`)
+    let told = 0
+    const onProgress = () => {
+      told++
+      void to.close()
+    }
+    await expect(copyStore(from, to, { onProgress })).rejects.toMatchObject({ code: 'CLOSED' })
+    expect(told).toBeLessThan(34)
+  })
+
+  test('leaves out what somebody else makes in the target meanwhile, and says so', async () => {
+    const { from, to } = await setUp()
+    for (let i = 0; i < 30; i++) await from.create(`more-${i}`)
+    await from.create('z')
+    let made: Promise<unknown> | undefined
+    const onProgress = () => {
+      made ??= to.create('z', { blockIndex: 99 })
+    }
+    const result = await copyStore(from, to, { onProgress })
+    expect(result).toMatchObject({ copied: 34, failed: [{ id: 'z', error: { code: 'ALREADY_EXISTS' } }] })
+    await made
+    expect((await to.read('z')).blockIndex).toBe(99)
   })
 })
 
