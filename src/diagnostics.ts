@@ -71,7 +71,7 @@ export interface LockWaitMessage {
 const change = channel(CHANNELS.change)
 const conflict = channel(CHANNELS.conflict)
 const failure = channel(CHANNELS.error)
-const lockWait: Channel = channel(CHANNELS.lockWait)
+const lockWait = channel(CHANNELS.lockWait)
 
 const CONFLICTS: ReadonlySet<string> = new Set<ErrorCode>([
   'ALREADY_EXISTS',
@@ -105,7 +105,7 @@ interface Before {
   from: StateString | null | undefined
 }
 
-/** The change, which leaves the state that it was made from behind. */
+/** The change, which also notes the state that it was made from. */
 function noting(asked: Change, before: Before): Change {
   if (asked.kind === 'create') before.from = null
   if (asked.kind === 'transition') before.from = asked.from

@@ -21,7 +21,7 @@ export interface EtcdBackendOptions {
   readonly history: boolean
 }
 
-/** How long etcd may be without an answer at the least, in ms: an election takes about two seconds. */
+/** How long a call waits for etcd at the least, in ms: an election takes about two seconds. */
 const SHORTEST_PATIENCE = 5_000
 /** What a timer of Node can count. */
 const LONGEST_PATIENCE = 2 ** 31 - 1

@@ -96,8 +96,8 @@ export class Cluster {
   }
 
   /**
-   * Makes a transaction. Where an attempt gets no answer, the very same is made again: whoever sends one that can
-   * take effect once only, and of which `doubtful` and the keys then tell whether it has, is safe.
+   * Makes a transaction. One that gets no answer is sent again, just as it was: so it must be one that takes effect
+   * once at the most, and whose keys tell, when the reply is `doubtful`, whether it has.
    * @throws RequestFailed
    */
   transaction(transaction: Transaction, deadline: number): Promise<Reply<TransactionAnswer>> {

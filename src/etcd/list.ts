@@ -17,8 +17,8 @@ export interface Page {
 }
 
 /**
- * Every key that begins with a text, in order, all as they were at one revision. Only when etcd compacts that one
- * away while the pages are read, the rest is as it is then.
+ * Every key that begins with a text, in order, all as they were at one revision. Only if etcd compacts that one
+ * away meanwhile, the rest is as it is then.
  * @param patience how long each page may take, in ms
  * @throws StateStoreError `IO_ERROR`; what the signal was aborted with
  */

@@ -51,7 +51,7 @@ class Follower {
   private next: bigint | undefined
   /** When each sandbox that is there was written last. */
   private readonly known = new Map<string, bigint>()
-  private listed = false
+  private begun = false
 
   constructor(
     private readonly cluster: Cluster,
@@ -68,7 +68,7 @@ class Follower {
 
   /** Whether it ever was known. Until then, trouble is the caller's to know of. */
   get hasBegun(): boolean {
-    return this.listed
+    return this.begun
   }
 
   /** What is there; of what was there before and is not, that it is gone. */
@@ -86,8 +86,8 @@ class Follower {
       this.known.delete(key)
       yield { id: this.keys.idOf(key), gone: true }
     }
-    if (this.id !== undefined && !this.listed && this.known.size === 0) yield { id: this.id, gone: true }
-    this.listed = true
+    if (this.id !== undefined && !this.begun && this.known.size === 0) yield { id: this.id, gone: true }
+    this.begun = true
     this.next = (first ?? 0n) + 1n
   }
 

@@ -9,8 +9,8 @@ const cgroupPath = z.string().default('')
 
 /**
  * What Kata Containers 1.11 and later keep of a sandbox in `persist.json` (`persistapi.SandboxState`), as far as the
- * state of 1.10 has a field for it. The keys are Go's field names. `CgroupPath` was renamed in 2.2; of the
- * hypervisor's block devices 1.11 counts, later versions keep the numbers that are taken, as keys of an object.
+ * state of 1.10 has a field for it. The keys are Go's field names. `CgroupPath` was renamed in 2.2. Of the hypervisor's
+ * block devices 1.11 keeps the count; later versions keep the numbers that are taken, as the keys of an object.
  */
 const Persist = z.object({
   State: z.enum(STATES),
@@ -27,7 +27,7 @@ const Persist = z.object({
 })
 
 /**
- * The state that a `persist.json` tells of. What it says beside it, of devices, agents and networks, has no place there.
+ * The state that a `persist.json` tells of. What else it says, of devices, agents and networks, has no place there.
  * @throws StateStoreError `CORRUPT_STATE` when the text is no JSON object, `INVALID_STATE` when a field is missing or wrong
  */
 export function stateFromPersist(text: string): SandboxState {

@@ -48,7 +48,7 @@ function entryOf(root: string, id: string): ListEntry | undefined {
   }
 }
 
-/** What is wrong with a text says not yet where the text is. */
+/** What is wrong with a text does not say where the text is. */
 function located(error: StateStoreError, id: string, folder: SandboxFolder | undefined): StateStoreError {
   if (error.path !== undefined || folder === undefined) return error
   const path = folder.show(PERSIST_FILE)
