@@ -23,7 +23,7 @@ export interface ErrorDetails {
   readonly id?: string | undefined
   /** The file or folder. */
   readonly path?: string | undefined
-  /** For transitions: the state that was expected (the seed's `oldState`). */
+  /** For transitions: the state that was expected (Kata's `oldState`). */
   readonly from?: string | undefined
   /** For transitions: the state that was asked for. */
   readonly to?: string | undefined
@@ -40,7 +40,7 @@ export class StateStoreError extends Error {
   readonly id?: string
   /** The file or folder; on etcd, the key. */
   readonly path?: string
-  /** For transitions: the state that was expected (the seed's `oldState`). */
+  /** For transitions: the state that was expected (Kata's `oldState`). */
   readonly from?: string
   /** For transitions: the state that was asked for. */
   readonly to?: string

@@ -127,9 +127,9 @@ export class SandboxStore {
   }
 
   /**
-   * Moves a sandbox from one state to another (the seed's `ValidTransition`, and the write after it).
-   * @param from the state that the caller believes it to be in (the seed's `oldState`)
-   * @param to the state to move it to (the seed's `newState`)
+   * Moves a sandbox from one state to another (Kata's `ValidTransition`, and the write after it).
+   * @param from the state that the caller believes it to be in (Kata's `oldState`)
+   * @param to the state to move it to (Kata's `newState`)
    * @throws StateStoreError `STATE_MISMATCH` when it is in another; `INVALID_TRANSITION` when the state machine has no
    * such move; `NOT_FOUND` `INVALID_ID` `INVALID_STATE` `CORRUPT_STATE` `LOCK_TIMEOUT` `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`
    */

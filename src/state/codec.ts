@@ -33,7 +33,7 @@ export const MAX_STATE_BYTES = 1024 * 1024
 type Draft = Omit<SandboxState, 'state'> & { state: string }
 
 /**
- * The text of a state file, byte-equal to Go's `json.Marshal` of the seed's `SandboxState`: no white space, an empty
+ * The text of a state file, byte-equal to Go's `json.Marshal` of Kata's `SandboxState`: no white space, an empty
  * `cgroupPath` left out, `persistVersion` never written. Unknown keys follow the known ones. {@link decodeState}
  * always reads it back. What is not written, `cgroupPath` of `''` and `persistVersion`, may be absent from the state.
  *
@@ -49,7 +49,7 @@ export function encodeState(state: SandboxState): string {
 }
 
 /**
- * The state that a file holds, decoded as Go decodes the seed's `SandboxState`: keys in any case, `null` changes
+ * The state that a file holds, decoded as Go decodes Kata's `SandboxState`: keys in any case, `null` changes
  * nothing, a missing field is zero, of duplicates the last one counts, and nothing may follow the object.
  * Keys that are not known are carried along under a symbol (see {@link SandboxState}); a `persistVersion` is dropped.
  *

@@ -1,11 +1,11 @@
 import type * as z from 'zod'
 import { goBool, goSlice, goString, goStruct } from './go-struct.js'
 
-/** An environment variable of a command (the seed's `EnvVar`). */
+/** An environment variable of a command (Kata's `EnvVar`). */
 export const EnvVar = goStruct({ Var: goString, Value: goString })
 export type EnvVar = z.infer<typeof EnvVar>
 
-/** The capabilities that a process keeps inside the container (the seed's `LinuxCapabilities`), such as `CAP_KILL`. */
+/** The capabilities that a process keeps inside the container (Kata's `LinuxCapabilities`), such as `CAP_KILL`. */
 export const LinuxCapabilities = goStruct({
   /** The limit of what the process may ever gain. */
   Bounding: goSlice(goString),
@@ -20,7 +20,7 @@ export const LinuxCapabilities = goStruct({
 })
 export type LinuxCapabilities = z.infer<typeof LinuxCapabilities>
 
-/** A command to run in a running container (the seed's `Cmd`). A list that Go has as nil is `null`. */
+/** A command to run in a running container (Kata's `Cmd`). A list that Go has as nil is `null`. */
 export const Cmd = goStruct({
   Args: goSlice(goString),
   Envs: goSlice(EnvVar),

@@ -1,15 +1,15 @@
 import { StateStoreError } from '../errors.js'
 import { word } from './show.js'
 
-/** The lifecycle states, in the order in which the seed lists them (its `StateString` constants). */
+/** The lifecycle states, in the order in which Kata lists them (its `StateString` constants). */
 export const STATES = Object.freeze(['ready', 'running', 'paused', 'stopped'] as const)
 
 /**
- * A lifecycle state (the seed's `StateString`): `ready` to be run, `running`, `paused`, or `stopped`.
+ * A lifecycle state (Kata's `StateString`): `ready` to be run, `running`, `paused`, or `stopped`.
  */
 export type StateString = (typeof STATES)[number]
 
-/** Where each state may go next (the seed's `validTransition`). No state may go to itself, and none back to `ready`. */
+/** Where each state may go next (Kata's `validTransition`). No state may go to itself, and none back to `ready`. */
 export const TRANSITIONS = Object.freeze({
   ready: Object.freeze(['running', 'stopped'] as const),
   running: Object.freeze(['paused', 'stopped'] as const),
@@ -25,16 +25,16 @@ export type NextState<From extends StateString> = StateString extends From
   ? StateString
   : (typeof TRANSITIONS)[From][number]
 
-/** Whether a value is one of the four states (the seed's `Valid`). */
+/** Whether a value is one of the four states (Kata's `Valid`). */
 export function isValidState(value: unknown): value is StateString {
   return value === 'ready' || value === 'running' || value === 'paused' || value === 'stopped'
 }
 
 /**
- * Checks a move of the state machine (the seed's `ValidTransition`).
+ * Checks a move of the state machine (Kata's `ValidTransition`).
  *
  * @param current the state that the sandbox is in
- * @param expected the state that the caller believes it to be in (the seed's `oldState`)
+ * @param expected the state that the caller believes it to be in (Kata's `oldState`)
  * @param next the state to move to
  * @throws StateStoreError `STATE_MISMATCH` when `current` is not `expected`, which is looked at first;
  * `INVALID_TRANSITION` when `next` may not follow. Both carry `expected` as `from` and `next` as `to`.

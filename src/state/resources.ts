@@ -1,7 +1,7 @@
 import type * as z from 'zod'
 import { goStruct, goUint } from './go-struct.js'
 
-/** What a VM is given (the seed's `Resources`). */
+/** What a VM is given (Kata's `Resources`). */
 export const Resources = goStruct({
   /** Memory in MiB: Go's `uint`, as far as JavaScript counts exactly. */
   Memory: goUint(Number.MAX_SAFE_INTEGER),

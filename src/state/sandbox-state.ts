@@ -15,19 +15,19 @@ export type UnknownKey = readonly [key: string, json: string]
 /** The unknown keys in their order in the file; the list and its pairs are frozen. */
 export type UnknownKeys = readonly UnknownKey[]
 
-/** What is kept of one sandbox (the seed's `SandboxState`). The fields carry their JSON names. */
+/** What is kept of one sandbox (Kata's `SandboxState`). The fields carry their JSON names. */
 export interface SandboxState {
-  /** Where the sandbox is in its life (the seed's `State`). */
+  /** Where the sandbox is in its life (Kata's `State`). */
   state: StateString
-  /** The index of the block device passed to the hypervisor (the seed's `BlockIndex`): a safe integer, maybe negative. */
+  /** The index of the block device passed to the hypervisor (Kata's `BlockIndex`): a safe integer, maybe negative. */
   blockIndex: number
-  /** The size of a memory block of the guest in MiB (the seed's `GuestMemoryBlockSizeMB`): 0 to 2^32 - 1. */
+  /** The size of a memory block of the guest in MiB (Kata's `GuestMemoryBlockSizeMB`): 0 to 2^32 - 1. */
   guestMemoryBlockSize: number
-  /** Whether the guest's kernel has the interface to probe hotplugged memory (the seed's `GuestMemoryHotplugProbe`). */
+  /** Whether the guest's kernel has the interface to probe hotplugged memory (Kata's `GuestMemoryHotplugProbe`). */
   guestMemoryHotplugProbe: boolean
-  /** The cgroup that holds the sandbox's processes, the hypervisor's too (the seed's `CgroupPath`); `''` when there is none. */
+  /** The cgroup that holds the sandbox's processes, the hypervisor's too (Kata's `CgroupPath`); `''` when there is none. */
   cgroupPath: string
-  /** The version of the storage format (the seed's `PersistVersion`), from 0. In memory only: never written, never read. */
+  /** The version of the storage format (Kata's `PersistVersion`), from 0. In memory only: never written, never read. */
   persistVersion: number
   /** The keys of the file that this version does not know, with their JSON; `{ ...state }` takes them along. */
   [UNKNOWN_KEYS]?: UnknownKeys

@@ -2,18 +2,18 @@ import * as z from 'zod'
 import { formatColonList, parseColonList } from './colon-list.js'
 import { goString, goStruct } from './go-struct.js'
 
-/** A socket between the host and the processes inside the VM (the seed's `Socket`); `HostPath` is its path on the host. */
+/** A socket between the host and the processes inside the VM (Kata's `Socket`); `HostPath` is its path on the host. */
 export const Socket = goStruct({ DeviceID: goString, ID: goString, HostPath: goString, Name: goString })
 export type Socket = z.infer<typeof Socket>
 
-/** A list of sockets (the seed's `Sockets`). */
+/** A list of sockets (Kata's `Sockets`). */
 export const Sockets = z.array(Socket)
 export type Sockets = z.infer<typeof Sockets>
 
 const PARTS = ['DeviceID', 'ID', 'HostPath', 'Name'] as const
 
 /**
- * Reads sockets from text such as `dev:id:/path:name dev2:id2:/path2:name2` (the seed's `Sockets.Set`).
+ * Reads sockets from text such as `dev:id:/path:name dev2:id2:/path2:name2` (Kata's `Sockets.Set`).
  *
  * @throws StateStoreError `INVALID_STATE` when the text or a part is empty, or an entry has not exactly four parts;
  * entries are separated by exactly one space
@@ -24,7 +24,7 @@ export function parseSockets(text: string): Sockets {
 }
 
 /**
- * Writes sockets as {@link parseSockets} reads them, and no sockets as `''` (the seed's `Sockets.String`). As in Go,
+ * Writes sockets as {@link parseSockets} reads them, and no sockets as `''` (Kata's `Sockets.String`). As in Go,
  * a part with a colon or a space in it, or an empty one, is written as it is, though it could not be read back.
  *
  * @throws TypeError when it is not a list of sockets

@@ -2,18 +2,18 @@ import * as z from 'zod'
 import { formatColonList, parseColonList } from './colon-list.js'
 import { goString, goStruct } from './go-struct.js'
 
-/** A folder that the host shares with the VM (the seed's `Volume`): `MountTag` hints the guest, `HostPath` is on the host. */
+/** A folder that the host shares with the VM (Kata's `Volume`): `MountTag` hints the guest, `HostPath` is on the host. */
 export const Volume = goStruct({ MountTag: goString, HostPath: goString })
 export type Volume = z.infer<typeof Volume>
 
-/** A list of volumes (the seed's `Volumes`). */
+/** A list of volumes (Kata's `Volumes`). */
 export const Volumes = z.array(Volume)
 export type Volumes = z.infer<typeof Volumes>
 
 const PARTS = ['MountTag', 'HostPath'] as const
 
 /**
- * Reads volumes from text such as `tag:/path tag2:/path2` (the seed's `Volumes.Set`).
+ * Reads volumes from text such as `tag:/path tag2:/path2` (Kata's `Volumes.Set`).
  *
  * @throws StateStoreError `INVALID_STATE` when the text or a part is empty, or an entry has not exactly two parts;
  * entries are separated by exactly one space
@@ -24,7 +24,7 @@ export function parseVolumes(text: string): Volumes {
 }
 
 /**
- * Writes volumes as {@link parseVolumes} reads them, and no volumes as `''` (the seed's `Volumes.String`). As in Go,
+ * Writes volumes as {@link parseVolumes} reads them, and no volumes as `''` (Kata's `Volumes.String`). As in Go,
  * a part with a colon or a space in it, or an empty one, is written as it is, though it could not be read back.
  *
  * @throws TypeError when it is not a list of volumes

@@ -137,7 +137,7 @@ describe('decodeState and Go', () => {
 })
 
 describe('decodeState', () => {
-  it('gives the fields in the order of the seed', () => {
+  it('gives the fields in the order of Kata', () => {
     const backwards = '{"cgroupPath":"/x","blockIndex":1,"state":"ready"}'
     expect(Object.entries(decodeState(backwards))).toEqual([
       ['state', 'ready'],

@@ -22,7 +22,7 @@ const SCHEMAS = {
 const accepts = (schema: { safeParse(value: unknown): { success: boolean } }, value: unknown) =>
   schema.safeParse(value).success
 
-describe("the seed's other types", () => {
+describe("Kata's other types", () => {
   it('are all among the vectors', () => {
     expect(Object.keys(typeVectors).sort()).toEqual(Object.keys(SCHEMAS).sort())
   })
@@ -42,7 +42,7 @@ describe("the seed's other types", () => {
     expect(toGoJson(Resources.parse(value))).toBe(typeVectors.ResourcesZero)
   })
 
-  it('have their fields in the order of the seed, whatever the order and the case of the keys', () => {
+  it('have their fields in the order of Kata, whatever the order and the case of the keys', () => {
     const given = { memorySLOTS: 10, MEMORY: 2048 }
     expect(toGoJson(Resources.parse(given))).toBe(typeVectors.Resources)
     expect(toGoJson(EnvVar.parse({ VALUE: '/bin', var: 'PATH' }))).toBe(typeVectors.EnvVar)

@@ -6,7 +6,7 @@ import { transitionVectors } from './vectors.js'
 const HOSTILE = ['__proto__', 'constructor', 'toString', '', 'Ready', ' ready', 'ready\0', 'length', '0']
 
 describe('states', () => {
-  it('are the four of the seed', () => {
+  it('are the four of Kata', () => {
     expect(STATES).toEqual(['ready', 'running', 'paused', 'stopped'])
     expect(STATES.every(isValidState)).toBe(true)
   })
@@ -20,7 +20,7 @@ describe('states', () => {
 })
 
 describe('TRANSITIONS', () => {
-  it('are those of the seed', () => {
+  it('are those of Kata', () => {
     expect(TRANSITIONS).toEqual({
       ready: ['running', 'stopped'],
       running: ['paused', 'stopped'],

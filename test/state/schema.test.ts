@@ -97,7 +97,7 @@ describe('the schema and the codec', () => {
 })
 
 describe('parseSandboxState', () => {
-  it('gives a valid state back, as a copy with its fields in the order of the seed', () => {
+  it('gives a valid state back, as a copy with its fields in the order of Kata', () => {
     fc.assert(
       fc.property(decodedState, state => {
         const backwards = Object.fromEntries(Object.entries(state).reverse())

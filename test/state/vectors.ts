@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 
-// What Go 1.19 does with the seed's file; fixtures/go/README.md says how it was recorded.
+// What Go 1.19 does with Kata's file; fixtures/go/README.md says how it was recorded.
 
 export interface Fields {
   state: string

@@ -32,7 +32,7 @@ export const define: Define = (command, cli) =>
 
 A line "not recorded" stands where something happened that the history does not
 tell, because a process was killed or the disk was full; how long the state
-before it lasted is then unknown. Old changes are dropped at some 128 KiB.`,
+before it lasted is then unknown. About 128 KiB of it are kept; older changes go.`,
         examples: [
           ['history a', 'how it came to its state'],
           ["history a --format json | jq '.[-1].command'", 'what changed it last'],
