@@ -49,6 +49,7 @@ function view(rows: number) {
     sights: shown,
     more: sights.length - shown.length,
     now: NOW,
+    quit: 'q',
   }
 }
 

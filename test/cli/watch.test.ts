@@ -145,6 +145,16 @@ describe.skipIf(!hasTmux)(`watch on a terminal${hasTmux ? '' : ' (skipped: there
     await expectClean(tmux)
   })
 
+  it('names Ctrl-C where it has no keyboard', async () => {
+    const root = new Root()
+    await root.done('create a')
+    const tmux = watchOn(root, 90, 10, ' < /dev/null')
+    await tmux.until(/^a +ready .*\nCtrl-C quits$/m)
+    tmux.type('', 'C-c')
+    await tmux.until(/^(status=130|\$)$/m)
+    await expectClean(tmux)
+  })
+
   it('gives the terminal back for Ctrl-Z, and comes back', async () => {
     const root = new Root()
     await root.done('create a')

@@ -18,6 +18,8 @@ export interface View {
   readonly more: number
   /** In ms since 1970. */
   readonly now: number
+  /** The key that ends it. */
+  readonly quit: string
 }
 
 export interface Size {
@@ -40,7 +42,7 @@ export function frame(view: View, size: Size, colors: boolean): string[] {
   const kinds = [...view.counts].filter(([, count]) => count > 0).map(([kind, count]) => `${count} ${kind}`)
   const title = `${visible(view.root)}: ${counted(total, 'sandbox', 'sandboxes')}${kinds.length > 0 ? `, ${kinds.join(', ')}` : ''}`
   const more = view.more > 0 ? `${view.more} more do not fit; ` : ''
-  const bottom = clip(`${more}q quits`, columns)
+  const bottom = clip(`${more}${view.quit} quits`, columns)
   const lines = [clip(title, columns), '', ...tableOf(view, columns, colors)]
   lines.splice(Math.max(size.rows - 1, 0))
   return size.rows > lines.length ? [...lines, colors ? paint('dim')(bottom) : bottom] : lines

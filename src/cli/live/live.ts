@@ -113,6 +113,7 @@ class LiveView {
       sights,
       more: ids.length - shown.length,
       now: Date.now(),
+      quit: terminal.hasKeys ? 'q' : 'Ctrl-C',
     }
     await terminal.draw(frame(view, terminal, this.cli.colors))
   }

@@ -35,6 +35,10 @@ export class Terminal {
     return Math.max(this.out.columns - 1, 1)
   }
 
+  get hasKeys(): boolean {
+    return this.input !== undefined
+  }
+
   async enter(): Promise<void> {
     if (!this.isEntered) process.on('exit', this.onExit)
     this.isEntered = true
