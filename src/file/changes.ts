@@ -1,6 +1,5 @@
 import { fchmodSync, mkdirSync, statfsSync } from 'node:fs'
-import { type FileHandle, open, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { alreadyExists, applyChange, type Change, notFound } from '../change.js'
 import { areLockWaitsWanted } from '../diagnostics.js'
 import { ioError, isErrno } from '../errno.js'
@@ -13,6 +12,7 @@ import { SandboxFolder } from './folder.js'
 import { FOLDER_MODE } from './layout.js'
 import { type LockedSandbox, lockSandbox, type Patience, unlock, waitOrGiveUp } from './lock.js'
 import type { LockWait } from './lock-wait.js'
+import { flushWayTo, makeRootFolder } from './root-folder.js'
 import { endTurn, isTurnOver } from './turn.js'
 
 export interface ChangesOptions {
@@ -139,8 +139,7 @@ export class Changes {
 
   private async makeFolder(id: string): Promise<void> {
     try {
-      const made = mkdirSync(this.root, { recursive: true, mode: FOLDER_MODE })
-      if (made !== undefined || !this.rootIsFlushed) await this.flushRoot()
+      if (makeRootFolder(this.root) || !this.rootIsFlushed) await this.flushRoot()
     } catch (error) {
       throw ioError(error, 'make', id, this.root)
     }
@@ -205,25 +204,5 @@ function setMode({ fd, id, path }: SandboxFolder): void {
     fchmodSync(fd, FOLDER_MODE)
   } catch (error) {
     throw ioError(error, 'make', id, path)
-  }
-}
-
-/** Flushes the names on the way to a folder, from its own up to the one where its filesystem is mounted. */
-async function flushWayTo(path: string): Promise<void> {
-  const { dev } = await stat(path)
-  for (let child = path; dirname(child) !== child; child = dirname(child)) {
-    let parent: FileHandle
-    try {
-      parent = await open(dirname(child), 'r')
-    } catch (error) {
-      if (isErrno(error, 'EACCES', 'EPERM')) continue // What we may not read, another user made for us.
-      throw error
-    }
-    try {
-      if ((await parent.stat()).dev !== dev) return
-      await parent.sync()
-    } finally {
-      await parent.close()
-    }
   }
 }
