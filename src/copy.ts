@@ -1,5 +1,6 @@
 import type { ListEntry } from './backend.js'
 import { StateStoreError } from './errors.js'
+import { assertOptions } from './options.js'
 import { encodeState } from './state/codec.js'
 import type { SandboxStore } from './store.js'
 
@@ -50,8 +51,10 @@ const AT_ONCE = 8
 export async function copyStore(
   from: Pick<SandboxStore, 'list'>,
   to: SandboxStore,
-  { onProgress, signal }: CopyOptions = {},
+  options: CopyOptions = {},
 ): Promise<CopyResult> {
+  assertOptions(options, 'onProgress', 'signal')
+  const { onProgress, signal } = options
   signal?.throwIfAborted()
   const plan = await planCopy(from, to, signal)
   refuseConflicts(plan)

@@ -7,6 +7,7 @@ import { told } from './diagnostics.js'
 import { StateStoreError } from './errors.js'
 import type { EtcdOptions } from './etcd/options.js'
 import { FileBackend } from './file/backend.js'
+import { assertOptions } from './options.js'
 import { assertRoot, isEtcdRoot } from './root.js'
 import { assertId } from './sandbox-id.js'
 import { isValidState, type NextState, type StateString } from './state/machine.js'
@@ -168,6 +169,7 @@ export class SandboxStore {
    * `INVALID_STATE` `LOCK_TIMEOUT` `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`
    */
   async delete(id: string, options: DeleteOptions = {}): Promise<void> {
+    assertOptions(options, 'force')
     const force = flag('force', options.force, false)
     this.assertUsable(id)
     await told(id, { kind: 'delete', force }, change => this.backend.change(id, change))
@@ -178,6 +180,7 @@ export class SandboxStore {
    * @throws StateStoreError `IO_ERROR` when the root cannot be read, `CLOSED`
    */
   async *list(options: ListOptions = {}): AsyncGenerator<ListEntry, void, undefined> {
+    assertOptions(options, 'state')
     const { state } = options
     if (state !== undefined) assertState(state)
     this.assertOpen()
@@ -199,9 +202,11 @@ export class SandboxStore {
   }
 
   private async *events(
-    { id, signal }: WatchOptions,
+    options: WatchOptions,
     left: AbortSignal,
   ): AsyncGenerator<StateEvent, void, undefined> {
+    assertOptions(options, 'id', 'signal')
+    const { id, signal } = options
     if (id !== undefined) assertId(id)
     this.assertOpen()
     yield* eventsOf(this.sightings(id, [left, signal]))
@@ -224,8 +229,10 @@ export class SandboxStore {
   async waitFor(
     id: string,
     state: StateString | 'deleted',
-    { signal }: WaitOptions = {},
+    options: WaitOptions = {},
   ): Promise<SandboxState | undefined> {
+    assertOptions(options, 'signal')
+    const { signal } = options
     if (state !== 'deleted') assertState(state)
     this.assertUsable(id)
     signal?.throwIfAborted()
@@ -265,7 +272,9 @@ export class SandboxStore {
    * @throws StateStoreError `INVALID_ID`, `IO_ERROR` when the root cannot be read, `UNSUPPORTED` where the backend
    * cannot tell, `CLOSED`
    */
-  async *locks({ id }: LocksOptions = {}): AsyncGenerator<HeldLock, void, undefined> {
+  async *locks(options: LocksOptions = {}): AsyncGenerator<HeldLock, void, undefined> {
+    assertOptions(options, 'id')
+    const { id } = options
     if (id !== undefined) assertId(id)
     this.assertOpen()
     const locks = this.backend.locks?.(id)
@@ -281,6 +290,7 @@ export class SandboxStore {
    * @throws StateStoreError `IO_ERROR` when the root cannot be read, `UNSUPPORTED` where the backend has no check, `CLOSED`
    */
   async *check(options: CheckOptions = {}): AsyncGenerator<Finding, void, undefined> {
+    assertOptions(options, 'onProgress')
     assertProgress(options.onProgress)
     this.assertOpen()
     const findings = this.backend.check?.(options)
@@ -298,6 +308,7 @@ export class SandboxStore {
    * @throws StateStoreError `IO_ERROR` when the root cannot be read, `UNSUPPORTED` where the backend has no repair, `CLOSED`
    */
   async repair(options: RepairOptions = {}): Promise<readonly Repair[]> {
+    assertOptions(options, 'dryRun', 'onProgress')
     const dryRun = flag('dryRun', options.dryRun, false)
     assertProgress(options.onProgress)
     this.assertOpen()
@@ -378,17 +389,8 @@ function schema() {
   return loading
 }
 
-const OPTION_NAMES: readonly string[] = [
-  'lockTimeout',
-  'durable',
-  'history',
-  'etcd',
-] satisfies (keyof StoreOptions)[]
-
 function completeOptions(options: StoreOptions): Required<Omit<StoreOptions, 'etcd'>> {
-  if (typeof options !== 'object' || options === null) throw new TypeError('the options must be an object')
-  const stray = Object.keys(options).find(name => !OPTION_NAMES.includes(name))
-  if (stray !== undefined) throw new TypeError(`there is no option ${JSON.stringify(stray)}`)
+  assertOptions(options, 'lockTimeout', 'durable', 'history', 'etcd')
   const { lockTimeout = 10_000, durable, history } = options
   if (typeof lockTimeout !== 'number' || !(lockTimeout >= 0)) {
     throw new TypeError(`lockTimeout must be a number of milliseconds from 0, not ${show(lockTimeout)}`)

@@ -1,9 +1,10 @@
-import { existsSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { openStore, type SandboxStore, type StoreOptions } from 'sandbox-state'
-import { describe, expect, test } from 'vitest'
+import { copyStore, openStore, type SandboxStore, type StoreOptions } from 'sandbox-state'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { describeContract } from './contract.js'
 import { all } from './support/all.js'
+import { picture } from './support/picture.js'
 import { filesystems, temporaryFolder } from './support/root.js'
 
 for (const { name, folder } of filesystems) describeContract(name, () => temporaryFolder(folder))
@@ -76,3 +77,29 @@ async function turnsWhile(call: () => Promise<unknown>): Promise<number> {
   clearInterval(timer)
   return turns
 }
+
+describe('an option that does not exist', () => {
+  const calls: Record<string, (store: SandboxStore, options: never) => Promise<unknown>> = {
+    delete: (store, options) => store.delete('a', options),
+    list: (store, options) => all(store.list(options)),
+    watch: (store, options) => store.watch(options).next(),
+    waitFor: (store, options) => store.waitFor('a', 'deleted', options),
+    locks: (store, options) => all(store.locks(options)),
+    check: (store, options) => all(store.check(options)),
+    repair: (store, options) => store.repair(options),
+    copyStore: (store, options) => copyStore(store, store, options),
+  }
+
+  test.each(Object.entries(calls))('is refused by %s, which then does nothing', async (_, call) => {
+    const root = temporaryFolder()
+    const store = await openStore(root)
+    onTestFinished(() => store.close())
+    mkdirSync(join(root, 'a'))
+    writeFileSync(join(root, 'a', 'state.json'), 'torn')
+    const before = picture(root)
+    for (const options of [{ dryrun: true }, { Force: true }, null, 'force']) {
+      await expect(call(store, options as never)).rejects.toThrow(TypeError)
+    }
+    expect(picture(root)).toEqual(before)
+  })
+})
