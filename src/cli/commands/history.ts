@@ -32,7 +32,7 @@ export const define: Define = (command, cli) =>
 
 A line "not recorded" stands where something happened that the history does not
 tell, because a process was killed or the disk was full; how long the state
-before it lasted is then unknown. About 128 KiB of it are kept; older changes go.`,
+before it lasted is then unknown. The last changes are kept, about 128 KiB.`,
         examples: [
           ['history a', 'how it came to its state'],
           ["history a --format json | jq '.[-1].command'", 'what changed it last'],
