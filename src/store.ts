@@ -103,8 +103,10 @@ export class SandboxStore {
    * @throws StateStoreError `ALREADY_EXISTS` `INVALID_ID` `INVALID_STATE` (a field) `LOCK_TIMEOUT` `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`
    */
   async create(id: string, fields: SandboxFields = {}): Promise<SandboxState> {
-    const { parseSandboxFields } = await schema()
-    return this.changed(id, { kind: 'create', state: { state: 'ready', ...parseSandboxFields(fields) } })
+    return this.changed(id, ({ parseSandboxFields }) => ({
+      kind: 'create',
+      state: { state: 'ready', ...parseSandboxFields(fields) },
+    }))
   }
 
   /**
@@ -112,8 +114,7 @@ export class SandboxStore {
    * @internal
    */
   async adopt(id: string, state: SandboxState): Promise<SandboxState> {
-    const { parseSandboxState } = await schema()
-    return this.changed(id, { kind: 'create', state: parseSandboxState(state) })
+    return this.changed(id, ({ parseSandboxState }) => ({ kind: 'create', state: parseSandboxState(state) }))
   }
 
   /**
@@ -157,9 +158,10 @@ export class SandboxStore {
   async update(id: string, update: Update): Promise<SandboxState> {
     if (typeof update !== 'function')
       throw new TypeError(`an update must be a function, not ${typeof update}`)
-    const { parseSandboxState } = await schema()
-    const checked: Update = state => parseSandboxState(synchronous(update(state)))
-    return this.changed(id, { kind: 'update', update: checked })
+    return this.changed(id, ({ parseSandboxState }) => ({
+      kind: 'update',
+      update: state => parseSandboxState(synchronous(update(state))),
+    }))
   }
 
   /**
@@ -172,7 +174,7 @@ export class SandboxStore {
     assertOptions(options, 'force')
     const force = flag('force', options.force, false)
     this.assertUsable(id)
-    await told(id, { kind: 'delete', force }, change => this.backend.change(id, change))
+    await this.make(id, { kind: 'delete', force })
   }
 
   /**
@@ -322,6 +324,7 @@ export class SandboxStore {
     if (this.closed) return
     this.closed = true
     this.closing.abort(ENDED)
+    await loading // A change that was asked for before has not begun until then.
     await this.backend.close()
   }
 
@@ -347,11 +350,24 @@ export class SandboxStore {
     }
   }
 
-  private async changed(id: string, change: Change): Promise<SandboxState> {
+  private async changed(id: string, change: Change | ((schema: Schema) => Change)): Promise<SandboxState> {
     this.assertUsable(id)
-    const state = await told(id, change, asked => this.backend.change(id, asked))
+    const state = await this.make(id, change)
     if (state === undefined) throw notFound(id)
     return state
+  }
+
+  /** Changes begin in the order in which they are asked for, those that need no schema behind those that wait for it. */
+  private async make(
+    id: string,
+    change: Change | ((schema: Schema) => Change),
+  ): Promise<SandboxState | undefined> {
+    if (typeof change === 'function') {
+      const asked = change(loaded ?? (await load()))
+      return told(id, asked, made => this.backend.change(id, made))
+    }
+    if (loaded === undefined && loading !== undefined) await loading
+    return told(id, change, made => this.backend.change(id, made))
   }
 
   /** One whose state cannot be read exists all the same. */
@@ -381,11 +397,17 @@ function closedError(): StateStoreError {
   return new StateStoreError('CLOSED', 'this store is closed')
 }
 
-let loading: Promise<typeof import('./state/schema.js')> | undefined
+type Schema = typeof import('./state/schema.js')
+
+let loading: Promise<Schema> | undefined
+let loaded: Schema | undefined
 
 /** Loaded when first needed: zod takes longer to load than all else, and a read does without. */
-function schema() {
-  loading ??= import('./state/schema.js')
+function load(): Promise<Schema> {
+  loading ??= import('./state/schema.js').then(schema => {
+    loaded = schema
+    return schema
+  })
   return loading
 }
 

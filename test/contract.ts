@@ -255,6 +255,22 @@ export function describeContract(name: string, makeRoot: () => string | Promise<
       expect(order).toEqual(states.map((_, i) => i))
     })
 
+    test('makes changes of every kind in that order, and those that came before it is closed', async () => {
+      const store = await open()
+      await Promise.all([
+        store.create('a'),
+        store.transition('a', 'ready', 'stopped'),
+        store.update('a', state => ({ ...state, blockIndex: 1 })),
+        store.delete('a'),
+      ])
+      const made = store.create('a', { blockIndex: 2 })
+      const updated = store.update('a', state => ({ ...state, blockIndex: state.blockIndex + 1 }))
+      const closed = store.close()
+      await expect(store.create('b')).rejects.toMatchObject({ code: 'CLOSED' })
+      await Promise.all([made, closed])
+      expect(await updated).toMatchObject({ blockIndex: 3 })
+    })
+
     test('loses nothing when two stores of one process change one sandbox', async () => {
       const root = await makeRoot()
       const stores = [await openStore(root), await openStore(root)]
