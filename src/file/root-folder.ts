@@ -1,11 +1,11 @@
-import { mkdirSync, statSync } from 'node:fs'
+import { chmodSync, mkdirSync, statSync } from 'node:fs'
 import { type FileHandle, open, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { isErrno } from '../errno.js'
 import { FOLDER_MODE } from './layout.js'
 
 /**
- * Makes a root folder and what is missing above it. (Not by the `recursive` of `mkdirSync`: where a filesystem says ENOENT
+ * Makes a root folder and what is missing above it, which its owner can use whatever the umask. (Not by the `recursive` of `mkdirSync`: where a filesystem says ENOENT
  * of a name below a folder that is there, as /proc does, that tries again for ever.)
  * @returns whether there was none
  * @throws the system's error
@@ -15,6 +15,7 @@ export function makeRootFolder(path: string): boolean {
   if (dirname(path) !== path) makeRootFolder(dirname(path))
   try {
     mkdirSync(path, FOLDER_MODE)
+    if ((statSync(path).mode & FOLDER_MODE) !== FOLDER_MODE) chmodSync(path, FOLDER_MODE)
   } catch (error) {
     if (!isErrno(error, 'EEXIST') || !isFolder(path)) throw error // Else somebody was faster.
   }

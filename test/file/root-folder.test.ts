@@ -20,6 +20,15 @@ test('a root is made with all that is missing above it, for its owner only', asy
   }
 })
 
+test("it is its owner's to use also under a umask that takes rights from the owner", async () => {
+  const above = temporaryFolder()
+  const store = await open(join(above, 'one', 'root'))
+  const before = process.umask(0o777)
+  onTestFinished(() => void process.umask(before))
+  await store.create('a')
+  for (const path of ['one', 'one/root']) expect(lstatSync(join(above, path)).mode & 0o777).toBe(0o700)
+})
+
 test('several stores that make one root at once all get it', async () => {
   const root = join(temporaryFolder(), 'new', 'root')
   const ids = ['a', 'b', 'c', 'd']
