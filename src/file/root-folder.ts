@@ -5,8 +5,9 @@ import { isErrno } from '../errno.js'
 import { FOLDER_MODE } from './layout.js'
 
 /**
- * Makes a root folder and what is missing above it, which its owner can use whatever the umask. (Not by the `recursive` of `mkdirSync`: where a filesystem says ENOENT
- * of a name below a folder that is there, as /proc does, that tries again for ever.)
+ * Makes a root folder and what is missing above it, for its owner to use whatever the umask. (Not by the `recursive` of
+ * `mkdirSync`: where a filesystem says ENOENT of a name below a folder that is there, as /proc does, that tries again for
+ * ever.)
  * @returns whether there was none
  * @throws the system's error
  */
