@@ -324,7 +324,7 @@ export class SandboxStore {
     if (this.closed) return
     this.closed = true
     this.closing.abort(ENDED)
-    await loading // A change that was asked for before has not begun until then.
+    await loading?.catch(() => {}) // A change that was asked for before begins only then, or fails by itself.
     await this.backend.close()
   }
 
@@ -350,7 +350,7 @@ export class SandboxStore {
     }
   }
 
-  private async changed(id: string, change: Change | ((schema: Schema) => Change)): Promise<SandboxState> {
+  private async changed(id: string, change: Change | Checked): Promise<SandboxState> {
     this.assertUsable(id)
     const state = await this.make(id, change)
     if (state === undefined) throw notFound(id)
@@ -358,15 +358,12 @@ export class SandboxStore {
   }
 
   /** Changes begin in the order in which they are asked for, those that need no schema behind those that wait for it. */
-  private async make(
-    id: string,
-    change: Change | ((schema: Schema) => Change),
-  ): Promise<SandboxState | undefined> {
+  private async make(id: string, change: Change | Checked): Promise<SandboxState | undefined> {
     if (typeof change === 'function') {
-      const asked = change(loaded ?? (await load()))
-      return told(id, asked, made => this.backend.change(id, made))
+      const checked = change(loaded ?? (await load()))
+      return told(id, checked, made => this.backend.change(id, made))
     }
-    if (loaded === undefined && loading !== undefined) await loading
+    if (loaded === undefined) await loading // Of one promise, and so in the order in which they began to wait.
     return told(id, change, made => this.backend.change(id, made))
   }
 
@@ -398,6 +395,9 @@ function closedError(): StateStoreError {
 }
 
 type Schema = typeof import('./state/schema.js')
+
+/** A change whose state is to be checked by the schema. */
+type Checked = (schema: Schema) => Change
 
 let loading: Promise<Schema> | undefined
 let loaded: Schema | undefined

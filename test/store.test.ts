@@ -1,5 +1,8 @@
+import { execFile } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { copyStore, openStore, type SandboxStore, type StoreOptions } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { describeContract } from './contract.js'
@@ -102,4 +105,10 @@ describe('an option that does not exist', () => {
     }
     expect(picture(root)).toEqual(before)
   })
+})
+
+test('the first calls of a process take effect in their order, too', async () => {
+  const program = fileURLToPath(new URL('programs/cold-start.mjs', import.meta.url))
+  const { stdout } = await promisify(execFile)(process.execPath, [program, temporaryFolder()])
+  expect(stdout).toBe('ready,running,stopped\n')
 })
