@@ -63,6 +63,12 @@ export function alreadyExists(id: string): StateStoreError {
   return new StateStoreError('ALREADY_EXISTS', `sandbox ${id} already exists`, { id })
 }
 
+/** What is kept there is no state of ours, so that reading it is `NOT_FOUND`. */
+export function existsInAnotherFormat(id: string): StateStoreError {
+  const message = `sandbox ${id} already exists, in another program's format`
+  return new StateStoreError('ALREADY_EXISTS', message, { id })
+}
+
 export function notFound(id: string): StateStoreError {
   return new StateStoreError('NOT_FOUND', `there is no sandbox ${id}`, { id })
 }

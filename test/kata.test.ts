@@ -97,7 +97,11 @@ describe.each(['persist-only', 'rust-runtime'])('a folder of another schema (%s)
     await expect(store.transition(id, 'ready', 'running')).rejects.toMatchObject(missing)
     await expect(store.update(id, state => state)).rejects.toMatchObject(missing)
     await expect(store.delete(id, { force: true })).rejects.toMatchObject(missing)
-    await expect(store.create(id)).rejects.toMatchObject({ code: 'ALREADY_EXISTS', id })
+    await expect(store.create(id)).rejects.toMatchObject({
+      code: 'ALREADY_EXISTS',
+      id,
+      message: `sandbox ${id} already exists, in another program's format`,
+    })
     expect(
       readdirSync(join(root, id)).map(name => [name, readFileSync(join(root, id, name), 'utf8')]),
     ).toEqual(before)

@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readdirSync, rmdirSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { alreadyExists, type Change } from '../change.js'
+import { alreadyExists, type Change, existsInAnotherFormat } from '../change.js'
 import { ioError, isErrno } from '../errno.js'
 import { encodeState } from '../state/codec.js'
 import type { SandboxState } from '../state/sandbox-state.js'
@@ -83,7 +83,7 @@ export function find(
   { kind, force }: ChangeKind,
 ): StateFile | typeof UNREADABLE | undefined {
   if (kind === 'create') {
-    if (isTaken(folder)) throw alreadyExists(folder.id)
+    assertFree(folder)
     return undefined
   }
   try {
@@ -94,9 +94,18 @@ export function find(
   }
 }
 
-/** Whether a sandbox lives in this folder, ours or, as its `persist.json` shows, one of a later Kata. */
-export function isTaken(folder: SandboxFolder): boolean {
-  return folder.has(STATE_FILE) || folder.has(PERSIST_FILE)
+/** @throws StateStoreError `ALREADY_EXISTS` when a sandbox lives in this folder, ours or one of a later Kata */
+export function assertFree(folder: SandboxFolder): void {
+  if (!folder.has(STATE_FILE) && !folder.has(PERSIST_FILE)) return
+  throw isForeign(folder) ? existsInAnotherFormat(folder.id) : alreadyExists(folder.id)
+}
+
+function isForeign(folder: SandboxFolder): boolean {
+  try {
+    return readStateFile(folder) === undefined
+  } catch {
+    return false
+  }
 }
 
 function replace(

@@ -1,18 +1,18 @@
 import { fchmodSync, mkdirSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
-import { alreadyExists, applyChange, type Change, notFound } from '../change.js'
+import { applyChange, type Change, notFound } from '../change.js'
 import { areLockWaitsWanted } from '../diagnostics.js'
 import { ioError, isErrno } from '../errno.js'
 import { KeyedQueue } from '../queue.js'
 import type { SandboxState } from '../state/sandbox-state.js'
-import { BUSY, changeLocked, find, isTaken } from './change.js'
+import { assertFree, BUSY, changeLocked, find } from './change.js'
 import { DiskThreads } from './disk-threads.js'
 import { longestFlush } from './flush.js'
 import { SandboxFolder } from './folder.js'
 import { FOLDER_MODE } from './layout.js'
 import { type LockedSandbox, lockSandbox, type Patience, unlock, waitOrGiveUp } from './lock.js'
 import type { LockWait } from './lock-wait.js'
-import { flushWayTo, makeRootFolder } from './root-folder.js'
+import { assertFolder, flushWayTo, makeRootFolder } from './root-folder.js'
 import { endTurn, isTurnOver } from './turn.js'
 
 export interface ChangesOptions {
@@ -141,6 +141,7 @@ export class Changes {
     try {
       if (makeRootFolder(this.root) || !this.rootIsFlushed) await this.flushRoot()
     } catch (error) {
+      assertFolder(this.root, id, error)
       throw ioError(error, 'make', id, this.root)
     }
     makeFolder(this.root, id)
@@ -192,7 +193,7 @@ function makeFolder(root: string, id: string): void {
   if (folder === undefined) return
   try {
     if (made) setMode(folder)
-    if (isTaken(folder)) throw alreadyExists(id)
+    assertFree(folder)
   } finally {
     folder.close()
   }

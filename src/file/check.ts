@@ -2,7 +2,6 @@ import { type Stats, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CheckOptions, Finding } from '../check.js'
 import { ioError, isErrno } from '../errno.js'
-import { StateStoreError } from '../errors.js'
 import { isValidId } from '../sandbox-id.js'
 import { show } from '../state/show.js'
 import { QUARANTINE } from './layout.js'
@@ -10,6 +9,7 @@ import type { Owners } from './look.js'
 import { lookTwice } from './look-twice.js'
 import { namesIn } from './names-in.js'
 import { lookAtQuarantine } from './quarantine.js'
+import { assertFolder } from './root-folder.js'
 
 /** What was found in one place below the root. */
 export interface Found {
@@ -52,15 +52,13 @@ export async function* findBelow(
 }
 
 function lookAtRoot(root: string): Stats | undefined {
-  let stat: Stats | undefined
+  assertFolder(root)
   try {
-    stat = statSync(root) // With `throwIfNoEntry` newer Nodes would take ENOTDIR, too, for a root that is not there yet.
+    return statSync(root)
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined
     throw ioError(error, 'list', undefined, root)
   }
-  if (stat?.isDirectory() !== false) return stat
-  throw new StateStoreError('IO_ERROR', `cannot list ${root}: it is not a folder`, { path: root })
 }
 
 /** What is no sandbox and yet no fault; `lost+found` is there where the root is a filesystem's own. */
@@ -82,6 +80,6 @@ function openToOthers(root: string, mode: number): Finding {
 }
 
 function stray(root: string, name: string): Finding {
-  const message = `${show(name)} in ${root} is no sandbox id, and nothing of ours`
+  const message = `${show(name)} in ${root} is not a sandbox id; sandbox-state did not create it`
   return { code: 'INVALID_ID', path: join(root, name), message, repairable: false }
 }

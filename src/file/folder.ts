@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { ioError, isErrno } from '../errno.js'
 import { StateStoreError } from '../errors.js'
 import { errno, libc, systemError, uninterrupted } from './libc.js'
+import { assertFolder } from './root-folder.js'
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants
 const [O_CLOEXEC, AT_REMOVEDIR] = process.platform === 'darwin' ? [0x1000000, 0x80] : [0o2000000, 0x200]
@@ -47,6 +48,7 @@ export class SandboxFolder {
     } catch (error) {
       if (isErrno(error, 'ENOENT')) return undefined
       if (isErrno(error, 'ENOTDIR', 'ELOOP')) {
+        assertFolder(root, id, error)
         const message = `${path} is not a folder (a symbolic link is not followed)`
         throw new StateStoreError('CORRUPT_STATE', message, { id, path, cause: error })
       }

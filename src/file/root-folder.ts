@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, statSync } from 'node:fs'
 import { type FileHandle, open, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { isErrno } from '../errno.js'
+import { StateStoreError } from '../errors.js'
 import { FOLDER_MODE } from './layout.js'
 
 /**
@@ -21,6 +22,25 @@ export function makeRootFolder(path: string): boolean {
     if (!isErrno(error, 'EEXIST') || !isFolder(path)) throw error // Else somebody was faster.
   }
   return true
+}
+
+/**
+ * To be asked when a root could not be used: whether it is something else than a folder, or below something else.
+ * @throws StateStoreError `IO_ERROR` if so
+ */
+export function assertFolder(path: string, id?: string, cause?: unknown): void {
+  const obstacle = obstacleTo(path)
+  if (obstacle === undefined) return
+  throw new StateStoreError('IO_ERROR', `${obstacle} is not a folder`, { id, path: obstacle, cause })
+}
+
+function obstacleTo(path: string): string | undefined {
+  try {
+    return statSync(path).isDirectory() ? undefined : path
+  } catch (error) {
+    if (isErrno(error, 'ELOOP')) return path
+    return isErrno(error, 'ENOTDIR') ? obstacleTo(dirname(path)) : undefined
+  }
 }
 
 function isFolder(path: string): boolean {

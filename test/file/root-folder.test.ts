@@ -1,7 +1,7 @@
-import { existsSync, lstatSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { openStore } from 'sandbox-state'
-import { expect, onTestFinished, test } from 'vitest'
+import { openStore, type SandboxStore } from 'sandbox-state'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { all } from '../support/all.js'
 import { temporaryFolder } from '../support/root.js'
 
@@ -37,18 +37,42 @@ test('several stores that make one root at once all get it', async () => {
   expect((await all((await open(root)).list())).map(({ id }) => id)).toEqual(ids)
 })
 
-test.each([
-  ['a file', (folder: string) => join(folder, 'file')],
-  ['below a file', (folder: string) => join(folder, 'file', 'root')],
-])('a root that is %s is an error, and nothing is made', async (_, rootIn) => {
-  const folder = temporaryFolder()
-  writeFileSync(join(folder, 'file'), '')
-  const store = await open(rootIn(folder))
-  await expect(store.create('a')).rejects.toMatchObject({
-    code: 'IO_ERROR',
-    cause: { code: expect.stringMatching(/^E(EXIST|NOTDIR)$/) },
-  })
-  expect(readdirSync(folder)).toEqual(['file'])
+describe.each([
+  ['a file', 'file'],
+  ['below a file', 'file/root'],
+  ['a link to itself', 'loop'],
+])('a root that is %s', (_, root) => {
+  const calls: Record<string, (store: SandboxStore) => Promise<unknown>> = {
+    create: store => store.create('a'),
+    read: store => store.read('a'),
+    transition: store => store.transition('a', 'ready', 'running'),
+    update: store => store.update('a', state => state),
+    delete: store => store.delete('a', { force: true }),
+    list: store => all(store.list()),
+    history: store => all(store.history('a')),
+    locks: store => all(store.locks()),
+    watch: store => store.watch().next(),
+    waitFor: store => store.waitFor('a', 'running'),
+    check: store => all(store.check()),
+    repair: store => store.repair(),
+  }
+
+  test.each(Object.entries(calls))(
+    'is an error that names it in %s, and nothing is made',
+    async (_, call) => {
+      const folder = temporaryFolder()
+      writeFileSync(join(folder, 'file'), '')
+      symlinkSync('loop', join(folder, 'loop'))
+      const store = await open(join(folder, root))
+      const path = join(folder, root === 'loop' ? 'loop' : 'file')
+      await expect(call(store)).rejects.toMatchObject({
+        code: 'IO_ERROR',
+        path,
+        message: `${path} is not a folder`,
+      })
+      expect(readdirSync(folder).sort()).toEqual(['file', 'loop'])
+    },
+  )
 })
 
 test.skipIf(!existsSync('/proc/self'))('a root where nothing can be made is an error at once', async () => {
