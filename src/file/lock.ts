@@ -3,10 +3,10 @@ import type { LockHolder } from '../backend.js'
 import { ioError } from '../errno.js'
 import { StateStoreError } from '../errors.js'
 import { pause } from './backoff.js'
-import { LOCK_EX, LOCK_SH, tryFlock } from './flock.js'
+import { LOCK_EX, tryFlock } from './flock.js'
 import { SandboxFolder } from './folder.js'
 import { LOCK_FILE, STATE_FILE } from './layout.js'
-import { type LockFile, openLockFile, openLockToRead, theLock } from './lock-file.js'
+import { type LockFile, openLockFile, theLock } from './lock-file.js'
 import { noteWait, rest } from './streak.js'
 
 /** A sandbox whose `lock` file this process holds with flock(2), exclusively. */
@@ -94,42 +94,6 @@ export function unlock({ folder, lock }: LockedSandbox): void {
 function close(folder: SandboxFolder, lockFd: number): void {
   closeSync(lockFd)
   folder.close()
-}
-
-/** How long a reader waits for a writer that writes in place, as Kata does within its lock, in ms. */
-const SHARED_PATIENCE = 200
-
-/**
- * Runs a function under a shared flock(2), as Kata's readers do, if one is to be had soon; without it otherwise.
- * Makes no file.
- */
-export async function withSharedLock<T>(folder: SandboxFolder, read: () => T): Promise<T> {
-  let fd: number
-  try {
-    fd = openLockToRead(folder)
-  } catch {
-    return read()
-  }
-  try {
-    const deadline = performance.now() + SHARED_PATIENCE
-    for (let attempt = 0; !trySharedFlock(fd); attempt++) {
-      const left = deadline - performance.now()
-      if (left <= 0) break
-      await pause(attempt, left)
-    }
-    return read()
-  } finally {
-    closeSync(fd)
-  }
-}
-
-/** A reader does without a lock that is not to be had, for whatever reason. */
-function trySharedFlock(fd: number): boolean {
-  try {
-    return tryFlock(fd, LOCK_SH)
-  } catch {
-    return true
-  }
 }
 
 function openLock(

@@ -3,6 +3,7 @@ import { ioError, isErrno } from '../errno.js'
 import { isValidId } from '../sandbox-id.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { SandboxFolder } from './folder.js'
+import { assertFolder } from './root-folder.js'
 import { isUnreadable, readStateFile } from './state-file.js'
 
 /**
@@ -18,7 +19,7 @@ export async function readSandbox(root: string, id: string): Promise<SandboxStat
     return readStateFile(folder)?.state
   } catch (error) {
     if (!isUnreadable(error)) throw error // It may be half written.
-    const { withSharedLock } = await import('./lock.js')
+    const { withSharedLock } = await import('./shared-lock.js')
     return (await withSharedLock(folder, () => readStateFile(folder)))?.state
   } finally {
     folder.close()
@@ -37,6 +38,7 @@ export function listIds(root: string): string[] {
       .sort()
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return []
+    assertFolder(root, undefined, error)
     throw ioError(error, 'list', undefined, root)
   }
 }

@@ -161,7 +161,9 @@ describe('a sandbox folder', () => {
   test('whose state file stays cut off while somebody holds the lock is an error in the end', async () => {
     const { store, state } = await setUp()
     writeFileSync(state, '{"sta')
-    await holdFlock(join(state, '..', 'lock'))
-    await expect(store.read('bad')).rejects.toMatchObject({ code: 'CORRUPT_STATE' })
+    const { pid } = await holdFlock(join(state, '..', 'lock'))
+    const error = await store.read('bad').catch((error: unknown) => error)
+    expect(error).toMatchObject({ code: 'CORRUPT_STATE', id: 'bad', path: state })
+    expect(String(error)).toContain(`it may be half written: it is locked by pid ${pid}`)
   })
 })
