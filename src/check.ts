@@ -29,6 +29,8 @@ export const FINDING_CODES = [
   'LEFTOVER',
   /** A proper-lockfile lock on the state file whose holder is dead. */
   'DEAD_LOCK',
+  /** Another program's proper-lockfile lock from the future: nobody takes it for one left behind until that time has come. */
+  'FUTURE_LOCK',
   /** Rights that let others in, or keep the owner out. */
   'WRONG_MODE',
   /** Neither the owner of the root nor the user who checks. */

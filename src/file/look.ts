@@ -17,7 +17,7 @@ import {
   STATE_LOCK,
 } from './layout.js'
 import { readRegularFile } from './regular-file.js'
-import { isDead } from './state-lock.js'
+import { isDead, isFromFuture } from './state-lock.js'
 
 /** What one look at a sandbox's folder shows. */
 export interface Look {
@@ -80,6 +80,7 @@ export function lookInside(folder: SandboxFolder, owners: Owners): Look {
   lookAtRights(note, '.', stat, owners)
   for (const name of [LOCK_FILE, HISTORY_FILE, OLD_HISTORY_FILE]) lookAtFile(note, folder, name, owners)
   const lock = lookAtStateLock(folder)
+  const strangerInside = lock === 'fresh' || lock === 'future'
   const entries = lookAtEntries(folder)
   if (entries === undefined) {
     note.add('OVERSIZE', '.', `it holds more than ${MOST_ENTRIES} entries; not all were looked at`)
@@ -87,22 +88,27 @@ export function lookInside(folder: SandboxFolder, owners: Owners): Look {
   for (const name of entries?.folders ?? []) {
     note.add('NOT_A_FILE', name, 'a folder has the name of a temporary file')
   }
-  if (state === undefined && entries?.onlyOurs === true && lock !== 'fresh') {
+  if (state === undefined && entries?.onlyOurs === true && !strangerInside) {
     note.add('UNFINISHED_CREATE', '.', 'it holds no state: a create or a delete was killed', true)
   } else {
     if (state === undefined) {
       note.add('UNFINISHED_CREATE', '.', 'it holds no state, only what other programs keep there')
     }
     // While a stranger is inside, these are its own.
-    for (const name of lock === 'fresh' ? [] : (entries?.temporary ?? [])) {
+    for (const name of strangerInside ? [] : (entries?.temporary ?? [])) {
       note.add('LEFTOVER', name, 'a temporary file of a process that was killed', true)
     }
     if (lock === 'dead') note.add('DEAD_LOCK', STATE_LOCK, 'the holder of this lock is dead', true)
   }
+  if (lock === 'future') {
+    const message =
+      "another program's lock with a time to come: remove it if no program has the sandbox in use"
+    note.add('FUTURE_LOCK', STATE_LOCK, message)
+  }
   if (lock === 'SYMLINK' || lock === 'NOT_A_FOLDER') {
     note.add(lock, STATE_LOCK, `${kindOf(lock)} is where an empty lock folder belongs`, true)
   }
-  return { findings: note.findings, strangerInside: lock === 'fresh', age }
+  return { findings: note.findings, strangerInside, age }
 }
 
 /** Collects the findings of one folder. */
@@ -194,14 +200,14 @@ export function mayChangeMode(stat: Stats, owners: Owners): boolean {
   return owners.has(stat.uid) && (stat.isDirectory() || stat.nlink === 1)
 }
 
-type LockKind = 'dead' | 'fresh' | 'SYMLINK' | 'NOT_A_FOLDER'
+type LockKind = 'dead' | 'fresh' | 'future' | 'SYMLINK' | 'NOT_A_FOLDER'
 
 function lookAtStateLock(folder: SandboxFolder): LockKind | undefined {
   const stat = statOf(folder, STATE_LOCK)
   if (stat === undefined) return undefined
   if (stat.isSymbolicLink()) return 'SYMLINK'
   if (!stat.isDirectory()) return 'NOT_A_FOLDER'
-  if (!isDead(stat)) return 'fresh'
+  if (!isDead(stat)) return isFromFuture(stat) ? 'future' : 'fresh'
   return isEmpty(folder.at(STATE_LOCK)) ? 'dead' : 'NOT_A_FOLDER'
 }
 

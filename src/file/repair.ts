@@ -41,6 +41,7 @@ const ACTIONS: Readonly<Record<FindingCode, RepairAction>> = {
   UNFINISHED_CREATE: 'removed',
   LEFTOVER: 'removed',
   DEAD_LOCK: 'removed',
+  FUTURE_LOCK: 'left',
   WRONG_MODE: 'chmod',
   WRONG_OWNER: 'left',
   INVALID_ID: 'left',

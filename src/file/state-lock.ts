@@ -77,6 +77,14 @@ export function isDead(stat: Stats): boolean {
   return isMarked(stat) || stat.mtimeMs < Date.now() - STALE
 }
 
+/**
+ * Whether a stranger's lock folder bears a time to come, as after a clock was set back. Its holder may live, and
+ * refresh it within seconds; if not, it is in the way until its time.
+ */
+export function isFromFuture(stat: Stats): boolean {
+  return !isMarked(stat) && stat.mtimeMs > Date.now() + STALE
+}
+
 /** When the lock folder on a sandbox's state was last refreshed; undefined when there is none. */
 export function stateLockTime(folder: SandboxFolder): Date | undefined {
   return lstatSync(folder.at(STATE_LOCK), { throwIfNoEntry: false })?.mtime

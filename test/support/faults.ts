@@ -140,6 +140,10 @@ export const faults: Readonly<Record<string, Fault>> = {
     mkdirSync(join(folder, 'state.json.lock'), 0o755)
     age(join(folder, 'state.json.lock'), 11_000)
   }),
+  'a lock of a stranger from the future': at('state.json.lock', 'FUTURE_LOCK', 'left', folder => {
+    mkdirSync(join(folder, 'state.json.lock'), 0o755)
+    age(join(folder, 'state.json.lock'), -3_600_000)
+  }),
   'a dead lock with something in it': at('state.json.lock', 'NOT_A_FOLDER', 'moved', folder => {
     mkdirSync(join(folder, 'state.json.lock', 'x'), { recursive: true })
     age(join(folder, 'state.json.lock'), 11_000)
