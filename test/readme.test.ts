@@ -19,7 +19,7 @@ test('the example does what its comments say', () => {
   writeFileSync(join(folder, 'example.mjs'), program)
   const printed = execFileSync(process.execPath, [join(folder, 'example.mjs')], { encoding: 'utf8' })
   expect(source).toContain(`// ${printed}`)
-  expect(printed).toBe('web-1 running\n')
+  expect(printed).toBe('web-1\n')
 })
 
 test('the help is the one that the command prints', () => {
