@@ -1,6 +1,6 @@
 import type { ListEntry } from './backend.js'
 import { StateStoreError } from './errors.js'
-import { assertOptions } from './options.js'
+import { assertOptions, assertProgress, assertSignal } from './options.js'
 import { encodeState } from './state/codec.js'
 import type { SandboxStore } from './store.js'
 
@@ -55,6 +55,8 @@ export async function copyStore(
 ): Promise<CopyResult> {
   assertOptions(options, 'onProgress', 'signal')
   const { onProgress, signal } = options
+  assertProgress(onProgress)
+  assertSignal(signal)
   signal?.throwIfAborted()
   const plan = await planCopy(from, to, signal)
   refuseConflicts(plan)

@@ -37,13 +37,13 @@ export class StateStoreError extends Error {
   /** What went wrong. */
   readonly code: ErrorCode
   /** The sandbox. */
-  readonly id?: string
+  declare readonly id?: string
   /** The file or folder; on etcd, the key. */
-  readonly path?: string
+  declare readonly path?: string
   /** For transitions: the state that was expected (Kata's `oldState`). */
-  readonly from?: string
+  declare readonly from?: string
   /** For transitions: the state that was asked for. */
-  readonly to?: string
+  declare readonly to?: string
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })

@@ -7,7 +7,7 @@ import { told } from './diagnostics.js'
 import { StateStoreError } from './errors.js'
 import type { EtcdOptions } from './etcd/options.js'
 import { FileBackend } from './file/backend.js'
-import { assertOptions } from './options.js'
+import { assertOptions, assertProgress, assertSignal, flag } from './options.js'
 import { assertRoot, isEtcdRoot } from './root.js'
 import { assertId } from './sandbox-id.js'
 import { isValidState, type NextState, type StateString } from './state/machine.js'
@@ -18,7 +18,7 @@ import { eventsOf, leavable, type StateEvent } from './watch.js'
 /** How to open a store. */
 export interface StoreOptions {
   /**
-   * How long a change waits for a sandbox that others hold, in ms; 10,000 by default. 0 asks once. On etcd, how long
+   * How long a change waits for a sandbox that others hold, in ms; 10,000 by default. 0 tries once. On etcd, how long
    * it goes on while others change the sandbox first; and so long, 5,000 at the least, any call waits for etcd.
    */
   readonly lockTimeout?: number
@@ -140,8 +140,8 @@ export class SandboxStore {
     from: From,
     to: NextState<From>,
   ): Promise<SandboxState> {
-    assertState(from)
-    assertState(to)
+    assertState('from', from)
+    assertState('to', to)
     return this.changed(id, { kind: 'transition', from, to })
   }
 
@@ -184,7 +184,7 @@ export class SandboxStore {
   async *list(options: ListOptions = {}): AsyncGenerator<ListEntry, void, undefined> {
     assertOptions(options, 'state')
     const { state } = options
-    if (state !== undefined) assertState(state)
+    if (state !== undefined) assertState('state', state)
     this.assertOpen()
     for await (const entry of this.backend.list()) {
       if (state === undefined || 'error' in entry || entry.state.state === state) yield entry
@@ -210,6 +210,7 @@ export class SandboxStore {
     assertOptions(options, 'id', 'signal')
     const { id, signal } = options
     if (id !== undefined) assertId(id)
+    assertSignal(signal)
     this.assertOpen()
     yield* eventsOf(this.sightings(id, [left, signal]))
   }
@@ -222,7 +223,9 @@ export class SandboxStore {
    * deleted while another state is awaited; `CORRUPT_STATE` `INVALID_STATE` `INVALID_ID` `IO_ERROR` `CLOSED`
    */
   async waitFor(id: string, state: StateString, options?: WaitOptions): Promise<SandboxState>
+  /** Waits until a sandbox is deleted, as above. */
   async waitFor(id: string, state: 'deleted', options?: WaitOptions): Promise<undefined>
+  /** Waits for either, as above. */
   async waitFor(
     id: string,
     state: StateString | 'deleted',
@@ -235,7 +238,8 @@ export class SandboxStore {
   ): Promise<SandboxState | undefined> {
     assertOptions(options, 'signal')
     const { signal } = options
-    if (state !== 'deleted') assertState(state)
+    assertSignal(signal)
+    if (state !== 'deleted') assertState('state', state)
     this.assertUsable(id)
     signal?.throwIfAborted()
     for await (const sighting of this.sightings(id, [signal])) {
@@ -420,20 +424,9 @@ function completeOptions(options: StoreOptions): Required<Omit<StoreOptions, 'et
   return { lockTimeout, durable: flag('durable', durable, true), history: flag('history', history, true) }
 }
 
-function flag(name: string, value: unknown, otherwise: boolean): boolean {
-  if (value === undefined) return otherwise
-  if (typeof value !== 'boolean') throw new TypeError(`${name} must be true or false, not ${show(value)}`)
-  return value
-}
-
-function assertProgress(value: unknown): void {
-  if (value === undefined || typeof value === 'function') return
-  throw new TypeError(`onProgress must be a function, not ${show(value)}`)
-}
-
-function assertState(value: unknown): asserts value is StateString {
+function assertState(name: string, value: unknown): asserts value is StateString {
   if (isValidState(value)) return
-  if (typeof value !== 'string') throw new TypeError(`a state must be a string, not ${typeof value}`)
+  if (typeof value !== 'string') throw new TypeError(`${name} must be a state, not ${show(value)}`)
   const message = `${show(value)} is not a state: ready, running, paused or stopped`
   throw new StateStoreError('INVALID_STATE', message)
 }
@@ -447,6 +440,10 @@ function synchronous(result: unknown): unknown {
     throw new TypeError(
       'an update must return the new state itself, not a promise of it: nothing waits under a lock',
     )
+  }
+  if (!('state' in result)) {
+    const message = 'an update must return the whole state, such as { ...state, blockIndex: 1 }'
+    throw new StateStoreError('INVALID_STATE', message)
   }
   return result
 }

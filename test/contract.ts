@@ -142,6 +142,10 @@ export function describeContract(name: string, makeRoot: () => string | Promise<
         const update = store.update('a', state => ({ ...state, ...wrong }) as never)
         await expect(update).rejects.toMatchObject({ name: 'StateStoreError', code: 'INVALID_STATE' })
       }
+      await expect(store.update('a', () => ({ blockIndex: 5 }) as never)).rejects.toMatchObject({
+        code: 'INVALID_STATE',
+        message: 'an update must return the whole state, such as { ...state, blockIndex: 1 }',
+      })
       expect(await store.read('a')).toEqual(made)
     })
 
@@ -226,9 +230,10 @@ export function describeContract(name: string, makeRoot: () => string | Promise<
       await expect(store.transition('a', 'ready', '__proto__' as never)).rejects.toMatchObject({
         code: 'INVALID_STATE',
       })
-      await expect(store.transition('a', 5 as unknown as 'ready', 'running')).rejects.toBeInstanceOf(
-        TypeError,
+      await expect(store.transition('a', 5 as never, 'running' as never)).rejects.toThrow(
+        /^from must be a state, not 5$/,
       )
+      await expect(store.transition('a', 'ready', undefined as never)).rejects.toThrow(TypeError)
       await expect(store.update('a', 'x' as never)).rejects.toBeInstanceOf(TypeError)
       await expect(store.delete('a', { force: 1 as never })).rejects.toBeInstanceOf(TypeError)
       await expect(store.create('b', { state: 'running' } as never)).rejects.toMatchObject({

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
+import { inspect, promisify } from 'node:util'
 import { copyStore, openStore, type SandboxStore, type StoreOptions } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { describeContract } from './contract.js'
@@ -105,6 +105,35 @@ describe('an option that does not exist', () => {
     }
     expect(picture(root)).toEqual(before)
   })
+})
+
+test.each([1, {}, 'signal', null])(
+  'a signal that is %j is refused, and not only once it would be used',
+  async signal => {
+    const store = await openStore(temporaryFolder())
+    onTestFinished(() => store.close())
+    const options = { signal: signal as never }
+    for (const call of [
+      store.watch(options).next(),
+      store.waitFor('a', 'deleted', options),
+      copyStore(store, store, options),
+    ]) {
+      await expect(call).rejects.toThrow(/^signal must be an AbortSignal, not /)
+    }
+  },
+)
+
+test('an error that is printed shows only what it is about', async () => {
+  const store = await openStore(temporaryFolder())
+  onTestFinished(() => store.close())
+  const error = await store.read('a').catch((error: unknown) => error)
+  expect(Object.entries(error as object)).toEqual(
+    expect.arrayContaining([
+      ['code', 'NOT_FOUND'],
+      ['id', 'a'],
+    ]),
+  )
+  expect(inspect(error)).not.toContain('undefined')
 })
 
 test('the first calls of a process take effect in their order, too', async () => {

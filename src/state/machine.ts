@@ -1,5 +1,5 @@
 import { StateStoreError } from '../errors.js'
-import { word } from './show.js'
+import { show, word } from './show.js'
 
 /** The lifecycle states, in the order in which Kata lists them (its `StateString` constants). */
 export const STATES = Object.freeze(['ready', 'running', 'paused', 'stopped'] as const)
@@ -38,8 +38,12 @@ export function isValidState(value: unknown): value is StateString {
  * @param next the state to move to
  * @throws StateStoreError `STATE_MISMATCH` when `current` is not `expected`, which is looked at first;
  * `INVALID_TRANSITION` when `next` may not follow. Both carry `expected` as `from` and `next` as `to`.
+ * TypeError when one of them is no string.
  */
 export function checkTransition(current: string, expected: string, next: string): void {
+  for (const [name, value] of Object.entries({ current, expected, next })) {
+    if (typeof value !== 'string') throw new TypeError(`${name} must be a state, not ${show(value)}`)
+  }
   const details = { from: expected, to: next }
   if (current !== expected) {
     const message = `the state is ${word(current)}, expected ${word(expected)}`

@@ -5,9 +5,9 @@ import type { StateString } from './machine.js'
  *
  * It is an own, enumerable property under a symbol: `{ ...state }` copies it, so that the keys survive a
  * read-change-write, while `JSON.stringify`, `Object.keys` and `in` with a text see only the known fields.
- * It is absent when there are no unknown keys.
+ * It is absent when there are no unknown keys. Two copies of this package in one program share the symbol.
  */
-export const UNKNOWN_KEYS: unique symbol = Symbol('sandbox-state: unknown keys')
+export const UNKNOWN_KEYS: unique symbol = Symbol.for('sandbox-state: unknown keys')
 
 /** A key that is not known, and its value as compact JSON text: text, so that a number of any size stays as it is. */
 export type UnknownKey = readonly [key: string, json: string]

@@ -77,6 +77,15 @@ describe('checkTransition', () => {
     expect(codeOf(() => checkTransition('ready', 'ready', name))).toBe('INVALID_TRANSITION')
   })
 
+  it.each([[], [1, 2, 3], ['ready', 'ready'], ['ready', null, 'running']])(
+    'takes text only, not %j, %j, %j',
+    (...given) => {
+      expect(() => Reflect.apply(checkTransition, undefined, given)).toThrow(
+        /^(current|expected|next) must be a state, not /,
+      )
+    },
+  )
+
   it('shows nothing raw that a terminal could obey', () => {
     const { message } = stateError(() => checkTransition('\u001b[2J', '\u001b[2J', 'a\n\u009bb\u202e'))
     expect(message).toBe(

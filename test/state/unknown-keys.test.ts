@@ -1,3 +1,5 @@
+import { cpSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decodeState, encodeState } from '#src/state/codec.js'
@@ -5,6 +7,7 @@ import { compact } from '#src/state/go-json.js'
 import { quote } from '#src/state/go-text.js'
 import { type SandboxState, UNKNOWN_KEYS, type UnknownKeys } from '#src/state/sandbox-state.js'
 import { parseSandboxState } from '#src/state/schema.js'
+import { temporaryFolder } from '../support/root.js'
 import { codeOf, goText } from './support.js'
 
 const KNOWN =
@@ -52,6 +55,15 @@ describe('unknown keys', () => {
     expect(Object.getOwnPropertySymbols(state)).toEqual([UNKNOWN_KEYS])
     expect(Object.keys(state)).toHaveLength(6)
     expect(JSON.stringify(state)).not.toContain('pid')
+  })
+
+  it('survive between two copies of this package in one program', async () => {
+    const copy = temporaryFolder()
+    cpSync(new URL('../../dist', import.meta.url), copy, { recursive: true })
+    writeFileSync(join(copy, 'package.json'), '{"type":"module"}')
+    const other = await import(join(copy, 'state', 'codec.js'))
+    expect(other.encodeState).not.toBe(encodeState)
+    expect(other.encodeState(decodeState(`{${KNOWN},"pid":7}`))).toBe(`{${KNOWN},"pid":7}`)
   })
 
   it('cannot be changed through one of the copies that share them', () => {
