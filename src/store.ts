@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { resolve } from 'node:path'
 import { onAbort } from './abort.js'
 import type { Backend, HeldLock, HistoryEntry, ListEntry, Sighting } from './backend.js'

@@ -89,7 +89,10 @@ describe('installed in an empty project', () => {
     expect(stdout).toBe((await cli(['--help'])).stdout)
   })
 
-  test('its types are exact under the strictest options', async () => {
+  test.each([
+    { types: ['node'], lib: ['es2022'] },
+    { types: [], lib: ['es2022', 'dom'] },
+  ])('its types are exact under the strictest options, with $types and $lib', async ({ types, lib }) => {
     const program = `
 import { openStore, type SandboxState, StateStoreError, type StateString } from 'sandbox-state'
 
@@ -110,9 +113,9 @@ export async function use(root: string): Promise<StateString> {
     writeFileSync(join(project, 'program.mts'), program)
     const compilerOptions = {
       target: 'es2022',
-      lib: ['es2023', 'esnext.disposable'],
+      lib,
       module: 'nodenext',
-      types: ['node'],
+      types,
       typeRoots: [join(PROJECT, 'node_modules', '@types')],
       strict: true,
       exactOptionalPropertyTypes: true,
