@@ -11,27 +11,33 @@ const CLEAR_LINE = '\r\x1b[K'
 export class Progress implements Disposable {
   private readonly start = performance.now()
   private readonly timer: NodeJS.Timeout | undefined
-  private count = 0
+  private text = ''
   private isDrawn = false
 
   /** @param what such as `sandboxes listed`, after their number */
   constructor(
     private readonly err: Output,
-    private readonly what: string,
-    isShown: boolean,
+    private readonly what: string | undefined,
+    readonly isShown: boolean,
   ) {
+    if (what !== undefined) this.at(0)
     if (isShown) this.timer = setInterval(() => this.draw(), PACE).unref()
   }
 
   /** So many are done. */
   at(count: number): void {
-    this.count = count
+    this.show(`${count} ${this.what}`)
+  }
+
+  /** What is going on, in a few words; nothing, if empty. */
+  show(text: string): void {
+    this.text = text
   }
 
   private draw(): void {
-    if (performance.now() - this.start < QUIET) return
-    this.isDrawn = true
-    this.print(`${CLEAR_LINE}${this.count} ${this.what}`)
+    if (performance.now() - this.start < QUIET || (this.text === '' && !this.isDrawn)) return
+    this.isDrawn = this.text !== ''
+    this.print(CLEAR_LINE + this.text)
   }
 
   /** Whether the terminal can still be written does not matter to the work. */

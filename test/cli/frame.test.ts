@@ -54,6 +54,12 @@ function view(rows: number) {
 }
 
 describe('a frame of the live view', () => {
+  it('says of a sandbox that is not there that it is awaited', () => {
+    const awaited = { ...view(0), id: 'later', sights: [], more: 0 }
+    expect(frame(awaited, { rows: 5, columns: 40 }, false)[2]).toBe('no sandbox later yet')
+    expect(frame({ ...awaited, sights }, { rows: 9, columns: 40 }, false).join('\n')).not.toContain('later')
+  })
+
   it('fits on a screen of any size', () => {
     for (let rows = 1; rows < 12; rows++) {
       for (let columns = 1; columns < 200; columns++) {

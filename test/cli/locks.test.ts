@@ -24,7 +24,7 @@ describe('locks', () => {
     const lines = stdout.split('\n')
     expect(lines[0]).toMatch(/^ID {2}LOCK +SINCE +BY$/)
     expect(lines[1]).toMatch(new RegExp(`^b   flock +[\\d.]+s ago +pid ${holder.pid} \\(.*holder.*\\)$`))
-    expect(lines[2]).toMatch(/^c {3}proper-lockfile +[\d.]+s ago +another program$/)
+    expect(lines[2]).toMatch(/^c {3}proper-lockfile +[\d.]+s ago +another program \(proper-lockfile\)$/)
     expect(lines).toHaveLength(4)
 
     const json = JSON.parse(await root.done('locks --format json'))

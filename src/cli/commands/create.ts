@@ -1,6 +1,7 @@
 import { printMade } from '../changed.js'
 import type { Define } from '../commands.js'
 import { changeHelpTail } from '../help.js'
+import { showingHolder } from '../holder.js'
 import { addFieldOptions, changeFormatOption, type FieldOptions, givenFields } from '../options.js'
 
 export const define: Define = (command, cli) =>
@@ -15,12 +16,12 @@ export const define: Define = (command, cli) =>
           ['create a --cgroup-path /kata/a', 'with one of its fields'],
         ],
         done: 'the sandbox is made, and on the disk',
-        failed: 'it is not: ALREADY_EXISTS, INVALID_ID, LOCK_TIMEOUT, IO_ERROR,',
+        failed: 'it was not made: ALREADY_EXISTS, INVALID_ID, LOCK_TIMEOUT or IO_ERROR',
       }),
     )
     .action((id: string, options: FieldOptions) =>
       cli.withStore(command, async store => {
-        const state = await store.create(id, givenFields(options))
+        const state = await showingHolder(cli, store, id, () => store.create(id, givenFields(options)))
         await printMade(cli, { id, state, words: `created, ${state.state}` }, options.format)
       }),
     )

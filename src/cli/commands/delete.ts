@@ -1,6 +1,7 @@
 import { printMade } from '../changed.js'
 import type { Define } from '../commands.js'
 import { changeHelpTail } from '../help.js'
+import { showingHolder } from '../holder.js'
 import { type ChangeFormat, changeFormatOption, idArgument } from '../options.js'
 
 interface Options {
@@ -24,14 +25,14 @@ export const define: Define = (command, cli) =>
           ],
           done: 'the sandbox is deleted',
           failed:
-            'it is not: INVALID_TRANSITION (it is running), NOT_FOUND, INVALID_ID, INVALID_STATE, CORRUPT_STATE, LOCK_TIMEOUT, IO_ERROR,',
+            'it was not deleted: INVALID_TRANSITION (it is running), NOT_FOUND, INVALID_ID, INVALID_STATE, CORRUPT_STATE, LOCK_TIMEOUT or IO_ERROR',
         },
         'null',
       ),
     )
     .action((id: string, { force = false, format }: Options) =>
       cli.withStore(command, async store => {
-        await store.delete(id, { force })
+        await showingHolder(cli, store, id, () => store.delete(id, { force }))
         await printMade(cli, { id, state: null, words: 'deleted' }, format)
       }),
     )

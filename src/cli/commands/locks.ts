@@ -1,12 +1,11 @@
 import type { HeldLock } from '../../backend.js'
-import { visible } from '../../state/show.js'
 import type { Define } from '../commands.js'
 import { helpTail } from '../help.js'
+import { holderWords } from '../holder.js'
 import { jsonRows } from '../json.js'
 import { formatOption, optionalIdArgument } from '../options.js'
 import { headedLines, type Row } from '../table.js'
 import { ago } from '../times.js'
-import { whoWords } from '../who.js'
 
 interface Options {
   readonly format: 'table' | 'json'
@@ -50,7 +49,7 @@ Formats:
           ),
         )
         if (locks.length === 0)
-          await cli.tellPerson(`nobody holds ${id ?? `a sandbox in ${visible(cli.root(command))}`}`)
+          await cli.tellPerson(`nobody holds ${id ?? `a sandbox in ${cli.rootWords(command)}`}`)
       }),
     )
 
@@ -62,6 +61,6 @@ function row({ id, holder }: HeldLock, now: number): Row {
     { text: id },
     { text: lock },
     { text: since === undefined ? '-' : ago(since, now) },
-    { text: lock === 'flock' ? whoWords(holder) : 'another program' },
+    { text: holderWords(holder) },
   ]
 }

@@ -2,6 +2,7 @@ import { StateStoreError } from '../../errors.js'
 import { STATES, type StateString } from '../../state/machine.js'
 import type { SandboxStore } from '../../store.js'
 import type { StateEvent } from '../../watch.js'
+import { holderOf, holderWords } from '../holder.js'
 import { whoWords } from '../who.js'
 
 /** What is known of one sandbox. */
@@ -94,7 +95,8 @@ export class Board {
     const last = this.lookedUp.get(id)
     if (sight === undefined || (last !== undefined && now - last < REFRESH)) return
     this.lookedUp.set(id, now)
-    const holder = await this.holder(id)
+    const held = await holderOf(this.store, id)
+    const holder = held === undefined ? '' : holderWords(held)
     const isFresh = now - (this.changed.get(id) ?? 0) < LINE_COMES
     const told = sight.kind === 'state' && (isFresh || sight.by === undefined) ? await this.past(sight) : {}
     // An event that came meanwhile knows better.
@@ -110,13 +112,6 @@ export class Board {
     const start = entries.findLast(({ from, to, gap }) => from !== to || gap === true) ?? entries[0] ?? last
     const isAtLeast = start.from === start.to
     return { by: whoWords(last), since: Date.parse(start.time), isAtLeast }
-  }
-
-  private async holder(id: string): Promise<string> {
-    const locks = await orNothing(() => all(this.store.locks({ id })), [])
-    const holder = locks[0]?.holder
-    if (holder === undefined) return ''
-    return holder.lock === 'flock' ? whoWords(holder) : 'another program (proper-lockfile)'
   }
 }
 

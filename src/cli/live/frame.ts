@@ -10,6 +10,8 @@ import type { Sight } from './board.js'
 /** What is to be shown. */
 export interface View {
   readonly root: string
+  /** The one sandbox that is followed; undefined for all. */
+  readonly id?: string | undefined
   /** How many sandboxes there are of each kind. */
   readonly counts: ReadonlyMap<string, number>
   /** Those that fit, see {@link rowsThatFit}. */
@@ -43,7 +45,9 @@ export function frame(view: View, size: Size, colors: boolean): string[] {
   const title = `${visible(view.root)}: ${counted(total, 'sandbox', 'sandboxes')}${kinds.length > 0 ? `, ${kinds.join(', ')}` : ''}`
   const more = view.more > 0 ? `${view.more} more do not fit; ` : ''
   const bottom = clip(`${more}${view.quit} quits`, columns)
-  const lines = [clip(title, columns), '', ...tableOf(view, columns, colors)]
+  const isAwaited = view.id !== undefined && view.sights.length === 0
+  const body = isAwaited ? [clip(`no sandbox ${view.id} yet`, columns)] : tableOf(view, columns, colors)
+  const lines = [clip(title, columns), '', ...body]
   lines.splice(Math.max(size.rows - 1, 0))
   return size.rows > lines.length ? [...lines, colors ? paint('dim')(bottom) : bottom] : lines
 }

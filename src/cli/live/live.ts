@@ -109,6 +109,7 @@ class LiveView {
     const sights = shown.flatMap(id => board.sight(id) ?? [])
     const view = {
       root: this.root,
+      id: this.id,
       counts: board.counts(),
       sights,
       more: ids.length - shown.length,
