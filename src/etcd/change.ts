@@ -90,6 +90,6 @@ function overtakenTooOften(
 ): StateStoreError {
   const [, [first] = []] = found
   const who = (first && whoMade(first.value)) ?? 'others'
-  const message = `sandbox ${id} was changed each time by others, the last time by ${who}; gave up after ${lockTimeout} ms`
+  const message = `sandbox ${id} was changed each time by others, the last time by ${who}; gave up after ${lockTimeout / 1000} s`
   return new StateStoreError('LOCK_TIMEOUT', message, { id })
 }

@@ -79,7 +79,7 @@ export async function waitOrGiveUp(
   if (folder === undefined) return
   const { path } = folder
   try {
-    const message = `${path} is locked by ${describeHolder(folder, lock)}; gave up after ${patience.timeout} ms`
+    const message = `${path} is locked by ${describeHolder(folder, lock)}; gave up after ${patience.timeout / 1000} s`
     throw new StateStoreError('LOCK_TIMEOUT', message, { id, path: folder.show(LOCK_FILE) })
   } finally {
     folder.close()

@@ -179,7 +179,7 @@ async function lockQuarantine(owner: SandboxFolder, removal: Removal): Promise<S
     if (locked) return quarantine
     const left = deadline - performance.now()
     if (left <= 0) {
-      const message = `${quarantine.path} is locked by another repair; gave up after ${timeout} ms`
+      const message = `${quarantine.path} is locked by another repair; gave up after ${timeout / 1000} s`
       throw new StateStoreError('LOCK_TIMEOUT', message, { id: removal.id, path: quarantine.path })
     }
     await pause(attempt, left)
