@@ -1,11 +1,14 @@
+import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
+import { StateStoreError } from '../errors.js'
 import { isEtcdRoot } from '../root.js'
+import { visible } from '../state/show.js'
 import type { SandboxStore, StoreOptions } from '../store.js'
 import { EXIT, UsageError } from './errors.js'
 import type { GlobalOptions } from './options.js'
 import { Input, type InputStream, Output, type OutputStream } from './output.js'
 import { Progress } from './progress.js'
-import { resolveRoot } from './root.js'
+import { assertExpanded, resolveRoot } from './root.js'
 
 /** The world around a command line; `process` is one. */
 export interface Io {
@@ -48,10 +51,10 @@ export class Cli {
 
   /**
    * Shows on a terminal's stderr how far a long work is, until it is disposed of.
-   * @param what such as `sandboxes listed`, after their number
+   * @param what such as `sandboxes listed`, after their number; undefined where nothing is counted
    * @param printsMeanwhile whether stdout is written while it goes on: on a terminal that is progress enough
    */
-  progress(what: string, printsMeanwhile = false): Progress {
+  progress(what?: string, printsMeanwhile = false): Progress {
     const isShown = this.err.isTerminal && this.io.env.TERM !== 'dumb'
     return new Progress(this.err, what, isShown && !(printsMeanwhile && this.out.isTerminal))
   }
@@ -59,6 +62,12 @@ export class Cli {
   /** The root that a command is asked to work on. */
   root(command: Command): string {
     return resolveRoot(command.optsWithGlobals<GlobalOptions>().root, this.io.env)
+  }
+
+  /** The same, to be told to people. One that is missing is an empty one, and may be a mistake. */
+  rootWords(command: Command): string {
+    const root = this.root(command)
+    return `${visible(root)}${isEtcdRoot(root) || existsSync(root) ? '' : ', which does not exist yet'}`
   }
 
   /** For tables. */
@@ -80,12 +89,15 @@ export class Cli {
 
   /** The same for a root that was not given by `--root`. */
   async withStoreAt<T>(root: string, command: Command, use: (store: SandboxStore) => Promise<T>): Promise<T> {
+    assertExpanded(root)
     const { lockTimeout } = command.optsWithGlobals<GlobalOptions>()
     const { openStore } = await import('../store.js')
     const options = { lockTimeout: lockTimeout * 1000, ...(await etcdOption(root, this.io.env)) }
     const store = await openStore(root, options).catch(asUsageError)
     try {
       return await use(store)
+    } catch (error) {
+      throw error instanceof StateStoreError && error.code === 'NOT_FOUND' ? notFoundIn(root, error) : error
     } finally {
       await store.close()
     }
@@ -97,6 +109,11 @@ async function etcdOption(root: string, env: Io['env']): Promise<StoreOptions> {
   if (!isEtcdRoot(root)) return {}
   const { etcdOptionsFrom } = await import('./etcd-environment.js')
   return { etcd: etcdOptionsFrom(env, root) }
+}
+
+/** Not to find a sandbox is most often to look in another root than the one where it is. */
+function notFoundIn(root: string, { code, message, id, cause }: StateStoreError): StateStoreError {
+  return new StateStoreError(code, `${message} in ${root}`, { id, cause })
 }
 
 /** The store is given nothing but what was on the command line. */

@@ -1,6 +1,7 @@
 import { CommanderError } from 'commander'
 import { StateStoreError } from '../errors.js'
 import { visible } from '../state/show.js'
+import { commandMeant } from './hints.js'
 import { OutputError } from './output.js'
 
 /** What each exit status means. */
@@ -44,6 +45,10 @@ export function failureOf(error: unknown, help: string): Failure {
     return { status: EXIT.timedOut, code: 'TIMEOUT', message: error.message, id: error.id }
   }
   if (error instanceof OutputError) return { status: EXIT.failed, code: 'IO_ERROR', message: error.message }
+  // The operating system's, of a temporary folder or the current one, say, is no bug of ours.
+  if (error instanceof Error && 'syscall' in error) {
+    return { status: EXIT.failed, code: 'IO_ERROR', message: error.message }
+  }
   return { status: EXIT.failed, code: 'INTERNAL', message: String(error) }
 }
 
@@ -52,10 +57,15 @@ export function failureOf(error: unknown, help: string): Failure {
  * another line.
  */
 function plainMessage({ message }: Error): string {
-  return message
+  const plain = message
     .replace(/^error: (command-argument value )?/, '')
+    .replace(/^option '(.*)' argument missing$/, "option '$1' needs a value")
     .replace(/\.$/, '')
-    .replace(/\n\(Did you mean (.*)\?\)$/, ', did you mean $1?')
+  const [, unknown = ''] = /^unknown command '(.*)'/.exec(plain) ?? []
+  const meant = commandMeant(unknown)
+  return meant === undefined
+    ? plain.replace(/\n\(Did you mean (.*)\?\)$/, ', did you mean $1?')
+    : `unknown command '${unknown}', did you mean ${meant}?`
 }
 
 /** One line, whatever is in the message. */

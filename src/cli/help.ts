@@ -14,6 +14,9 @@ export interface HelpTail {
   readonly others?: readonly (readonly [status: string, meaning: string])[]
 }
 
+/** For a command that may wait for ever. */
+export const INTERRUPTED = ['130', 'interrupted with Ctrl-C'] as const
+
 export function helpTail({ notes, examples, done, failed, others = [] }: HelpTail): string {
   const sections = [
     `Examples:\n${columns(examples.map(([command, meaning]) => [`sandbox-state ${command}`, meaning]))}`,
@@ -23,10 +26,11 @@ export function helpTail({ notes, examples, done, failed, others = [] }: HelpTai
   return `\n${sections.join('\n\n')}`
 }
 
-const UNCERTAIN = 'or OUTCOME_UNKNOWN (it is done, but a power cut may undo it)'
+const UNCERTAIN = 'or it was done, but a power cut may undo it (OUTCOME_UNKNOWN)'
 
 /**
  * As {@link helpTail}, for a command that changes a sandbox.
+ * @param tail `failed` is why nothing was changed
  * @param json what it prints with `--format json`
  */
 export function changeHelpTail(
@@ -37,7 +41,7 @@ export function changeHelpTail(
   return helpTail({
     ...rest,
     notes: notes === undefined ? printed : `${notes}\n\n${printed}`,
-    failed: `${failed} ${UNCERTAIN}`,
+    failed: `${failed}; ${UNCERTAIN}`,
   })
 }
 
@@ -46,4 +50,25 @@ const layout = Object.assign(new Help(), { helpWidth: 80, minWidthToWrap: 1 })
 function columns(rows: readonly (readonly [left: string, right: string])[]): string {
   const width = Math.max(...rows.map(([left]) => left.length))
   return rows.map(([left, right]) => layout.formatItem(left, width, right, layout)).join('\n')
+}
+
+/** A help, of 80 columns, on a narrower screen: its lines are broken between words, each below its own beginning. */
+export function narrowed(help: string, columns: number): string {
+  return help
+    .split('\n')
+    .flatMap(line => (line.length <= columns ? line : brokenLines(line, columns)))
+    .join('\n')
+}
+
+function brokenLines(line: string, columns: number): string[] {
+  const [indent = ''] = /^ */.exec(line) ?? []
+  const lines: string[] = []
+  let current = indent
+  for (const word of line.trim().split(/(?<=\S)(?= )/)) {
+    if (current !== indent && current.length + word.length > columns) {
+      lines.push(current)
+      current = indent + word.trimStart()
+    } else current += word
+  }
+  return [...lines, current]
 }

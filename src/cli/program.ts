@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import type { Cli } from './cli.js'
 import { COMMANDS, defineCommand } from './commands.js'
-import { helpTail } from './help.js'
+import { helpTail, narrowed } from './help.js'
 import { lockTimeoutOption, rootOption } from './options.js'
 
 const DESCRIPTION =
@@ -37,8 +37,8 @@ export function createProgram(cli: Cli): Command {
     .addHelpText('after', HELP_TAIL)
     .configureHelp({ subcommandTerm: command => command.name(), showGlobalOptions: true })
     .configureOutput({
-      writeOut: text => cli.out.add(text),
-      writeErr: text => cli.err.add(text),
+      writeOut: text => cli.out.add(narrowed(text, cli.out.columns)),
+      writeErr: text => cli.err.add(narrowed(text, cli.err.columns)),
       outputError: () => {}, // The error that is thrown says it all.
       getOutHelpWidth: () => cli.out.columns,
       getErrHelpWidth: () => cli.err.columns,

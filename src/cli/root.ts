@@ -1,5 +1,7 @@
+import { realpathSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
+import { UsageError } from './errors.js'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -15,4 +17,22 @@ export function resolveRoot(option: string | undefined, env: Environment): strin
 function stateHome({ XDG_STATE_HOME, HOME }: Environment): string {
   if (XDG_STATE_HOME !== undefined && isAbsolute(XDG_STATE_HOME)) return XDG_STATE_HOME
   return join(HOME || homedir(), '.local', 'state')
+}
+
+/** A shell expands `~` at the beginning of a word only, not in `--root=~/x`. A folder of that name can be called `./~`. */
+export function assertExpanded(root: string): void {
+  if (root === '~' || root.startsWith('~/')) {
+    throw new UsageError(
+      `the shell did not expand the ~ of ${root}: write $HOME, or ./~ for a folder of that name`,
+    )
+  }
+}
+
+/** Whether two roots are one, by their text or by where they lead. */
+export function isSameRoot(a: string, b: string): boolean {
+  try {
+    return a === b || realpathSync(a) === realpathSync(b)
+  } catch {
+    return false
+  }
 }

@@ -4,8 +4,10 @@ import { ioError } from '../../errno.js'
 import { isEtcdRoot } from '../../root.js'
 import type { Define } from '../commands.js'
 import { type CopyCommandOptions, copyAndTell, copyNote } from '../copying.js'
+import { UsageError } from '../errors.js'
 import { helpTail } from '../help.js'
 import { changeFormatOption, dryRunOption } from '../options.js'
+import { isSameRoot } from '../root.js'
 
 export const define: Define = (command, cli) =>
   command
@@ -32,14 +34,15 @@ ${copyNote('copied')}`,
         failed: 'ALREADY_EXISTS (nothing is copied), IO_ERROR, or some could not be read: stderr names them',
       }),
     )
-    .action((from: string, to: string, options: CopyCommandOptions) =>
-      cli.withStoreAt(from, command, source => {
+    .action((from: string, to: string, options: CopyCommandOptions) => {
+      if (isSameRoot(from, to)) throw new UsageError(`${from} and ${to} are the same root`)
+      return cli.withStoreAt(from, command, source => {
         assertThere(from)
         return cli.withStoreAt(to, command, target =>
           copyAndTell(cli, source, target, { ...options, done: 'copied' }),
         )
-      }),
-    )
+      })
+    })
 
 /** A root that is missing is an empty one; as the source of a copy it is a mistake. */
 function assertThere(root: string): void {

@@ -1,4 +1,3 @@
-import { realpathSync } from 'node:fs'
 import { Argument } from 'commander'
 import { PersistedSandboxes } from '../../kata/persisted-sandboxes.js'
 import type { Define } from '../commands.js'
@@ -6,6 +5,7 @@ import { type CopyCommandOptions, copyAndTell, copyNote } from '../copying.js'
 import { UsageError } from '../errors.js'
 import { helpTail } from '../help.js'
 import { changeFormatOption, dryRunOption } from '../options.js'
+import { isSameRoot } from '../root.js'
 
 export const define: Define = (command, cli) =>
   command
@@ -38,18 +38,10 @@ ${copyNote('imported')}`,
       }),
     )
     .action((_program: 'kata', dir: string, options: CopyCommandOptions) => {
-      if (isSameFolder(dir, cli.root(command))) {
+      if (isSameRoot(dir, cli.root(command))) {
         throw new UsageError(`${dir} is the root itself: import into another one, with --root`)
       }
       return cli.withStore(command, target =>
         copyAndTell(cli, new PersistedSandboxes(dir), target, { ...options, done: 'imported' }),
       )
     })
-
-function isSameFolder(a: string, b: string): boolean {
-  try {
-    return realpathSync(a) === realpathSync(b)
-  } catch {
-    return false
-  }
-}

@@ -1,8 +1,11 @@
 import { checkMove } from '../../change.js'
 import { STATES, type StateString, TRANSITIONS } from '../../state/machine.js'
+import type { SandboxState } from '../../state/sandbox-state.js'
 import { printMade } from '../changed.js'
 import type { Define } from '../commands.js'
+import { UsageError } from '../errors.js'
 import { changeHelpTail } from '../help.js'
+import { showingHolder } from '../holder.js'
 import { type ChangeFormat, changeFormatOption, idArgument, stateArgument, stateOption } from '../options.js'
 
 interface Options {
@@ -19,6 +22,7 @@ export const define: Define = (command, cli) =>
     .addArgument(stateArgument('to', 'the state to move to'))
     .addOption(stateOption('--from <state>', 'only if it is in this state'))
     .addOption(changeFormatOption())
+    .allowExcessArguments()
     .addHelpText(
       'after',
       changeHelpTail({
@@ -31,21 +35,23 @@ With --from, just one wins of several that race for the same move.`,
         ],
         done: 'the sandbox is moved, and on the disk',
         failed:
-          'it is not: STATE_MISMATCH (it is not in the state of --from), INVALID_TRANSITION (there is no such move), NOT_FOUND, INVALID_ID, INVALID_STATE, CORRUPT_STATE, LOCK_TIMEOUT, IO_ERROR,',
+          'it was not moved: STATE_MISMATCH (it is not in the state of --from), INVALID_TRANSITION (there is no such move), NOT_FOUND, INVALID_ID, INVALID_STATE, CORRUPT_STATE, LOCK_TIMEOUT or IO_ERROR',
       }),
     )
-    .action((id: string, to: StateString, { from, format }: Options) =>
-      cli.withStore(command, async store => {
-        let left = from
-        const state =
-          from !== undefined
-            ? await store.transition(id, from, to)
-            : await store.update(id, current => {
-                left = current.state
-                // An update may leave the state as it is; a transition to where it is already is refused.
-                checkMove(id, left, left, to)
-                return { ...current, state: to }
-              })
+    .action((id: string, to: StateString, { from, format }: Options) => {
+      if (command.args.length > 2)
+        throw new UsageError('too many arguments: the state to move from is an option, --from')
+      return cli.withStore(command, async store => {
+        let left: StateString | undefined = from
+        const move = (current: SandboxState): SandboxState => {
+          left = current.state
+          // An update may leave the state as it is; a transition to where it is already is refused.
+          checkMove(id, left, left, to)
+          return { ...current, state: to }
+        }
+        const state = await showingHolder(cli, store, id, () =>
+          from === undefined ? store.update(id, move) : store.transition(id, from, to),
+        )
         await printMade(cli, { id, state, words: `${left} -> ${to}` }, format)
-      }),
-    )
+      })
+    })

@@ -1,7 +1,8 @@
 import { StateStoreError } from '../../errors.js'
 import type { StateEvent } from '../../watch.js'
 import type { Define } from '../commands.js'
-import { helpTail } from '../help.js'
+import { UsageError } from '../errors.js'
+import { helpTail, INTERRUPTED } from '../help.js'
 import { errorJson, stateJson } from '../json.js'
 import { formatOptionOf, optionalIdArgument } from '../options.js'
 
@@ -20,7 +21,7 @@ export const define: Define = (command, cli) =>
         notes: `Formats:
   table  on a terminal: each sandbox with its state, for how long, who changed
          it last and who holds it now. q or Ctrl-C leaves. Those that do not
-         fit are counted. Where stdout is no terminal, as json.
+         fit are counted.
   json   a line for each event: first one {type: "created", id, state} for each
          sandbox that is there, then what happens: created, changed (with
          previous), deleted (with previous), error (with {code, message}). A
@@ -31,11 +32,14 @@ export const define: Define = (command, cli) =>
         ],
         done: 'q was pressed',
         failed: 'INVALID_ID, or the root cannot be read (IO_ERROR)',
+        others: [INTERRUPTED],
       }),
     )
-    .action((id: string | undefined, { format = 'table' }: Options) =>
-      cli.withStore(command, async store => {
-        if (format === 'table' && cli.canDraw) {
+    .action((id: string | undefined, { format = cli.canDraw ? 'table' : 'json' }: Options) => {
+      if (format === 'table' && !cli.canDraw)
+        throw new UsageError('a table that changes needs a terminal; elsewhere take --format json')
+      return cli.withStore(command, async store => {
+        if (format === 'table') {
           const { live } = await import('../live/live.js')
           return live(store, cli, cli.root(command), id)
         }
@@ -43,8 +47,8 @@ export const define: Define = (command, cli) =>
           await cli.out.write(`${eventJson(event)}\n`)
           await cli.out.flush()
         }
-      }),
-    )
+      })
+    })
 
 function eventJson(event: StateEvent): string {
   const { type, id } = event
