@@ -56,12 +56,12 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'history',
-    summary: 'tell how a sandbox came to its state, and by whom',
+    summary: 'show how a sandbox came to its state, and by whom',
     load: () => import('./commands/history.js'),
   },
   {
     name: 'locks',
-    summary: 'tell who holds which sandbox, and since when',
+    summary: 'show who holds which sandbox, and since when',
     load: () => import('./commands/locks.js'),
   },
   {

@@ -22,6 +22,15 @@ describe('copy', () => {
     expect(JSON.parse(again)).toEqual({ copied: 0, same: 2, failed: [] })
   })
 
+  it('refuses to copy a root onto itself, however it is written', async () => {
+    const { source } = await twoRoots()
+    for (const to of [source.path, `${source.path}/../root`]) {
+      const { status, stderr } = await source.cli(`copy ${source.path} ${to}`)
+      expect(status).toBe(2)
+      expect(stderr).toContain(`${source.path} and ${to} are the same root`)
+    }
+  })
+
   it('overwrites nothing, and then copies nothing', async () => {
     const { source, target } = await twoRoots()
     await source.done(`create b --block-index 9 --root ${target}`)

@@ -10,7 +10,7 @@ describe('delete', () => {
     expect(await root.cli('delete a')).toEqual({
       status: 1,
       stdout: '',
-      stderr: 'sandbox-state: NOT_FOUND: there is no sandbox a\n',
+      stderr: `sandbox-state: NOT_FOUND: there is no sandbox a in ${root.path}\n`,
     })
   })
 

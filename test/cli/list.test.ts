@@ -47,11 +47,11 @@ web    ready                   12           128  yes            /kata/web
     ])
   })
 
-  it('prints ids, and what cannot be read on stderr', async () => {
+  it('prints ids, and also on stderr those that cannot be read', async () => {
     const root = await someSandboxes()
     expect(await root.cli('list --format ids')).toEqual({
       status: 1,
-      stdout: 'cache\ndb\nweb\n',
+      stdout: 'bad\ncache\ndb\nodd\nweb\n',
       stderr: `sandbox-state: CORRUPT_STATE: ${message(root, 'bad', BAD)}
 sandbox-state: INVALID_STATE: ${message(root, 'odd', ODD)}
 `,
@@ -81,7 +81,11 @@ sandbox-state: INVALID_STATE: ${message(root, 'odd', ODD)}
     expect(await root.cli('list --format ids')).toEqual({ status: 0, stdout: '', stderr: '' })
     expect(await root.cli('list --format json')).toEqual({ status: 0, stdout: '[]\n', stderr: '' })
     const seen = await root.cli('list', { terminal: true })
-    expect(seen).toEqual({ status: 0, stdout: '', stderr: `no sandboxes in ${root.path}\n` })
+    expect(seen).toEqual({
+      status: 0,
+      stdout: '',
+      stderr: `no sandboxes in ${root.path}, which does not exist yet\n`,
+    })
   })
 
   it('is coloured on a terminal, unless NO_COLOR or a dumb one forbids it', async () => {

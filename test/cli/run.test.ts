@@ -1,9 +1,11 @@
+import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { COMMANDS } from '#src/cli/commands.js'
+import { run } from '#src/cli/run.js'
 import { temporaryFolder } from '../support/root.js'
-import { cli, HOSTILE, Root, UNPRINTABLE } from './support.js'
+import { BIN, cli, HOSTILE, Root, Screen, spawnCli, UNPRINTABLE } from './support.js'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
 
@@ -54,7 +56,30 @@ describe('a wrong command line', () => {
       ['state', 'a', 'b'],
       "too many arguments for 'state'. Expected 1 argument but got 2",
     ],
-    ['an option without its value', ['list', '--root'], "option '--root <dir>' argument missing"],
+    [
+      'an option without its value',
+      ['list', '--root'],
+      "option '--root <dir>' needs a value (see: sandbox-state --help)",
+    ],
+    ['what others call a command', ['rm', 'a'], "unknown command 'rm', did you mean delete?"],
+    ['what OCI calls a move', ['pause', 'a'], "unknown command 'pause', did you mean transition ID paused?"],
+    ['a command named as a property', ['constructor'], "unknown command 'constructor' (see"],
+    [
+      'the state to move from as an argument',
+      ['transition', 'a', 'ready', 'running'],
+      'is an option, --from',
+    ],
+    [
+      'options that contradict each other',
+      ['update', 'a', '--hotplug-probe', '--no-hotplug-probe'],
+      '--hotplug-probe and --no-hotplug-probe contradict each other',
+    ],
+    [
+      'a ~ that no shell expanded',
+      ['list', '--root=~/x'],
+      'the shell did not expand the ~ of ~/x: write $HOME',
+    ],
+    ['one that is all', ['create', 'a', '--root', '~'], 'the shell did not expand the ~'],
     ['an empty root', ['list', '--root', ''], '"" is not a path (see: sandbox-state list --help)'],
     ['a root of an unknown kind', ['list', '--root', 'gopher://h/'], '"gopher://h/"'],
     ['an unknown state', ['transition', 'a', 'asleep'], "USAGE: 'asleep' is invalid for argument 'to'"],
@@ -152,6 +177,61 @@ describe('an error', () => {
       id: 'a',
       path,
     })
+  })
+})
+
+describe('a help on a narrow screen', () => {
+  it.each([40, 60, 79])('breaks no word, of %i columns', async columns => {
+    for (const name of ['', ...COMMANDS.map(({ name }) => name)]) {
+      const screen = new Screen(true, columns)
+      await run(name === '' ? ['--help'] : [name, '--help'], { stdout: screen, stderr: screen, env: {} })
+      const { stdout } = await cli(name === '' ? ['--help'] : [name, '--help'])
+      const words = (text: string) => text.split(/\s+/)
+      expect(words(screen.text)).toEqual(words(stdout))
+      for (const line of screen.text.split('\n'))
+        if (line.length > columns) expect(line.trim()).not.toMatch(/ /)
+    }
+  })
+})
+
+describe('what the operating system refuses', () => {
+  it('is an IO_ERROR, wherever it comes up', async () => {
+    const gone = temporaryFolder()
+    const program = `process.chdir(${JSON.stringify(gone)}); fs.rmdirSync(${JSON.stringify(gone)});
+      import(${JSON.stringify(join(BIN, '..', 'run.js'))}).then(async ({ run }) => {
+        process.exitCode = await run(['list', '--root', 'x'], process)
+      })`
+    const ran = spawnSync(process.execPath, ['-e', program], { encoding: 'utf8' })
+    expect(ran).toMatchObject({
+      status: 1,
+      stdout: '',
+      stderr: expect.stringMatching(/^sandbox-state: IO_ERROR: ENOENT/),
+    })
+    const demo = await spawnCli(['demo'], { TMPDIR: '/dev/null' })
+    expect(demo).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/^sandbox-state: IO_ERROR: ENOTDIR/),
+    })
+  })
+})
+
+describe('a sandbox that does not exist', () => {
+  it('is told with the root where it was looked for', async () => {
+    const root = new Root()
+    for (const line of [
+      'state a',
+      'transition a running',
+      'update a --block-index 1',
+      'delete a',
+      'history a',
+      'wait a running',
+    ]) {
+      expect(await root.cli(line)).toEqual({
+        status: 1,
+        stdout: '',
+        stderr: `sandbox-state: NOT_FOUND: there is no sandbox a in ${root.path}\n`,
+      })
+    }
   })
 })
 

@@ -1,5 +1,7 @@
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { STATES, TRANSITIONS } from '#src/state/machine.js'
+import { holdFlock } from '../support/flock.js'
 import { holdLock } from './hold-lock.js'
 import { Root, stateText } from './support.js'
 
@@ -69,13 +71,26 @@ describe('transition', () => {
     expect(root.file('a')).toMatchObject({ state: 'running' })
   })
 
+  it('shows on a terminal whom it waits for, and then only what it did', async () => {
+    const root = new Root()
+    await root.done('create a')
+    const shell = await holdFlock(join(root.path, 'a', 'lock'))
+    const running = root.cli('transition a running', { terminal: true })
+    setTimeout(() => void shell.release(), 1_500)
+    const { status, stdout, stderr } = await running
+    expect({ status, stdout }).toEqual({ status: 0, stdout: 'a: ready -> running\n' })
+    const shown = `\r\u001b[Kwaiting for a, held by pid ${shell.pid} `
+    expect(stderr.startsWith(shown)).toBe(true)
+    expect(stderr.endsWith('\r\u001b[K')).toBe(true)
+  })
+
   it('gives up after as long as --lock-timeout says, and names the holder', async () => {
     const root = new Root()
     await root.done('create a')
     using _ = holdLock(root, 'a')
     const { status, stderr } = await root.cli('--lock-timeout 0.3 transition a running')
     expect(status).toBe(1)
-    expect(stderr).toMatch(/^sandbox-state: LOCK_TIMEOUT: .+ pid \d+ .+ gave up after 300 ms\n$/)
+    expect(stderr).toMatch(/^sandbox-state: LOCK_TIMEOUT: .+ pid \d+ .+ gave up after 0.3 s\n$/)
     expect((await root.cli('transition a running --lock-timeout 0')).status).toBe(1)
     expect(root.file('a')).toMatchObject({ state: 'ready' })
   })

@@ -18,33 +18,30 @@ function startWatch(root: Root, ...argv: readonly string[]) {
 }
 
 describe('watch, where there is no terminal', () => {
-  it.each([[['--format', 'json']], [[]], [['--format', 'table']]])(
-    'prints a line for each event %j',
-    async argv => {
-      const root = new Root()
-      await root.done('create a --block-index 9007199254740991')
-      const { child, next } = startWatch(root, ...argv)
-      const event = async () => JSON.parse(await next())
-      const ready = root.file('a')
-      expect(await event()).toEqual({ type: 'created', id: 'a', state: ready })
-      await root.done('transition a running')
-      const running = root.file('a')
-      expect(await event()).toEqual({ type: 'changed', id: 'a', state: running, previous: ready })
-      root.put('a', `{"state":${JSON.stringify(HOSTILE)}}`)
-      const line = await next()
-      expect(line).not.toMatch(UNPRINTABLE)
-      expect(JSON.parse(line)).toEqual({
-        type: 'error',
-        id: 'a',
-        error: { code: 'INVALID_STATE', message: expect.any(String) },
-        previous: running,
-      })
-      await root.done('delete a --force')
-      expect(await event()).toEqual({ type: 'deleted', id: 'a', previous: running })
-      child.kill('SIGTERM')
-      expect(await once(child, 'close')).toEqual([null, 'SIGTERM'])
-    },
-  )
+  it.each([[['--format', 'json']], [[]]])('prints a line for each event %j', async argv => {
+    const root = new Root()
+    await root.done('create a --block-index 9007199254740991')
+    const { child, next } = startWatch(root, ...argv)
+    const event = async () => JSON.parse(await next())
+    const ready = root.file('a')
+    expect(await event()).toEqual({ type: 'created', id: 'a', state: ready })
+    await root.done('transition a running')
+    const running = root.file('a')
+    expect(await event()).toEqual({ type: 'changed', id: 'a', state: running, previous: ready })
+    root.put('a', `{"state":${JSON.stringify(HOSTILE)}}`)
+    const line = await next()
+    expect(line).not.toMatch(UNPRINTABLE)
+    expect(JSON.parse(line)).toEqual({
+      type: 'error',
+      id: 'a',
+      error: { code: 'INVALID_STATE', message: expect.any(String) },
+      previous: running,
+    })
+    await root.done('delete a --force')
+    expect(await event()).toEqual({ type: 'deleted', id: 'a', previous: running })
+    child.kill('SIGTERM')
+    expect(await once(child, 'close')).toEqual([null, 'SIGTERM'])
+  })
 
   it('follows only the sandbox that is asked for, from before it exists', async () => {
     const root = new Root()
@@ -52,6 +49,15 @@ describe('watch, where there is no terminal', () => {
     const { next } = startWatch(root, 'b')
     await root.done('create b')
     expect(JSON.parse(await next())).toMatchObject({ type: 'created', id: 'b' })
+  })
+
+  it('refuses to draw a table', async () => {
+    const root = new Root()
+    for (const world of [{}, { terminal: true, env: { TERM: 'dumb' } }]) {
+      const { status, stdout, stderr } = await root.cli('watch --format table', world)
+      expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
+      expect(stderr).toMatch(/^sandbox-state: USAGE: .*needs a terminal; elsewhere take --format json/)
+    }
   })
 
   it('fails when the root is no folder', async () => {
@@ -174,7 +180,7 @@ describe.skipIf(!hasTmux)(`watch on a terminal${hasTmux ? '' : ' (skipped: there
   it('ends with an error that is seen on the terminal', async () => {
     const tmux = watchOn(new Root('/dev/null'), 90, 10)
     await tmux.until(/^status=1$/m)
-    expect(tmux.lines().join('\n')).toContain('sandbox-state: IO_ERROR: cannot list /dev/null')
+    expect(tmux.lines().join('\n')).toContain('sandbox-state: IO_ERROR: /dev/null is not a folder')
     await expectClean(tmux)
   })
 

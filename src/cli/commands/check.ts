@@ -27,8 +27,8 @@ export const define: Define = (command, cli) =>
         notes: `Faults are: states that are torn, empty, full of NULs or not valid; what a
 killed process left (an unfinished create, temporary files, dead locks); links,
 devices and other kinds of files; modes and owners that let others in; names
-that are no ids; and sandboxes of another schema. A change that is under way
-is none.
+that are no ids; and sandboxes of another schema. A change in progress is not
+a fault.
 
 REPAIR says whether "sandbox-state repair" would act on it.
 
@@ -56,7 +56,7 @@ Formats:
               findings.map(finding => row(finding, cli.colors)),
             ),
           )
-          await cli.tellPerson(summary(findings, sandboxes, cli.root(command)))
+          await cli.tellPerson(summary(findings, sandboxes, cli.rootWords(command)))
         }
       }),
     )
@@ -85,7 +85,7 @@ function row({ code, id, repairable, message }: Finding, colors: boolean): Row {
 }
 
 function summary(findings: readonly Finding[], sandboxes: number, root: string): string {
-  const where = `${counted(sandboxes, 'sandbox', 'sandboxes')} in ${visible(root)}`
+  const where = `${counted(sandboxes, 'sandbox', 'sandboxes')} in ${root}`
   if (findings.length === 0) return `no fault in ${where}`
   const repairable = findings.filter(finding => finding.repairable).length
   return `${counted(findings.length, 'fault', 'faults')} in ${where}; repair would act on ${repairable}`

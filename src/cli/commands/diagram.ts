@@ -24,7 +24,7 @@ export const define: Define = (command, cli) =>
       helpTail({
         notes: `In ascii a state leaves by its first line, which meets (+) the lane of each
 state that may follow, and is entered by the second, where its own lane ends
-(<).`,
+(<). The sandboxes of $SANDBOX_STATE_ROOT are not counted, only --root's.`,
         examples: [
           ['diagram', 'the state machine'],
           ['diagram --root /run/vc/sbs', 'with how many sandboxes are in each state'],

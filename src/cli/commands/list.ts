@@ -1,7 +1,6 @@
 import type { ListEntry } from '../../backend.js'
 import { StateStoreError } from '../../errors.js'
 import type { StateString } from '../../state/machine.js'
-import { visible } from '../../state/show.js'
 import type { Cli } from '../cli.js'
 import type { Define } from '../commands.js'
 import { EXIT, failureLine } from '../errors.js'
@@ -34,7 +33,7 @@ export const define: Define = (command, cli) =>
   ids    one id a line
 
 A sandbox that cannot be read is listed whatever --state says: in a table with
-the error's code for its state, with ids on stderr. The others still follow.`,
+the error's code for its state, with ids also on stderr. The others follow.`,
         examples: [
           ['list', 'all of them'],
           ['list --state running --format ids', 'the running ones'],
@@ -48,7 +47,7 @@ the error's code for its state, with ids on stderr. The others still follow.`,
       cli.withStore(command, async store => {
         const progress = cli.progress('sandboxes read', format !== 'table')
         const entries = shown(store.list(state === undefined ? {} : { state }), progress)
-        await PRINTERS[format](entries, cli, cli.root(command))
+        await PRINTERS[format](entries, cli, cli.rootWords(command))
       }),
     )
 
@@ -71,7 +70,7 @@ async function printTable(entries: AsyncIterable<ListEntry>, cli: Cli, root: str
     rows.push(entry)
   }
   await cli.printLines(listingLines(rows, cli.colors))
-  if (rows.length === 0) await cli.tellPerson(`no sandboxes in ${visible(root)}`)
+  if (rows.length === 0) await cli.tellPerson(`no sandboxes in ${root}`)
 }
 
 async function printJson(entries: AsyncIterable<ListEntry>, cli: Cli): Promise<void> {
@@ -99,8 +98,7 @@ async function printIds(entries: AsyncIterable<ListEntry>, cli: Cli): Promise<vo
     if ('error' in entry) {
       cli.status = EXIT.failed
       await cli.err.write(failureLine(entry.error))
-    } else {
-      await cli.out.write(`${entry.id}\n`)
     }
+    await cli.out.write(`${entry.id}\n`)
   }
 }

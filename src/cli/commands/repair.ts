@@ -60,10 +60,10 @@ message}.`,
           await cli.printLines(
             headedLines(
               HEADINGS,
-              sorted.map(repair => row(repair, cli.colors)),
+              sorted.map(repair => row(repair, dryRun, cli.colors)),
             ),
           )
-          await cli.tellPerson(summary(sorted, dryRun, cli.root(command)))
+          await cli.tellPerson(summary(sorted, dryRun, cli.rootWords(command)))
         }
       }),
     )
@@ -75,10 +75,20 @@ async function repairWithProgress(store: SandboxStore, cli: Cli, dryRun: boolean
 
 const HEADINGS = ['ACTION', 'FAULT', 'SANDBOX', 'WHAT IT IS']
 
-function row({ action, code, id, message, to }: Repair, colors: boolean): Row {
+/** For people. What a dry run cannot do, it would not do either. */
+const INTENTIONS: Readonly<Record<RepairAction, string>> = {
+  moved: 'would move',
+  removed: 'would remove',
+  chmod: 'would chmod',
+  left: 'would leave',
+  busy: 'busy',
+  failed: 'failed',
+}
+
+function row({ action, code, id, message, to }: Repair, dryRun: boolean, colors: boolean): Row {
   const where = to === undefined ? '' : `; to ${to}`
   return [
-    painted(action, colors && paint(UNREPAIRED.has(action) ? 'red' : 'green')),
+    painted(dryRun ? INTENTIONS[action] : action, colors && paint(UNREPAIRED.has(action) ? 'red' : 'green')),
     { text: code },
     { text: id ?? '-' },
     { text: visible(message + where) },
@@ -86,9 +96,8 @@ function row({ action, code, id, message, to }: Repair, colors: boolean): Row {
 }
 
 function summary(repairs: readonly Repair[], dryRun: boolean, root: string): string {
-  const where = visible(root)
-  if (repairs.length === 0) return `no fault in ${where}`
+  if (repairs.length === 0) return `no fault in ${root}`
   const unrepaired = repairs.filter(({ action }) => UNREPAIRED.has(action)).length
   const faults = counted(repairs.length, 'fault', 'faults')
-  return `${faults} in ${where}; ${dryRun ? 'would be left' : 'left'}: ${unrepaired}`
+  return `${faults} in ${root}; ${dryRun ? 'would be left' : 'left'}: ${unrepaired}`
 }

@@ -4,7 +4,7 @@ import type { SandboxStore } from '../../store.js'
 import { printMade } from '../changed.js'
 import type { Define } from '../commands.js'
 import { TimeoutError } from '../errors.js'
-import { helpTail } from '../help.js'
+import { helpTail, INTERRUPTED } from '../help.js'
 import {
   type ChangeFormat,
   changeFormatOption,
@@ -37,10 +37,10 @@ line what it saw. With --format json it prints the state, or null once deleted.`
           ['wait a stopped', 'until it stops'],
           ['wait a deleted --timeout 30', 'until it is gone, at most 30 s'],
         ],
-        done: 'it has come, or was so already',
+        done: 'the state was reached, or already was',
         failed:
           'NOT_FOUND (also when it is deleted meanwhile), INVALID_ID, INVALID_STATE, CORRUPT_STATE, IO_ERROR',
-        others: [['124', 'it has not come in time (TIMEOUT)']],
+        others: [['124', 'it was not reached in time (TIMEOUT)'], INTERRUPTED],
       }),
     )
     .action((id: string, wanted: Wanted, { timeout, format }: Options) =>
