@@ -1,4 +1,5 @@
 import type { Output } from './output.js'
+import { clip } from './width.js'
 
 /** What is done within so many ms needs no progress. */
 const QUIET = 500
@@ -37,7 +38,8 @@ export class Progress implements Disposable {
   private draw(): void {
     if (performance.now() - this.start < QUIET || (this.text === '' && !this.isDrawn)) return
     this.isDrawn = this.text !== ''
-    this.print(CLEAR_LINE + this.text)
+    // A line that a narrow terminal broke could not be cleared. In the last column it is in doubt where its cursor is.
+    this.print(CLEAR_LINE + clip(this.text, Math.max(this.err.columns - 1, 1)))
   }
 
   /** Whether the terminal can still be written does not matter to the work. */

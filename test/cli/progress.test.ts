@@ -24,6 +24,18 @@ describe('progress', () => {
     vi.runAllTimers() // None goes on.
   })
 
+  it('stays on one line of a narrow terminal, since no more could be cleared', () => {
+    vi.useFakeTimers()
+    onTestFinished(() => void vi.useRealTimers())
+    const screen = new Screen(true, 20)
+    {
+      using progress = new Progress(new Output(screen), undefined, true)
+      progress.show('waiting for a-long-name, held by pid 1')
+      vi.advanceTimersByTime(500)
+    }
+    expect(screen.text).toBe(`${CLEAR}waiting for a-long…${CLEAR}`)
+  })
+
   it.each([
     ['the work is short', true, 499],
     ['it is not to be shown', false, 10_000],
