@@ -141,6 +141,13 @@ describe('history', () => {
     expect(lines).toHaveLength(expected.length)
   })
 
+  it('says of an update that it changed none of the fields that it knows', async () => {
+    const root = new Root()
+    await root.done('create a')
+    await root.done('update a --block-index 0')
+    expect(await root.done('history a')).toMatch(new RegExp(`^  2  ${TIME} +no known field +${BY}$`, 'm'))
+  })
+
   it('prints what is recorded as JSON', async () => {
     const root = await lived()
     const entries = JSON.parse(await root.done('history a --format json'))

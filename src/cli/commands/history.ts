@@ -107,7 +107,7 @@ function changeRows(
 function changeWords({ from, to, fields = [] }: HistoryEntry): string {
   const parts = from === null ? ['created', to] : from === to ? [] : [`${from} -> ${to}`]
   if (from !== null) parts.push(...fields.map(visible))
-  return parts.length === 0 ? 'unchanged' : parts.join(', ')
+  return parts.length === 0 ? 'no known field' : parts.join(', ')
 }
 
 function stayWords(stay: Stay | undefined): string {
