@@ -112,6 +112,17 @@ describe.skipIf(!hasTmux)(`watch on a terminal${hasTmux ? '' : ' (skipped: there
     expect(tmux.lines().join('\n')).not.toContain('LAST CHANGE BY')
   })
 
+  it('says of a root and of a sandbox that they do not exist yet, until they do', async () => {
+    const root = new Root()
+    const tmux = watchOn(root, 120, 10, ' later')
+    const lines = await tmux.until(/^no sandbox later yet$/m)
+    expect(lines[0]).toBe(`${root.path}, which does not exist yet: 0 sandboxes`)
+    await root.done('create later')
+    expect((await tmux.until(/^later +ready/m))[0]).toBe(`${root.path}: 1 sandbox, 1 ready`)
+    tmux.type('q')
+    await tmux.until(/^status=0$/m)
+  })
+
   it('is drawn anew for another size, and counts what does not fit', async () => {
     const root = new Root()
     for (let n = 10; n < 30; n++) await root.done(`create s${n}`)

@@ -41,7 +41,7 @@ export const define: Define = (command, cli) =>
       return cli.withStore(command, async store => {
         if (format === 'table') {
           const { live } = await import('../live/live.js')
-          return live(store, cli, cli.root(command), id)
+          return live(store, cli, () => cli.rootWords(command), id)
         }
         for await (const event of store.watch(id === undefined ? {} : { id })) {
           await cli.out.write(`${eventJson(event)}\n`)

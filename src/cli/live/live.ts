@@ -14,11 +14,14 @@ const PACE = 100
 const CTRL_C = '\x03'
 const CTRL_Z = '\x1a'
 
-/** Shows the sandboxes on a terminal, and what becomes of them, until `q` or a signal. */
+/**
+ * Shows the sandboxes on a terminal, and what becomes of them, until `q` or a signal.
+ * @param root what to call the root, asked for each frame: it may be made meanwhile
+ */
 export async function live(
   store: SandboxStore,
   cli: Cli,
-  root: string,
+  root: () => string,
   id: string | undefined,
 ): Promise<void> {
   const view = new LiveView(store, cli, root, id)
@@ -43,7 +46,7 @@ class LiveView {
   constructor(
     private readonly store: SandboxStore,
     private readonly cli: Cli,
-    private readonly root: string,
+    private readonly root: () => string,
     private readonly id: string | undefined,
   ) {
     this.board = new Board(store)
@@ -108,7 +111,7 @@ class LiveView {
     if (this.left.signal.aborted) return
     const sights = shown.flatMap(id => board.sight(id) ?? [])
     const view = {
-      root: this.root,
+      root: this.root(),
       id: this.id,
       counts: board.counts(),
       sights,
