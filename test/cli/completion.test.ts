@@ -11,12 +11,13 @@ const has = (shell: string) => spawnSync(shell, ['--version']).status === 0
 const skipped = (shell: string) => (has(shell) ? '' : ` (skipped: there is no ${shell})`)
 
 /**
- * A root with the sandboxes `web-1`, `web-2` and `db`, a home with a link to it and with two other folders, an
- * environment in which the program is found, and a script.
+ * A root with the sandboxes `web-1`, `web-2`, `db` and `torn`, which cannot be read, a home with a link to it and with
+ * two other folders, an environment in which the program is found, and a script.
  */
 async function setUp(shell: string) {
   const root = new Root()
   for (const id of ['web-1', 'web-2', 'db']) await root.done(`create ${id}`)
+  root.put('torn', '')
   const folder = temporaryFolder()
   const program = join(folder, 'sandbox-state')
   writeFileSync(program, `#!/bin/sh\nexec '${process.execPath}' '${BIN}' "$@"\n`)
@@ -42,7 +43,8 @@ const STATES = ['paused', 'ready', 'running', 'stopped']
 const CASES: readonly (readonly [line: string, words: readonly string[]])[] = [
   ['', COMMANDS.map(({ name }) => name).sort()],
   ['tr', ['transition']],
-  ['transition ', ['db', 'web-1', 'web-2']],
+  ['transition ', ['db', 'torn', 'web-1', 'web-2']],
+  ['delete --force to', ['torn']],
   ['transition we', ['web-1', 'web-2']],
   ['transition web-1 ', STATES],
   ['transition web-1 --from st', ['stopped']],
@@ -173,7 +175,7 @@ describe.skipIf(!has('zsh') || !hasTmux)(`completion in zsh${skipped('zsh')}`, (
       await tmux.until(/^>$/m)
     }
     tmux.type('sandbox-state state ', 'Tab')
-    await tmux.until(/^db +web-1 +web-2$/m)
+    await tmux.until(/^db +torn +web-1 +web-2$/m)
   })
 })
 
