@@ -67,7 +67,12 @@ describe('a wrong command line', () => {
     [
       'the state to move from as an argument',
       ['transition', 'a', 'ready', 'running'],
-      'is an option, --from',
+      'too many arguments, expected an id and a state, did you mean: transition a running --from ready? (see',
+    ],
+    [
+      'a third argument that is no state',
+      ['transition', 'a', 'ready', 'x'],
+      'too many arguments, expected an id and a state (see',
     ],
     [
       'options that contradict each other',

@@ -1,5 +1,5 @@
 import { checkMove } from '../../change.js'
-import { STATES, type StateString, TRANSITIONS } from '../../state/machine.js'
+import { isValidState, STATES, type StateString, TRANSITIONS } from '../../state/machine.js'
 import type { SandboxState } from '../../state/sandbox-state.js'
 import { printMade } from '../changed.js'
 import type { Define } from '../commands.js'
@@ -39,8 +39,7 @@ With --from, just one wins of several that race for the same move.`,
       }),
     )
     .action((id: string, to: StateString, { from, format }: Options) => {
-      if (command.args.length > 2)
-        throw new UsageError('too many arguments: the state to move from is an option, --from')
+      if (command.args.length > 2) throw tooMany(command.args)
       return cli.withStore(command, async store => {
         let left: StateString | undefined = from
         const move = (current: SandboxState): SandboxState => {
@@ -55,3 +54,10 @@ With --from, just one wins of several that race for the same move.`,
         await printMade(cli, { id, state, words: `${left} -> ${to}` }, format)
       })
     })
+
+/** The library takes the state to move from as an argument, before the one to move to. */
+function tooMany([id, from, to, ...more]: readonly string[]): UsageError {
+  const isMove = more.length === 0 && isValidState(to)
+  const hint = isMove ? `, did you mean: transition ${id} ${to} --from ${from}?` : ''
+  return new UsageError(`too many arguments, expected an id and a state${hint}`)
+}
