@@ -1,7 +1,7 @@
 import { CommanderError } from 'commander'
 import { StateStoreError } from '../errors.js'
 import { visible } from '../state/show.js'
-import { commandMeant } from './hints.js'
+import { choiceMeant, commandMeant } from './hints.js'
 import { OutputError } from './output.js'
 
 /** What each exit status means. */
@@ -61,11 +61,17 @@ function plainMessage({ message }: Error): string {
     .replace(/^error: (command-argument value )?/, '')
     .replace(/^option '(.*)' argument missing$/, "option '$1' needs a value")
     .replace(/\.$/, '')
+    .replace(/^(.*'(.*)' is invalid.*)\. Allowed choices are (.*)$/s, withChoiceMeant)
   const [, unknown = ''] = /^unknown command '(.*)'/.exec(plain) ?? []
   const meant = commandMeant(unknown)
   return meant === undefined
     ? plain.replace(/\n\(Did you mean (.*)\?\)$/, ', did you mean $1?')
     : `unknown command '${unknown}', did you mean ${meant}?`
+}
+
+function withChoiceMeant(message: string, fault: string, given: string, choices: string): string {
+  const meant = choiceMeant(given, choices.split(', '))
+  return meant === undefined ? message : `${fault}, did you mean ${meant}? Allowed choices are ${choices}`
 }
 
 /** One line, whatever is in the message. */

@@ -35,3 +35,21 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
 export function commandMeant(name: string): string | undefined {
   return Object.hasOwn(ELSEWHERE, name) ? ELSEWHERE[name] : undefined
 }
+
+/** Which of some words was probably meant by another: one that it is the beginning of, or one slip away from. */
+export function choiceMeant(given: string, choices: readonly string[]): string | undefined {
+  const word = given.toLowerCase()
+  return choices.find(choice => (word.length > 1 && choice.startsWith(word)) || isOneSlip(word, choice))
+}
+
+/** Whether two words are the same but for one letter: missing, another one, or swapped with the next. */
+function isOneSlip(one: string, other: string): boolean {
+  const shorter = Math.min(one.length, other.length)
+  let start = 0
+  while (start < shorter && one[start] === other[start]) start++
+  let end = 0
+  while (end < shorter - start && one.at(-1 - end) === other.at(-1 - end)) end++
+  const a = one.slice(start, one.length - end)
+  const b = other.slice(start, other.length - end)
+  return Math.max(a.length, b.length) <= 1 || (a.length === 2 && b === a.split('').reverse().join(''))
+}

@@ -98,6 +98,16 @@ describe('a wrong command line', () => {
       ['list', '--state', 'Ready'],
       "option '--state <state>' argument 'Ready'",
     ],
+    [
+      'a misspelt state',
+      ['transition', 'a', 'runing'],
+      "'runing' is invalid for argument 'to', did you mean running? Allowed choices are ready, running, ",
+    ],
+    [
+      'a misspelt format',
+      ['list', '--format', 'JSON'],
+      "argument 'JSON' is invalid, did you mean json? Allowed choices are table, ",
+    ],
     ['an unknown format', ['list', '--format', 'yaml'], 'Allowed choices are table, json, ids (see'],
     [
       'a format that another command has',
@@ -107,7 +117,7 @@ describe('a wrong command line', () => {
     [
       'an unknown command to explain',
       ['help', 'lsit'],
-      "'lsit' is invalid for argument 'command'. Allowed choices are list, state, create, ",
+      "'lsit' is invalid for argument 'command', did you mean list? Allowed choices are list, state, create, ",
     ],
     ...['', 'x', '-1', '1e3', 'Infinity', '0x1', ' 1', '1.'].map(
       text =>
