@@ -47,7 +47,9 @@ export function failureOf(error: unknown, help: string): Failure {
   if (error instanceof OutputError) return { status: EXIT.failed, code: 'IO_ERROR', message: error.message }
   // The operating system's, of a temporary folder or the current one, say, is no bug of ours.
   if (error instanceof Error && 'syscall' in error) {
-    return { status: EXIT.failed, code: 'IO_ERROR', message: error.message }
+    const isGone = error.syscall === 'uv_cwd'
+    const message = isGone ? 'the current folder does not exist any more' : error.message
+    return { status: EXIT.failed, code: 'IO_ERROR', message }
   }
   return { status: EXIT.failed, code: 'INTERNAL', message: String(error) }
 }

@@ -220,7 +220,7 @@ describe('what the operating system refuses', () => {
     expect(ran).toMatchObject({
       status: 1,
       stdout: '',
-      stderr: expect.stringMatching(/^sandbox-state: IO_ERROR: ENOENT/),
+      stderr: 'sandbox-state: IO_ERROR: the current folder does not exist any more\n',
     })
     const demo = await spawnCli(['demo'], { TMPDIR: '/dev/null' })
     expect(demo).toMatchObject({
