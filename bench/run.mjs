@@ -51,13 +51,8 @@ async function measure(options) {
   const begin = performance.now()
   const machine = machineFacts()
   const { places, skipped } = findPlaces(options.folders)
-  const { contenders, skipped: missing } = await loadContenders()
-  skipped.push(...missing)
-  const wanted = new Set(
-    options.contenders.length === 0 ? Object.keys(contenders) : ['floor', 'ours', ...options.contenders],
-  )
-  for (const name of Object.keys(contenders)) if (!wanted.has(name)) delete contenders[name]
-  const groups = GROUPS.filter(({ name }) => options.only.length === 0 || options.only.includes(name))
+  const { contenders, skipped: missing } = await loadContenders(options.contenders)
+  const groups = GROUPS.filter(({ name }) => options.only.includes(name))
   const filesystems = []
   for (const place of places) filesystems.push(await measurePlace(place, groups, contenders, options))
   return {
@@ -74,7 +69,7 @@ async function measure(options) {
     })),
     filesystems,
     targets: measureTargets(filesystems),
-    skipped: [...new Set(skipped)],
+    skipped: [...skipped, ...missing],
   }
 }
 

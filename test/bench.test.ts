@@ -31,8 +31,8 @@ async function bench(...args: string[]) {
   return run(process.execPath, [BENCH, '--rounds', '1', '--time', '10', ...args], { timeout: 120_000 })
 }
 
-/** How fast it is, no test tells: only that each row was measured, and that nothing is left behind. */
-test('one small round of the benchmark gives every row, as text and as JSON', {
+/** No test tells how fast it is: only that each row was measured, and that nothing is left behind. */
+test('one small round of the benchmark gives rows of every group that was asked for, as text and as JSON', {
   timeout: 150_000,
 }, async () => {
   const folder = temporaryFolder()
@@ -74,6 +74,7 @@ test('one small round of the benchmark gives every row, as text and as JSON', {
 
 test.each([
   [['--only', 'nothing'], 'there is no group nothing'],
+  [['--contenders', 'ours,nobody'], 'there is no contender nobody'],
   [['--rounds', '0'], '--rounds takes whole numbers from 1, not 0'],
   [['--colour'], "Unknown option '--colour'"],
 ])('the benchmark with %j is a usage error', async (args, message) => {

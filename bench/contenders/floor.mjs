@@ -43,8 +43,7 @@ export function open(root) {
   const folders = new Map()
   return {
     create(id) {
-      const path = join(root, id)
-      mkdirSync(path, 0o700)
+      mkdirSync(folderOf(id).path, 0o700)
       replace(id, TEXTS.ready)
       flush(root)
     },

@@ -1,5 +1,5 @@
-// One of several processes: opens the contenders that it is told to, and calls them while the others do too.
-import { loadContender } from '../contenders.mjs'
+// One of several processes: opens the contenders that it is told to, and calls them while the others do so, too.
+import { backAndForth, loadContender } from '../contenders.mjs'
 import { spin } from '../measure.mjs'
 
 const open = new Map()
@@ -35,8 +35,8 @@ process.on('disconnect', () => process.exit())
 process.send({ result: 'ready' })
 
 /**
- * Calls an operation until this process had the processor for so many ms: of the time that passes, the others take
- * their part, and code is compiled after so many calls of one's own. A process that mostly waits gives up in the end.
+ * Calls an operation until this process has had so many ms of processor time: how often its code ran decides whether it
+ * is compiled, not how much time passed while others ran. A process that mostly waits gives up in the end.
  */
 async function spendOwnTime(operation, ms) {
   const start = process.cpuUsage()
@@ -46,13 +46,5 @@ async function spendOwnTime(operation, ms) {
   }
   for (const end = performance.now() + 20 * ms; spent() < ms && performance.now() < end; ) {
     await spin(operation, ms / 10)
-  }
-}
-
-function backAndForth(opened, id) {
-  let [from, to] = ['running', 'paused']
-  return async () => {
-    await opened.transition(id, from, to)
-    ;[from, to] = [to, from]
   }
 }

@@ -1,3 +1,4 @@
+import { backAndForth } from '../contenders.mjs'
 import { takeTurns } from '../measure.mjs'
 
 // One process, one sandbox, one call after another.
@@ -6,14 +7,7 @@ export const transition = {
   name: 'transition',
   title: 'One process, one sandbox: transition back and forth',
   run: context =>
-    withOne(context, Object.keys(context.contenders), 'transition', opened => {
-      let [from, to] = ['running', 'paused']
-      return () => {
-        const done = opened.transition('one', from, to)
-        ;[from, to] = [to, from]
-        return done
-      }
-    }),
+    withOne(context, Object.keys(context.contenders), 'transition', opened => backAndForth(opened, 'one')),
 }
 
 export const update = {
