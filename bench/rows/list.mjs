@@ -4,7 +4,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { FIRST_TEXT } from '../contenders/floor.mjs'
 import { loopDelay } from '../loop-delay.mjs'
-import { measurement, stalls, withRatios } from '../measure.mjs'
+import { measurement, stalls, turned, withRatios } from '../measure.mjs'
 import { rounded } from '../statistics.mjs'
 
 export const list = {
@@ -51,14 +51,15 @@ async function warmUp(walks, size) {
 }
 
 async function takeTurns(walks, size, { rounds }) {
-  const times = Object.fromEntries(Object.keys(walks).map(name => [name, []]))
-  const longest = Object.fromEntries(Object.keys(walks).map(name => [name, []]))
+  const names = Object.keys(walks)
+  const times = Object.fromEntries(names.map(name => [name, []]))
+  const longest = Object.fromEntries(names.map(name => [name, []]))
   for (let round = 0; round < rounds; round++) {
-    for (const [name, walk] of Object.entries(walks)) {
+    for (const name of turned(names, round)) {
       let ms = 0
       const delay = await loopDelay(async () => {
         const start = performance.now()
-        await walk()
+        await walks[name]()
         ms = performance.now() - start
       })
       times[name].push((ms * 1000) / size)
@@ -66,7 +67,7 @@ async function takeTurns(walks, size, { rounds }) {
     }
   }
   const measured = []
-  for (const name of Object.keys(walks)) {
+  for (const name of names) {
     const [what, contender] = name.split(' ')
     const facts = stalls(longest[name])
     if (contender === 'ours') facts.memory = await memoryOf(walks[name])
@@ -84,7 +85,8 @@ async function countOf(items) {
 
 /**
  * What is live during a walk beyond what was live before it, at most, in MB: looked at, after a garbage collection,
- * whenever the walk lets the event loop turn. Apart from the rounds that are timed.
+ * when the walk lets the event loop turn. Apart from the rounds that are timed.
+ * @returns undefined for a walk that was over before the first look
  */
 async function memoryOf(walk) {
   setFlagsFromString('--expose-gc')
@@ -95,11 +97,11 @@ async function memoryOf(walk) {
     return heapUsed + external
   }
   const before = live()
-  let most = before
+  let most
   const looking = setInterval(() => {
-    most = Math.max(most, live())
+    most = Math.max(most ?? before, live())
   }, 25)
   await walk()
   clearInterval(looking)
-  return rounded((most - before) / 1e6)
+  return most === undefined ? undefined : rounded((most - before) / 1e6)
 }
