@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { backAndForth } from '../contenders.mjs'
 import { loopDelay } from '../loop-delay.mjs'
 import { measurement, stalls, turned } from '../measure.mjs'
 import { median, ratioOf, rounded } from '../statistics.mjs'
@@ -26,38 +27,31 @@ export const atOnce = {
 }
 
 async function takeTurns(everyone, ids, { rounds, time }) {
-  const batches = {}
-  for (const [name, opened] of Object.entries(everyone)) {
-    const next = Object.fromEntries(ids.map(id => [id, ['running', 'paused']]))
-    const toggle = id => {
-      const [from, to] = next[id]
-      next[id] = [to, from]
-      return opened.transition(id, from, to)
+  const ms = time * 3
+  const rows = Object.entries(everyone).flatMap(([contender, opened]) => {
+    const toggles = ids.map(id => backAndForth(opened, id))
+    const oneAtATime = async () => {
+      for (const toggle of toggles) await toggle()
     }
-    batches[`${name}, one at a time`] = async () => {
-      for (const id of ids) await toggle(id)
-    }
-    if (name !== 'floor') batches[`${name}, at once`] = () => Promise.all(ids.map(toggle))
-  }
-  const names = Object.keys(batches)
-  const samples = Object.fromEntries([...names, 'idle'].map(name => [name, []]))
-  for (const batch of Object.values(batches)) await batch()
+    const atOnce = () => Promise.all(toggles.map(toggle => toggle()))
+    return [
+      { what: 'one at a time', contender, batch: oneAtATime, samples: [] },
+      // A synchronous one makes them one at a time in any case.
+      ...(contender === 'floor' ? [] : [{ what: 'at once', contender, batch: atOnce, samples: [] }]),
+    ]
+  })
+  const idle = []
+  for (const { batch } of rows) await sample(batch, ms)
   for (let round = 0; round < rounds; round++) {
-    for (const name of turned(names, round)) samples[name].push(await sample(batches[name], time * 3))
-    samples.idle.push(await loopDelay(() => sleep(time * 3)))
+    for (const { batch, samples } of turned(rows, round)) samples.push(await sample(batch, ms))
+    idle.push(await loopDelay(() => sleep(ms)))
   }
-  return [
-    ...names.map(name => {
-      const rates = samples[name].map(({ rate }) => rate)
-      return {
-        ...measurement(name.split(', ')[1], name.split(', ')[0], '/s', rates, {
-          ...cpuOf(samples[name]),
-          ...delays(samples[name]),
-        }),
-        ratios: {},
-      }
-    }),
-  ].map((each, _, all) => withComparison(each, all, delays(samples.idle)))
+  const measured = rows.map(({ what, contender, samples }) => {
+    const rates = samples.map(({ rate }) => rate)
+    const facts = { ...cpuOf(samples), ...delays(samples), idleLoopDelayP99: delays(idle).loopDelayP99 }
+    return measurement(what, contender, '/s', rates, facts)
+  })
+  return measured.map(each => withComparison(each, measured))
 }
 
 /** Whole batches for so many ms. */
@@ -89,15 +83,11 @@ function delays(samples) {
   }
 }
 
-function withComparison(each, all, idle) {
+function withComparison(each, all) {
   const of = (what, contender) => all.find(other => other.what === what && other.contender === contender)
-  const ratios = {}
-  const floor = of('one at a time', 'floor')
-  if (each !== floor) ratios.floor = rounded(ratioOf(each.rounds, floor.rounds))
-  const naive = of(each.what, 'naive')
-  if (naive !== undefined && naive !== each) ratios.naive = rounded(ratioOf(each.rounds, naive.rounds))
-  const alone = of('one at a time', each.contender)
-  const facts = { ...each.facts, idleLoopDelayP99: idle.loopDelayP99 }
-  if (each.what === 'at once') facts.speedUp = rounded(ratioOf(each.rounds, alone.rounds))
-  return { ...each, facts, ratios }
+  const against = other =>
+    other === undefined || other === each ? undefined : rounded(ratioOf(each.rounds, other.rounds))
+  const ratios = { floor: against(of('one at a time', 'floor')), naive: against(of(each.what, 'naive')) }
+  const speedUp = against(of('one at a time', each.contender))
+  return { ...each, facts: { ...each.facts, speedUp }, ratios }
 }
