@@ -92,11 +92,15 @@ function drawPanel({ title, lines }, { x, ticks }, top) {
       `<line x1="${at(Math.min(...values))}" y1="${y}" x2="${at(Math.max(...values))}" y2="${y}" stroke="#d1d5db"/>`,
     )
     // Ours last, so that nothing covers it.
-    for (const { contender, value } of [...rows].sort(row => (row.contender === 'ours' ? 1 : -1))) {
+    for (const { contender, value } of rows.toSorted((a, b) => isOurs(a) - isOurs(b))) {
       parts.push(mark(contender, x(value), y, `${NAMES[contender] ?? contender}: ${duration(value)}`))
     }
   }
   return parts.join('\n')
+}
+
+function isOurs({ contender }) {
+  return contender === 'ours'
 }
 
 function legend(names) {

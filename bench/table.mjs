@@ -1,12 +1,12 @@
 // Results as tables: of plain text for a terminal, of Markdown for the documentation.
 
-/** The other numbers of a row, in words. */
+/** The other numbers of a row, in words and in this order. What is in brackets explains the one before it. */
 const FACTS = {
   p99: (value, { unit }) => `p99 ${figure(value)} ${unit}`,
   longestWait: value => `longest wait ${figure(value)} ms`,
   slowestShare: value => `slowest process ${percent(value)} of a fair share`,
-  cpu: value => `${figure(value)} µs of processor time each`,
   speedUp: value => `${figure(value)} x one at a time`,
+  cpu: value => `${figure(value)} µs of processor time each`,
   loopDelayP99: value => `event-loop delay p99 ${figure(value)} ms`,
   idleLoopDelayP99: value => `(idle ${figure(value)} ms)`,
   longestStall: value => `longest stall ${figure(value)} ms`,
@@ -107,9 +107,11 @@ function comparison({ unit, ratios }, base) {
 }
 
 function factsOf(row) {
-  return Object.entries(row.facts)
-    .map(([name, value]) => FACTS[name](value, row))
+  return Object.entries(FACTS)
+    .filter(([name]) => row.facts[name] !== undefined)
+    .map(([name, inWords]) => inWords(row.facts[name], row))
     .join(', ')
+    .replaceAll(', (', ' (')
 }
 
 function amount(value, unit) {
@@ -121,7 +123,7 @@ function percent(part) {
   return `${Math.round(part * 100)} %`
 }
 
-/** Three digits, and thousands apart. */
+/** Three digits, or four of a large number, and thousands apart. */
 function figure(value) {
   return Number(value.toPrecision(value >= 100 ? 4 : 3)).toLocaleString('en', { maximumFractionDigits: 2 })
 }

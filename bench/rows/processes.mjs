@@ -1,6 +1,6 @@
 import { measurement, turned, withRatios } from '../measure.mjs'
 
-/** The databases take part where the processes are that many, to keep the whole short. */
+/** The databases are measured with this many processes only, to keep the whole short. */
 const DATABASES = { names: ['sqlite', 'lmdb'], at: 8 }
 
 // Several processes at once, all the time at work.
