@@ -13,7 +13,12 @@ export function freezeUnknownKeys(entries: Iterable<UnknownKey>): UnknownKeys {
  * Frozen is a part of that, since a list that may still change could change after this check.
  */
 export function isUnknownKeys(value: unknown): value is UnknownKeys {
-  return Array.isArray(value) && Object.isFrozen(value) && value.every(isUnknownKey)
+  return Array.isArray(value) && Object.isFrozen(value) && value.every(isUnknownKey) && isEachKeyOnce(value)
+}
+
+/** Of a key that is there twice, only the last value would be read back. */
+function isEachKeyOnce(keys: UnknownKeys): boolean {
+  return new Set(keys.map(([key]) => key)).size === keys.length
 }
 
 function isUnknownKey(value: unknown): value is UnknownKey {

@@ -129,6 +129,7 @@ describe('unknown keys that did not come from a file', () => {
     ['a key that is no text', list(pair(1, '1'))],
     ['a value that is no text', list(pair('a', 1))],
     ['a known key', list(pair('STATE', '"dead"'))],
+    ['a key that is there twice', list(pair('a', '1'), pair('b', '2'), pair('a', '3'))],
     ['a persistVersion', list(pair('persistVersion', '1'))],
     ['a key with a lone surrogate', list(pair('\ud83d', '1'))],
     ['a value with a lone surrogate', list(pair('a', '"\ud83d"'))],
