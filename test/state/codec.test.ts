@@ -93,9 +93,11 @@ describe('encodeState', () => {
     expect(codeOf(() => encodeState({ ...state, cgroupPath: 'x'.repeat(MAX_STATE_BYTES - fixed + 1) }))).toBe(
       'INVALID_STATE',
     )
-    expect(codeOf(() => encodeState({ ...state, cgroupPath: 'ü'.repeat(MAX_STATE_BYTES / 2) }))).toBe(
-      'INVALID_STATE',
-    )
+    // Of two bytes each, and of three.
+    for (const character of ['ü', '€']) {
+      const cgroupPath = character.repeat(MAX_STATE_BYTES / Buffer.byteLength(character))
+      expect(codeOf(() => encodeState({ ...state, cgroupPath }))).toBe('INVALID_STATE')
+    }
   })
 })
 

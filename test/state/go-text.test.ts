@@ -144,8 +144,7 @@ describe('textOf', () => {
   })
 
   it('reads just the given part of a larger buffer', () => {
-    const whole = Buffer.from('xxünï\xffyy')
-    expect(textOf(whole.subarray(2, 7))).toBe('ünï'.slice(0, 3))
+    expect(textOf(Buffer.from('xxünïyy').subarray(2, -2))).toBe('ünï')
     expect(textOf(Uint8Array.from([0x78, 0xff, 0x61, 0xff, 0x78]).subarray(1, 4))).toBe('\ufffda\ufffd')
   })
 
@@ -155,7 +154,7 @@ describe('textOf', () => {
     expect(textOf(bytes)).toBe('')
   })
 
-  it('takes linear time for a megabyte of bytes that are not UTF-8', () => {
-    expect(textOf(new Uint8Array(1024 * 1024).fill(0xe2)).length).toBe(1024 * 1024)
+  it('takes linear time: to look at a megabyte again for each byte that is not UTF-8 would take minutes', () => {
+    expect(textOf(new Uint8Array(1024 * 1024).fill(0xe2))).toHaveLength(1024 * 1024)
   })
 })

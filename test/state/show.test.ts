@@ -11,9 +11,9 @@ describe('text in messages', () => {
       fc.property(anyText, text => {
         expect(quoted(text)).not.toMatch(RAW)
         expect(word(text)).not.toMatch(RAW)
-        expect(quoted('\u0085'.repeat(1000)).length).toBeLessThan(400)
       }),
     )
+    expect(quoted('\u0085'.repeat(1000)).length).toBeLessThan(400)
   })
 
   it('can be told from what it is not', () => {

@@ -1,0 +1,29 @@
+import { expect, it } from 'vitest'
+import { changedFields } from '#src/state/changed-fields.js'
+import type { SandboxState } from '#src/state/sandbox-state.js'
+
+const BEFORE: SandboxState = {
+  state: 'ready',
+  blockIndex: 0,
+  guestMemoryBlockSize: 0,
+  guestMemoryHotplugProbe: false,
+  cgroupPath: '',
+  persistVersion: 0,
+}
+
+it('every field that a file holds is told when it changed, and only then', () => {
+  const changes = {
+    blockIndex: 1,
+    guestMemoryBlockSize: 128,
+    guestMemoryHotplugProbe: true,
+    cgroupPath: '/x',
+  } satisfies Omit<SandboxState, 'state' | 'persistVersion'>
+  for (const [field, value] of Object.entries(changes)) {
+    expect(changedFields(BEFORE, { ...BEFORE, [field]: value })).toEqual([field])
+  }
+  expect(changedFields(BEFORE, { ...BEFORE, ...changes })).toEqual(Object.keys(changes))
+})
+
+it('the state, which a history tells in its own way, and what is in memory only are not', () => {
+  expect(changedFields(BEFORE, { ...BEFORE, state: 'running', persistVersion: 1 })).toEqual([])
+})
