@@ -58,30 +58,24 @@ function decodeWithReplacements(bytes: Uint8Array): string {
   return parts.join('')
 }
 
-/** The number of bytes of the UTF-8 character that begins at `at`; 0 when none does. */
+/**
+ * The number of bytes of the UTF-8 character that begins at `at`; 0 when none does, or when it is cut short. A whole one
+ * that UTF-8 forbids, such as a surrogate, counts: one U+FFFD for each of its bytes is what decodeUtf8 makes of it, too.
+ */
 function characterLength(bytes: Uint8Array, at: number): number {
-  const lead = bytes[at] ?? 0
-  if (lead < 0x80) return 1
-  const length = lengthByLead(lead)
-  if (length === 0 || !isSecondByte(lead, bytes[at + 1] ?? 0)) return 0
-  for (let next = at + 2; next < at + length; next++) {
+  const length = lengthByLead(bytes[at] ?? 0)
+  for (let next = at + 1; next < at + length; next++) {
     if (!isWithin(bytes[next] ?? 0, 0x80, 0xbf)) return 0
   }
   return length
 }
 
 function lengthByLead(lead: number): number {
-  if (isWithin(lead, 0xc2, 0xdf)) return 2
+  if (lead < 0x80) return 1
+  if (isWithin(lead, 0xc0, 0xdf)) return 2
   if (isWithin(lead, 0xe0, 0xef)) return 3
-  if (isWithin(lead, 0xf0, 0xf4)) return 4
+  if (isWithin(lead, 0xf0, 0xf7)) return 4
   return 0
-}
-
-/** Four lead bytes narrow the byte after them: no overlong forms, no surrogates, nothing above U+10FFFF. */
-function isSecondByte(lead: number, second: number): boolean {
-  const low = lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80
-  const high = lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf
-  return isWithin(second, low, high)
 }
 
 function isWithin(byte: number, low: number, high: number): boolean {

@@ -22,6 +22,11 @@ describe('quote', () => {
     )
   })
 
+  it('writes each UTF-16 unit by itself as Go does', () => {
+    const units = Array.from({ length: 0x10000 }, (_, code) => String.fromCharCode(code))
+    expect(units.filter(unit => quote(unit) !== `"${goCharacter(unit)}"`)).toEqual([])
+  })
+
   it('gives the control characters no other short forms than Go 1.19', () => {
     expect(quote('\b\f\n\r\t\0\u001f\u007f')).toBe('"\\u0008\\u000c\\n\\r\\t\\u0000\\u001f\u007f"')
   })
@@ -112,7 +117,7 @@ const edgeByte = fc.constantFrom(
     0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec, 0xed, 0xee,
     0xef,
   ],
-  ...[0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff],
+  ...[0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xf7, 0xf8, 0xff],
 )
 
 describe('textOf', () => {
