@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { quoted, show, word } from '#src/state/show.js'
+import { quoted, show, visible, word } from '#src/state/show.js'
 import { anyText } from './support.js'
 
 const RAW = /[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/u
@@ -14,6 +14,10 @@ describe('text in messages', () => {
       }),
     )
     expect(quoted('\u0085'.repeat(1000)).length).toBeLessThan(400)
+  })
+
+  it('shows what could be obeyed or not be seen as escapes where it stands without quotes, too', () => {
+    expect(visible('a"\n\u001b\u202e\ud83d🚀é')).toBe('a"\\u000a\\u001b\\u202e\\ud83d🚀é')
   })
 
   it('can be told from what it is not', () => {

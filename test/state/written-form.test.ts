@@ -65,6 +65,14 @@ describe('a state in its written form', () => {
     expect(codeOf(() => decodeState(text))).toMatch(/^(INVALID|CORRUPT)_STATE$/)
   })
 
+  it('is the whole text: nothing may stand before or after it', () => {
+    const text = encodeState(decodeState('{"state":"ready"}'))
+    for (const longer of [`${text}x`, `${text}${text}`, `x${text}`, `\0${text}`]) {
+      expect(decodeWrittenForm(longer)).toBeUndefined()
+      expect(codeOf(() => decodeState(longer))).toBe('CORRUPT_STATE')
+    }
+  })
+
   it('is a part of a larger buffer that is taken alone', () => {
     const text = encodeState({ ...decodeState('{"state":"ready"}'), cgroupPath: '/a' })
     const buffer = new TextEncoder().encode(`xx${text}xx`)
