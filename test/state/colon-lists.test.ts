@@ -62,7 +62,9 @@ describe.each([
   it('are written from a list of entries only', () => {
     expect(format([])).toBe('')
     for (const value of [undefined, 'a:b', {}, [null], [{}], [{ MountTag: 1, HostPath: 'b', DeviceID: 1 }]]) {
-      expect(() => format(value as unknown as never[])).toThrow(TypeError)
+      const write = () => format(value as unknown as never[])
+      expect(write).toThrow(TypeError)
+      expect(write).toThrow(/^(expected a list of \w+s|the \w+ of a \w+ is text), not /)
     }
   })
 })
