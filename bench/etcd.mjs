@@ -1,4 +1,4 @@
-// What a store on etcd costs beside one of files: node bench/etcd.mjs [--quick] [--json FILE]
+// What a store on etcd costs compared with one of files: node bench/etcd.mjs [--quick] [--json FILE]
 // Starts etcd (one member, and three) on loopback ports of its own; needs `etcd` on the PATH and a built package.
 import { fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { openStore } from 'sandbox-state'
+import { median, quantile } from './statistics.mjs'
 
 const { values: options } = parseArgs({ options: { quick: { type: 'boolean' }, json: { type: 'string' } } })
 const CALLS = options.quick ? 30 : 1_000
@@ -77,9 +78,7 @@ async function oneByOne(call) {
     await call(i)
     if (i >= 0) times.push(performance.now() - start)
   }
-  times.sort((a, b) => a - b)
-  const at = share => round(times[Math.min(Math.floor(times.length * share), times.length - 1)])
-  return { p50: at(0.5), p99: at(0.99) }
+  return { p50: threeDigits(median(times)), p99: threeDigits(quantile(times, 0.99)) }
 }
 
 /** Calls a second when so many are always under way, each of a sandbox of its own. */
@@ -109,7 +108,7 @@ async function contended(root) {
   return Math.round((PROCESSES * each) / ((performance.now() - start) / 1_000))
 }
 
-const round = ms => Number(ms.toPrecision(3))
+const threeDigits = value => Number(value.toPrecision(3))
 const increment = state => ({ ...state, blockIndex: state.blockIndex + 1 })
 
 async function measure(name, root) {
@@ -136,7 +135,7 @@ async function measure(name, root) {
 
 function print({ machine, rows }) {
   const [base] = rows
-  const times = (value, of) => `${value} (x${round(value / of)})`
+  const times = (value, of) => `${value} (x${threeDigits(value / of)})`
   const columns = [
     ['', row => row.name],
     ['read p50 / p99 ms', row => `${times(row.read.p50, base.read.p50)} / ${row.read.p99}`],
@@ -158,12 +157,12 @@ function print({ machine, rows }) {
 async function run() {
   const disk = existsSync('/var/tmp') ? '/var/tmp' : tmpdir()
   const memory = existsSync('/dev/shm') ? '/dev/shm' : undefined
-  const rows = [await measure('files on disk', temporaryFolder(disk))]
-  rows.push(await measure('etcd, 1 member on disk', `etcd://${await startEtcd(1, disk)}/bench`))
-  rows.push(await measure('etcd, 3 members on one disk', `etcd://${await startEtcd(3, disk)}/bench`))
+  const rows = [await measureFiles('files on disk', disk)]
+  rows.push(await measureEtcd('etcd, 1 member on disk', 1, disk))
+  rows.push(await measureEtcd('etcd, 3 members on one disk', 3, disk))
   if (memory !== undefined) {
-    rows.push(await measure('files in memory', temporaryFolder(memory)))
-    rows.push(await measure('etcd, 1 member in memory', `etcd://${await startEtcd(1, memory)}/bench`))
+    rows.push(await measureFiles('files in memory', memory))
+    rows.push(await measureEtcd('etcd, 1 member in memory', 1, memory))
   }
   const machine = `${cpus().length} x ${cpus()[0]?.model ?? 'CPU'}, ${type()} ${release()}, Node ${process.version}`
   const result = { machine, calls: CALLS, rows }
@@ -173,11 +172,26 @@ async function run() {
   else writeFileSync(options.json, `${json}\n`)
 }
 
+async function measureFiles(name, on) {
+  return measure(name, temporaryFolder(on))
+}
+
+/** Its members end with it: what is measured next has the machine for itself. */
+async function measureEtcd(name, size, on) {
+  const hosts = await startEtcd(size, on)
+  try {
+    return await measure(name, `etcd://${hosts}/bench`)
+  } finally {
+    cleanUp()
+  }
+}
+
 /** In one go, so that nothing of the run comes between. */
 function cleanUp() {
-  for (const child of children) child.kill('SIGKILL')
-  for (const folder of folders)
+  for (const child of children.splice(0)) child.kill('SIGKILL')
+  for (const folder of folders.splice(0)) {
     rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
+  }
 }
 
 for (const [signal, number] of [

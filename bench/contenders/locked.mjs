@@ -4,9 +4,9 @@ import koffi from 'koffi'
 import { open as openFloor } from './floor.mjs'
 
 export const about =
-  'the floor, and around it the system calls without which a change would not be this one: flock and a note of who holds ' +
-  'it, the lock folder made and removed, the state read, a line of history appended. No check, ' +
-  'no JSON. What lies between this and ours is what ours computes and makes sure of'
+  'the floor plus the system calls that make it a change of this format: flock and a note of who holds it, the lock ' +
+  'folder made and removed, the state read, a line of history appended. No check, no JSON. What ours takes beyond this ' +
+  'is what it computes and makes sure of'
 
 export const version = () => 'node:fs, koffi'
 
