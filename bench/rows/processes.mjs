@@ -1,7 +1,10 @@
 import { measurement, turned, withRatios } from '../measure.mjs'
 
-/** The databases are measured with this many processes only, to keep the whole short. */
-const DATABASES = { names: ['sqlite', 'lmdb'], at: 8 }
+/** SQLite is measured with this many processes only, to keep the whole short. */
+const SQLITE = { name: 'sqlite', at: 8 }
+
+/** Several processes make lmdb fail now and then: with MDB_BAD_TXN, or by a read that does not see the change before. */
+const ALONE = ['lmdb']
 
 // Several processes at once, all the time at work.
 
@@ -10,7 +13,7 @@ export const own = {
   title: 'Several processes, each with a sandbox of its own: transitions, all together',
   async run(context) {
     const counts = context.processes.filter(count => count <= 8)
-    const names = Object.keys(context.contenders)
+    const names = Object.keys(context.contenders).filter(name => !ALONE.includes(name))
     const ms = context.time * 3
     return runAll(context, {
       counts,
@@ -28,8 +31,7 @@ export const shared = {
   title: 'Several processes, all on one sandbox: updates, all together',
   async run(context) {
     // Without a lock the floor would lose updates, and `locked` does not wait for one: there is nothing to compare.
-    // lmdb fails here now and then: MDB_BAD_TXN, with several processes on one record.
-    const out = ['floor', 'locked', 'lmdb']
+    const out = ['floor', 'locked', ...ALONE]
     const names = Object.keys(context.contenders).filter(name => !out.includes(name))
     // Long enough for a wait of half a second to be seen.
     const ms = context.time * 8
@@ -48,7 +50,7 @@ export const shared = {
 async function runAll(context, { counts, names, ms, where, what, idOf }) {
   const { pool } = context
   const most = Math.max(0, ...counts)
-  const openedBy = name => (DATABASES.names.includes(name) ? Math.min(most, DATABASES.at) : most)
+  const openedBy = name => (name === SQLITE.name ? Math.min(most, SQLITE.at) : most)
   await pool.grow(most)
   const roots = await prepare(context, names, most, idOf)
   const measured = []
@@ -66,7 +68,7 @@ async function runAll(context, { counts, names, ms, where, what, idOf }) {
       await pool.tell(Array.from({ length: openedBy(name) }, (_, index) => told(index)))
     }
     for (const count of counts) {
-      const taking = names.filter(name => count === DATABASES.at || !DATABASES.names.includes(name))
+      const taking = names.filter(name => name !== SQLITE.name || count === SQLITE.at)
       measured.push(...(await runCount(context, taking, count, ms, `${count} processes, ${where}`)))
     }
     for (const name of names) {
