@@ -1,10 +1,10 @@
-import { type Stats, statSync } from 'node:fs'
+import { lstatSync, type Stats, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CheckOptions, Finding } from '../check.js'
 import { ioError, isErrno } from '../errno.js'
 import { isValidId } from '../sandbox-id.js'
 import { show } from '../state/show.js'
-import { QUARANTINE } from './layout.js'
+import { LOCK_FILE, QUARANTINE, STATE_FILE } from './layout.js'
 import type { Owners } from './look.js'
 import { lookTwice } from './look-twice.js'
 import { namesIn } from './names-in.js'
@@ -42,13 +42,38 @@ export async function* findBelow(
   if ((stat.mode & 0o022) !== 0) yield beside([openToOthers(root, stat.mode)])
   yield beside(await lookAtQuarantine(root, owners))
   let sandboxes = 0
+  let isOurs: boolean | undefined
   for await (const name of namesIn(root)) {
     if (isValidId(name)) {
-      yield { id: name, ...(await lookTwice(root, name, owners)) }
+      const { findings, suspicions } = await lookTwice(root, name, owners)
+      const isLink = findings.some(({ path, repairable }) => repairable && path === join(root, name))
+      if (isLink) isOurs ??= await holdsSandboxes(root)
+      yield { id: name, findings: isLink && !isOurs ? findings.map(unrepairable) : findings, suspicions }
       sandboxes += 1
       onProgress?.(sandboxes)
     } else if (!EXPECTED.has(name)) yield beside([stray(root, name)])
   }
+}
+
+/** Links that stand beside sandboxes are taken for one; those of a folder that was named by mistake, such as `/`, are not. */
+async function holdsSandboxes(root: string): Promise<boolean> {
+  for await (const name of namesIn(root)) {
+    const isOurs = isValidId(name) && [STATE_FILE, LOCK_FILE].every(file => isFile(join(root, name, file)))
+    if (isOurs) return true
+  }
+  return false
+}
+
+function isFile(path: string): boolean {
+  try {
+    return lstatSync(path).isFile()
+  } catch {
+    return false
+  }
+}
+
+function unrepairable(finding: Finding): Finding {
+  return { ...finding, repairable: false }
 }
 
 function lookAtRoot(root: string): Stats | undefined {

@@ -77,22 +77,23 @@ export function lookInside(folder: SandboxFolder, owners: Owners): Look {
   if (persist !== undefined) {
     note.add('MIXED_SCHEMA', PERSIST_FILE, "another program's schema is beside a state of ours")
   }
-  lookAtRights(note, '.', stat, owners)
+  const entries = lookAtEntries(folder)
+  const isOurs = state === 'there' || entries === undefined || entries.hasOurs || isNewlyMade(entries, stat)
+  lookAtRights(note, '.', stat, owners, isOurs)
   for (const name of [LOCK_FILE, HISTORY_FILE, OLD_HISTORY_FILE]) lookAtFile(note, folder, name, owners)
   const lock = lookAtStateLock(folder)
   const strangerInside = lock === 'fresh' || lock === 'future'
-  const entries = lookAtEntries(folder)
   if (entries === undefined) {
     note.add('OVERSIZE', '.', `it holds more than ${MOST_ENTRIES} entries; not all were looked at`)
   }
   for (const name of entries?.folders ?? []) {
     note.add('NOT_A_FILE', name, 'a folder has the name of a temporary file')
   }
-  if (state === undefined && entries?.onlyOurs === true && !strangerInside) {
+  if (state === undefined && entries?.onlyOurs === true && isOurs && !strangerInside) {
     note.add('UNFINISHED_CREATE', '.', 'it holds no state: a create or a delete was killed', true)
   } else {
     if (state === undefined) {
-      note.add('UNFINISHED_CREATE', '.', 'it holds no state, only what other programs keep there')
+      note.add('UNFINISHED_CREATE', '.', "it holds no state, and may be another program's")
     }
     // While a stranger is inside, these are its own.
     for (const name of strangerInside ? [] : (entries?.temporary ?? [])) {
@@ -182,13 +183,13 @@ function lookAtKind(
   }
 }
 
-function lookAtRights(note: Notes, name: string, stat: Stats, owners: Owners): void {
+function lookAtRights(note: Notes, name: string, stat: Stats, owners: Owners, isOurs = true): void {
   const [ours, widest] = name === '.' ? [FOLDER_MODE, WIDEST_FOLDER] : [FILE_MODE, WIDEST_FILE]
   // Set-group-ID and the sticky bit of a folder let nobody in.
   const mode = stat.mode & (name === '.' ? 0o777 : 0o7777)
   if ((mode & ~widest) !== 0 || (mode & ours) !== ours) {
     const message = `its mode is ${octal(mode)} and should be ${octal(ours)}`
-    note.add('WRONG_MODE', name, message, mayChangeMode(stat, owners))
+    note.add('WRONG_MODE', name, message, isOurs && mayChangeMode(stat, owners))
   }
   if (!owners.has(stat.uid)) {
     note.add('WRONG_OWNER', name, `it belongs to user ${stat.uid}, not to ${[...owners].join(' or ')}`)
@@ -223,7 +224,15 @@ interface Entries {
   readonly temporary: readonly string[]
   /** Those of a temporary file's name. */
   readonly folders: readonly string[]
+  /** There is nothing else than what we make. */
   readonly onlyOurs: boolean
+  /** There is something that has a name of ours. */
+  readonly hasOurs: boolean
+}
+
+/** As a create that was killed at once leaves it, whatever the umask. An empty folder that others may use is another's. */
+function isNewlyMade({ onlyOurs }: Entries, { mode }: Stats): boolean {
+  return onlyOurs && (mode & 0o077) === 0
 }
 
 /** @returns undefined when there are too many */
@@ -231,18 +240,21 @@ function lookAtEntries(folder: SandboxFolder): Entries | undefined {
   const temporary: string[] = []
   const folders: string[] = []
   let onlyOurs = true
+  let hasOurs = false
   const entries = opendirSync(folder.at('.'), { bufferSize: 128 })
   try {
     for (let count = 0; ; count++) {
       const entry = entries.readSync()
-      if (entry === null) return { temporary, folders, onlyOurs }
+      if (entry === null) return { temporary, folders, onlyOurs, hasOurs }
       if (count === MOST_ENTRIES) return undefined
       if (isTemporaryFile(entry.name)) {
         const stat = statOf(folder, entry.name)
         if (stat?.isDirectory()) folders.push(entry.name)
         else if (stat !== undefined) temporary.push(entry.name)
         onlyOurs &&= stat?.isDirectory() !== true
-      } else onlyOurs &&= OURS.has(entry.name)
+        hasOurs = true
+      } else if (OURS.has(entry.name)) hasOurs = true
+      else onlyOurs = false
     }
   } finally {
     entries.closeSync()

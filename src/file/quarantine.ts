@@ -9,6 +9,7 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  type Stats,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -87,7 +88,12 @@ export async function setAside(removal: Removal): Promise<string | undefined> {
 /** Faults of the quarantine itself, and entries into which a killed repair moved nothing. */
 export async function lookAtQuarantine(root: string, owners: Owners): Promise<Finding[]> {
   const path = join(root, QUARANTINE)
-  const stat = lstatSync(path, { throwIfNoEntry: false })
+  let stat: Stats | undefined
+  try {
+    stat = lstatSync(path, { throwIfNoEntry: false })
+  } catch (error) {
+    throw ioError(error, 'list', undefined, root)
+  }
   if (stat === undefined) return []
   const found = (code: FindingCode, message: string): Finding[] => [
     { code, path, message: `${path}: ${message}`, repairable: false },

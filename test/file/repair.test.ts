@@ -53,6 +53,29 @@ interface Note {
   readonly by: { pid: number; host: string; command: string }
 }
 
+test('a folder that was named by mistake is left as it is, empty folders and links included', async () => {
+  const home = temporaryFolder()
+  mkdirSync(join(home, 'bin'), { mode: 0o755 })
+  writeFileSync(join(home, 'bin', 'program'), '', { mode: 0o755 })
+  for (const [name, mode] of [
+    ['empty', 0o755],
+    ['public', 0o711],
+    ['tmp', 0o1777],
+  ] as const) {
+    mkdirSync(join(home, name))
+    chmodSync(join(home, name), mode)
+  }
+  symlinkSync('bin', join(home, 'sbin'))
+  const before = picture(home)
+  const store = await openStore(home)
+  onTestFinished(() => store.close())
+  const repairs = await store.repair()
+  expect(new Set(repairs.map(({ id }) => id))).toEqual(new Set(['bin', 'empty', 'public', 'tmp', 'sbin']))
+  expect(repairs.filter(({ action }) => action !== 'left')).toEqual([])
+  expect(picture(home)).toEqual(before)
+  expect((await all(store.check())).filter(({ repairable }) => repairable)).toEqual([])
+})
+
 describe.each(Object.entries(faults))('%s', (_name, fault) => {
   test.runIf(canHave(fault))('is repaired as a dry run says, and stays so', async () => {
     const { root, store, folder } = await storeToDamage()

@@ -29,7 +29,10 @@ export const define: Define = (command, cli) =>
     .addHelpText(
       'after',
       helpTail({
-        notes: `Each fault is looked at again under the sandbox's locks, as for a change, so
+        notes: `Name the right root: a file with the name of one of a store's is taken for it,
+whosever it is. Folders in which nothing has such a name are left alone.
+
+Each fault is looked at again under the sandbox's locks, as for a change, so
 that it can run beside other processes.
 
 Actions:
@@ -53,6 +56,7 @@ message}.`,
     .action(({ dryRun = false, format }: Options) =>
       cli.withStore(command, async store => {
         const repairs = await repairWithProgress(store, cli, dryRun)
+        await cli.warnOfMissingRoot(command)
         const sorted = repairs.toSorted((one, other) => (one.path < other.path ? -1 : 1))
         if (sorted.some(({ action }) => UNREPAIRED.has(action))) cli.status = EXIT.failed
         if (format === 'json') await cli.out.write(jsonRows(sorted))
