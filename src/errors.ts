@@ -31,7 +31,13 @@ export interface ErrorDetails {
   readonly cause?: unknown
 }
 
-/** The one error class of this package. Decide on `code`; show `message` to people. */
+/** A stack may be deeper by so many frames of this package. */
+const OUR_FRAMES = 15
+
+/**
+ * The one error class of this package. Decide on `code`; show `message` to people.
+ * @group The store
+ */
 export class StateStoreError extends Error {
   override readonly name = 'StateStoreError'
   /** What went wrong. */
@@ -46,11 +52,22 @@ export class StateStoreError extends Error {
   declare readonly to?: string
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    // Ten frames, Node's default, would often end within this package, before the line of the program that called it.
+    const { stackTraceLimit } = Error
+    const isWanted = stackTraceLimit >= 10
+    if (isWanted) Reflect.set(Error, 'stackTraceLimit', stackTraceLimit + OUR_FRAMES)
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    if (isWanted) Reflect.set(Error, 'stackTraceLimit', stackTraceLimit)
     this.code = code
     if (details.id !== undefined) this.id = details.id
     if (details.path !== undefined) this.path = details.path
     if (details.from !== undefined) this.from = details.from
     if (details.to !== undefined) this.to = details.to
+  }
+
+  /** What the command prints with `--format json`: `JSON.stringify` of an error leaves out its message. */
+  toJSON(): Omit<ErrorDetails, 'cause'> & { readonly code: ErrorCode; readonly message: string } {
+    const { code, message, id, path, from, to } = this
+    return { code, message, id, path, from, to }
   }
 }

@@ -73,6 +73,7 @@ export interface WaitOptions {
  * etcd: `etcd://HOST[:PORT][,HOST[:PORT]...][/PREFIX]`, `etcds://` over TLS; nothing is asked of it yet
  * @param options how; each has a default
  * @throws TypeError for bad arguments; StateStoreError `UNSUPPORTED` on another system than Linux or macOS
+ * @group The store
  */
 export async function openStore(root: string, options: StoreOptions = {}): Promise<SandboxStore> {
   assertRoot(root)
@@ -90,13 +91,20 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
   return new SandboxStore(new FileBackend(resolve(root), complete))
 }
 
-/** Remembers the state of sandboxes, and lets it change only as the state machine allows. Made by {@link openStore}. */
+/**
+ * Remembers the state of sandboxes, and lets it change only as the state machine allows. Made by {@link openStore}.
+ * @group The store
+ */
 export class SandboxStore {
+  // Truly private: what an inspection of a store prints may end in a log, and the backend knows etcd's password.
+  readonly #backend: Backend
   private closed = false
   private readonly closing = new AbortController()
 
   /** @internal */
-  constructor(private readonly backend: Backend) {}
+  constructor(backend: Backend) {
+    this.#backend = backend
+  }
 
   /**
    * Makes a sandbox. It starts `ready`.
@@ -106,7 +114,7 @@ export class SandboxStore {
   async create(id: string, fields: SandboxFields = {}): Promise<SandboxState> {
     return this.changed(id, ({ parseSandboxFields }) => ({
       kind: 'create',
-      state: { state: 'ready', ...parseSandboxFields(fields) },
+      state: { state: 'ready', ...about(id, () => parseSandboxFields(fields)) },
     }))
   }
 
@@ -115,7 +123,10 @@ export class SandboxStore {
    * @internal
    */
   async adopt(id: string, state: SandboxState): Promise<SandboxState> {
-    return this.changed(id, ({ parseSandboxState }) => ({ kind: 'create', state: parseSandboxState(state) }))
+    return this.changed(id, ({ parseSandboxState }) => ({
+      kind: 'create',
+      state: about(id, () => parseSandboxState(state)),
+    }))
   }
 
   /**
@@ -124,7 +135,7 @@ export class SandboxStore {
    */
   async read(id: string): Promise<SandboxState> {
     this.assertUsable(id)
-    const state = await this.backend.read(id)
+    const state = await this.#backend.read(id)
     if (state === undefined) throw notFound(id)
     return state
   }
@@ -161,7 +172,10 @@ export class SandboxStore {
       throw new TypeError(`an update must be a function, not ${typeof update}`)
     return this.changed(id, ({ parseSandboxState }) => ({
       kind: 'update',
-      update: state => parseSandboxState(synchronous(update(state))),
+      update: state => {
+        const next: unknown = update(state)
+        return about(id, () => parseSandboxState(synchronous(next)))
+      },
     }))
   }
 
@@ -187,7 +201,7 @@ export class SandboxStore {
     const { state } = options
     if (state !== undefined) assertState('state', state)
     this.assertOpen()
-    for await (const entry of this.backend.list()) {
+    for await (const entry of this.#backend.list()) {
       if (state === undefined || 'error' in entry || entry.state.state === state) yield entry
     }
   }
@@ -240,7 +254,7 @@ export class SandboxStore {
     assertOptions(options, 'signal')
     const { signal } = options
     assertSignal(signal)
-    if (state !== 'deleted') assertState('state', state)
+    if (state !== 'deleted') assertState('state', state, 'ready, running, paused, stopped or deleted')
     this.assertUsable(id)
     signal?.throwIfAborted()
     for await (const sighting of this.sightings(id, [signal])) {
@@ -265,7 +279,7 @@ export class SandboxStore {
   async *history(id: string): AsyncGenerator<HistoryEntry, void, undefined> {
     this.assertUsable(id)
     let recorded = false
-    for await (const entry of this.backend.history(id)) {
+    for await (const entry of this.#backend.history(id)) {
       recorded = true
       yield entry
     }
@@ -284,9 +298,9 @@ export class SandboxStore {
     const { id } = options
     if (id !== undefined) assertId(id)
     this.assertOpen()
-    const locks = this.backend.locks?.(id)
+    const locks = this.#backend.locks?.(id)
     if (locks === undefined) {
-      throw new StateStoreError('UNSUPPORTED', 'this backend cannot tell who holds which sandbox')
+      throw new StateStoreError('UNSUPPORTED', 'a store of this kind has no locks')
     }
     yield* locks
   }
@@ -300,8 +314,8 @@ export class SandboxStore {
     assertOptions(options, 'onProgress')
     assertProgress(options.onProgress)
     this.assertOpen()
-    const findings = this.backend.check?.(options)
-    if (findings === undefined) throw new StateStoreError('UNSUPPORTED', 'this backend has no check')
+    const findings = this.#backend.check?.(options)
+    if (findings === undefined) throw new StateStoreError('UNSUPPORTED', 'a store of this kind has no check')
     for await (const finding of findings) {
       this.assertOpen()
       yield finding
@@ -319,8 +333,9 @@ export class SandboxStore {
     const dryRun = flag('dryRun', options.dryRun, false)
     assertProgress(options.onProgress)
     this.assertOpen()
-    const repaired = this.backend.repair?.({ ...options, dryRun })
-    if (repaired === undefined) throw new StateStoreError('UNSUPPORTED', 'this backend has no repair')
+    const repaired = this.#backend.repair?.({ ...options, dryRun })
+    if (repaired === undefined)
+      throw new StateStoreError('UNSUPPORTED', 'a store of this kind has nothing to repair')
     return repaired
   }
 
@@ -330,7 +345,7 @@ export class SandboxStore {
     this.closed = true
     this.closing.abort(ENDED)
     await loading?.catch(() => {}) // A change that was asked for before begins only then, or fails by itself.
-    await this.backend.close()
+    await this.#backend.close()
   }
 
   /** {@link close}, for `await using`. */
@@ -348,7 +363,7 @@ export class SandboxStore {
     const end = () => ended.abort(ENDED)
     const takeBack = [this.closing.signal, ...signals].map(signal => signal && onAbort(signal, end))
     try {
-      yield* this.backend.watch(id, ended.signal)
+      yield* this.#backend.watch(id, ended.signal)
     } finally {
       for (const back of takeBack) back?.()
       end()
@@ -366,16 +381,16 @@ export class SandboxStore {
   private async make(id: string, change: Change | Checked): Promise<SandboxState | undefined> {
     if (typeof change === 'function') {
       const checked = change(loaded ?? (await load()))
-      return told(id, checked, made => this.backend.change(id, made))
+      return told(id, checked, made => this.#backend.change(id, made))
     }
     if (loaded === undefined) await loading // Of one promise, and so in the order in which they began to wait.
-    return told(id, change, made => this.backend.change(id, made))
+    return told(id, change, made => this.#backend.change(id, made))
   }
 
   /** One whose state cannot be read exists all the same. */
   private async exists(id: string): Promise<boolean> {
     try {
-      return (await this.backend.read(id)) !== undefined
+      return (await this.#backend.read(id)) !== undefined
     } catch (error) {
       if (error instanceof StateStoreError && error.code !== 'IO_ERROR') return true
       throw error
@@ -425,11 +440,25 @@ function completeOptions(options: StoreOptions): Required<Omit<StoreOptions, 'et
   return { lockTimeout, durable: flag('durable', durable, true), history: flag('history', history, true) }
 }
 
-function assertState(name: string, value: unknown): asserts value is StateString {
+function assertState(
+  name: string,
+  value: unknown,
+  choices = 'ready, running, paused or stopped',
+): asserts value is StateString {
   if (isValidState(value)) return
   if (typeof value !== 'string') throw new TypeError(`${name} must be a state, not ${show(value)}`)
-  const message = `${show(value)} is not a state: ready, running, paused or stopped`
+  const message = `${show(value)} is not a state: ${choices}`
   throw new StateStoreError('INVALID_STATE', message)
+}
+
+/** In what is wrong with a state the sandbox is not named. */
+function about<T>(id: string, check: () => T): T {
+  try {
+    return check()
+  } catch (error) {
+    if (!(error instanceof StateStoreError)) throw error
+    throw new StateStoreError(error.code, `sandbox ${id}: ${error.message}`, { id, cause: error })
+  }
 }
 
 function synchronous(result: unknown): unknown {

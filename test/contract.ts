@@ -140,11 +140,16 @@ export function describeContract(name: string, makeRoot: () => string | Promise<
         { pid: 1 },
       ]) {
         const update = store.update('a', state => ({ ...state, ...wrong }) as never)
-        await expect(update).rejects.toMatchObject({ name: 'StateStoreError', code: 'INVALID_STATE' })
+        await expect(update).rejects.toMatchObject({
+          name: 'StateStoreError',
+          code: 'INVALID_STATE',
+          id: 'a',
+        })
       }
       await expect(store.update('a', () => ({ blockIndex: 5 }) as never)).rejects.toMatchObject({
         code: 'INVALID_STATE',
-        message: 'an update must return the whole state, such as { ...state, blockIndex: 1 }',
+        id: 'a',
+        message: 'sandbox a: an update must return the whole state, such as { ...state, blockIndex: 1 }',
       })
       expect(await store.read('a')).toEqual(made)
     })

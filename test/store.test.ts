@@ -136,6 +136,53 @@ test('an error that is printed shows only what it is about', async () => {
   expect(inspect(error)).not.toContain('undefined')
 })
 
+test.each(filesystems)(
+  'the stack of an error leads to the line that called, on $name',
+  async ({ folder }) => {
+    const limit = Error.stackTraceLimit
+    const store = await openStore(temporaryFolder(folder))
+    onTestFinished(() => store.close())
+    await store.create('a')
+    const calls: readonly (() => Promise<unknown>)[] = [
+      () => store.create('a'),
+      () => store.create('b', { blockIndex: 'x' as never }),
+      () => store.transition('a', 'running', 'stopped'),
+      () => store.update('a', state => ({ ...state, blockIndex: 'x' as never })),
+      () => store.delete('b'),
+      () => store.read('b'),
+      () => store.waitFor('b', 'ready'),
+      () => all(store.history('b')),
+    ]
+    for (const call of calls) {
+      async function callTheStore() {
+        await call()
+      }
+      const error: Error = await callTheStore().catch(error => error)
+      expect(error.stack, String(call)).toContain('callTheStore')
+    }
+    expect(Error.stackTraceLimit).toBe(limit)
+  },
+)
+
+test('an error as JSON has its message', async () => {
+  const store = await openStore(temporaryFolder())
+  onTestFinished(() => store.close())
+  const error = await store.read('a').catch(error => error)
+  expect(JSON.parse(JSON.stringify(error))).toEqual({ code: 'NOT_FOUND', message: error.message, id: 'a' })
+})
+
+test('what is printed of a store holds no password', async () => {
+  const store = await openStore('etcd://127.0.0.1:1', { etcd: { user: 'u', password: 'secret' } })
+  onTestFinished(() => store.close())
+  expect(inspect(store, { depth: 20, showHidden: true })).not.toContain('secret')
+})
+
+test('waitFor names deleted among what it can wait for', async () => {
+  const store = await openStore(temporaryFolder())
+  onTestFinished(() => store.close())
+  await expect(store.waitFor('a', 'gone' as never)).rejects.toThrow(/stopped or deleted$/)
+})
+
 test('the first calls of a process take effect in their order, too', async () => {
   const program = fileURLToPath(new URL('programs/cold-start.mjs', import.meta.url))
   const { stdout } = await promisify(execFile)(process.execPath, [program, temporaryFolder()])
