@@ -25,8 +25,9 @@ export function startProgram(name: string, args: readonly string[] = []): ChildP
 export async function nextMessage(child: ChildProcess): Promise<unknown> {
   const heard = new AbortController()
   const { signal } = heard
-  const ended = once(child, 'exit', { signal }).then(([code, by]) => {
-    throw new Error(`the program ended (${code ?? by}) before it said anything`)
+  // Its last words may come after its 'exit', not after its channel is closed.
+  const ended = once(child, 'disconnect', { signal }).then(() => {
+    throw new Error(`the program ended (${child.exitCode ?? child.signalCode}) before it said anything`)
   })
   ended.catch(() => {})
   try {
