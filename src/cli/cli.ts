@@ -67,7 +67,13 @@ export class Cli {
   /** The same, to be told to people. One that is missing is an empty one, and may be a mistake. */
   rootWords(command: Command): string {
     const root = this.root(command)
-    return `${visible(root)}${isEtcdRoot(root) || existsSync(root) ? '' : ', which does not exist yet'}`
+    return `${visible(root)}${isMissing(root) ? ', which does not exist yet' : ''}`
+  }
+
+  /** Whoever looks for faults in a root that is missing, and finds none, has perhaps mistyped it; a script is told so, too. */
+  async warnOfMissingRoot(command: Command): Promise<void> {
+    const root = this.root(command)
+    if (!this.out.isTerminal && isMissing(root)) await this.err.write(`${visible(root)} does not exist yet\n`)
   }
 
   /** For tables. */
@@ -97,7 +103,7 @@ export class Cli {
     try {
       return await use(store)
     } catch (error) {
-      throw error instanceof StateStoreError && error.code === 'NOT_FOUND' ? notFoundIn(root, error) : error
+      throw isMissingSandbox(error) ? notFoundIn(root, error) : error
     } finally {
       await store.close()
     }
@@ -109,6 +115,14 @@ async function etcdOption(root: string, env: Io['env']): Promise<StoreOptions> {
   if (!isEtcdRoot(root)) return {}
   const { etcdOptionsFrom } = await import('./etcd-environment.js')
   return { etcd: etcdOptionsFrom(env, root) }
+}
+
+function isMissing(root: string): boolean {
+  return !isEtcdRoot(root) && !existsSync(root)
+}
+
+function isMissingSandbox(error: unknown): error is StateStoreError {
+  return error instanceof StateStoreError && error.code === 'NOT_FOUND' && error.id !== undefined
 }
 
 /** Not to find a sandbox is most often to look in another root than the one where it is. */

@@ -1,6 +1,7 @@
 import { realpathSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { isAbsolute, join } from 'node:path'
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
+import { isEtcdRoot } from '../root.js'
 import { UsageError } from './errors.js'
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -22,17 +23,22 @@ function stateHome({ XDG_STATE_HOME, HOME }: Environment): string {
 /** A shell expands `~` at the beginning of a word only, not in `--root=~/x`. A folder of that name can be called `./~`. */
 export function assertExpanded(root: string): void {
   if (root === '~' || root.startsWith('~/')) {
-    throw new UsageError(
-      `the shell did not expand the ~ of ${root}: write $HOME, or ./~ for a folder of that name`,
-    )
+    throw new UsageError(`no shell expanded the ~ of ${root}: write $HOME, or ./~ for a folder of that name`)
   }
 }
 
-/** Whether two roots are one, by their text or by where they lead. */
-export function isSameRoot(a: string, b: string): boolean {
+/** Whether a root is another one, or lies in it, by their texts or by where they lead; the first need not exist. */
+export function isWithin(root: string, other: string): boolean {
+  if (isEtcdRoot(root) || isEtcdRoot(other)) return root === other
+  const way = relative(whereItLeads(other), whereItLeads(root))
+  return way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way)
+}
+
+function whereItLeads(path: string): string {
   try {
-    return a === b || realpathSync(a) === realpathSync(b)
+    return realpathSync(path)
   } catch {
-    return false
+    const above = dirname(resolve(path))
+    return above === resolve(path) ? above : join(whereItLeads(above), basename(path))
   }
 }

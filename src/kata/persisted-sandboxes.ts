@@ -19,7 +19,7 @@ const MAX_PERSIST_BYTES = 4 * 1024 * 1024
 export class PersistedSandboxes {
   constructor(private readonly folder: string) {}
 
-  /** @throws StateStoreError `IO_ERROR` when the folder cannot be read */
+  /** @throws StateStoreError `IO_ERROR` when the folder cannot be read, `NOT_FOUND` when it holds other folders only */
   async *list(): AsyncGenerator<ListEntry, void, undefined> {
     const root = resolve(this.folder)
     try {
@@ -27,9 +27,17 @@ export class PersistedSandboxes {
     } catch (error) {
       throw ioError(error, 'read', undefined, root)
     }
-    for (const id of listIds(root)) {
+    const ids = listIds(root)
+    let isKatas = ids.length === 0
+    for (const id of ids) {
       const entry = entryOf(root, id)
-      if (entry !== undefined) yield entry
+      if (entry === undefined) continue
+      isKatas = true
+      yield entry
+    }
+    if (!isKatas) {
+      const message = `no folder in ${root} has a ${PERSIST_FILE}: it is not where Kata keeps its sandboxes`
+      throw new StateStoreError('NOT_FOUND', message, { path: root })
     }
   }
 }

@@ -64,6 +64,7 @@ export function decodeState(input: string | Uint8Array): SandboxState {
   if (typeof input !== 'string' && !(input instanceof Uint8Array)) {
     throw new TypeError(`a state is text or bytes, not ${show(input)}`)
   }
+  if (input.length === 0) throw new StateStoreError('CORRUPT_STATE', 'it is empty')
   return decodeWrittenForm(input) ?? decodeJson(documentText(input))
 }
 

@@ -43,7 +43,6 @@ describe('check', () => {
 
   it('says nothing and exits with 0 when there is none; a person is told how many it looked at', async () => {
     const root = new Root()
-    expect(await root.cli('check')).toEqual({ status: 0, stdout: '', stderr: '' })
     await root.done('create a')
     expect(await root.cli('check')).toEqual({ status: 0, stdout: '', stderr: '' })
     expect(await root.cli('check --format json')).toEqual({ status: 0, stdout: '[]\n', stderr: '' })
@@ -71,6 +70,16 @@ describe('check', () => {
       expect(stdout + stderr).not.toMatch(UNPRINTABLE)
     }
   })
+
+  it.each(['check', 'repair', 'check --format json'])(
+    '%s tells also a script of a root that does not exist',
+    async line => {
+      const root = new Root()
+      const { status, stdout, stderr } = await root.cli(line)
+      expect({ status, stdout }).toEqual({ status: 0, stdout: line.endsWith('json') ? '[]\n' : '' })
+      expect(stderr).toBe(`${root.path} does not exist yet\n`)
+    },
+  )
 
   it('fails when the root is no folder', async () => {
     for (const line of ['check --format json', 'repair --format json']) {

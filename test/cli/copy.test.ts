@@ -22,13 +22,22 @@ describe('copy', () => {
     expect(JSON.parse(again)).toEqual({ copied: 0, same: 2, failed: [] })
   })
 
-  it('refuses to copy a root onto itself, however it is written', async () => {
+  it('refuses to copy a root onto itself, into itself or out of itself, however it is written', async () => {
     const { source } = await twoRoots()
-    for (const to of [source.path, `${source.path}/../root`]) {
-      const { status, stderr } = await source.cli(`copy ${source.path} ${to}`)
+    const root = source.path
+    const before = source.snapshot()
+    for (const [from, to] of [
+      [root, root],
+      [root, `${root}/../root`],
+      [root, join(root, 'new', 'deep')],
+      [join(root, 'a'), root],
+    ] as const) {
+      const { status, stderr } = await source.cli(`copy ${from} ${to}`)
       expect(status).toBe(2)
-      expect(stderr).toContain(`${source.path} and ${to} are the same root`)
+      expect(stderr).toContain(': copy to another place')
     }
+    expect(source.snapshot()).toEqual(before)
+    expect((await source.cli(`copy ${root} ${root}2`)).status).toBe(0)
   })
 
   it('overwrites nothing, and then copies nothing', async () => {

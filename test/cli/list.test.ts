@@ -47,6 +47,13 @@ web    ready                   12           128  yes            /kata/web
     ])
   })
 
+  it('says to a person which state nobody is in', async () => {
+    const root = new Root()
+    await root.done('create a')
+    const { stderr } = await root.cli('list --state paused', { terminal: true })
+    expect(stderr).toBe(`no sandboxes that are paused in ${root.path}\n`)
+  })
+
   it('prints ids, and also on stderr those that cannot be read', async () => {
     const root = await someSandboxes()
     expect(await root.cli('list --format ids')).toEqual({

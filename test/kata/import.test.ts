@@ -133,6 +133,19 @@ describe('import kata', () => {
     expect(await root.done('list --format ids')).toBe('')
   })
 
+  test('of a folder in which Kata keeps nothing is refused', async () => {
+    const root = new Root()
+    const wrong = temporaryFolder()
+    expect((await root.cli(`import kata ${wrong}`)).status).toBe(0) // It may have no sandboxes just now.
+    mkdirSync(join(wrong, 'photos'))
+    for (const line of [`import kata ${wrong}`, `import kata ${wrong} --dry-run`])
+      expect(await root.cli(line)).toEqual({
+        status: 1,
+        stdout: '',
+        stderr: `sandbox-state: NOT_FOUND: no folder in ${wrong} has a persist.json: it is not where Kata keeps its sandboxes\n`,
+      })
+  })
+
   test('of a folder that is not there, of the root itself and of another program is refused', async () => {
     const root = new Root()
     expect(await root.cli('import kata /does/not/exist')).toMatchObject({
@@ -142,7 +155,7 @@ describe('import kata', () => {
     await root.done('create a')
     expect(await root.cli(`import kata ${root.path}/../root`)).toMatchObject({
       status: 2,
-      stderr: expect.stringContaining('is the root itself'),
+      stderr: expect.stringContaining('import into another root'),
     })
     expect((await root.cli(`import podman ${root.path}`)).status).toBe(2)
     expect(readdirSync(root.path)).toEqual(['a'])

@@ -46,6 +46,7 @@ Formats:
     .action(({ format }: Options) =>
       cli.withStore(command, async store => {
         const { findings, sandboxes } = await checkWithProgress(store, cli)
+        await cli.warnOfMissingRoot(command)
         findings.sort((one, other) => (one.path < other.path ? -1 : 1))
         if (findings.length > 0) cli.status = EXIT.failed
         if (format === 'json') await cli.out.write(jsonRows(findings))

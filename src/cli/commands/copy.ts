@@ -7,7 +7,7 @@ import { type CopyCommandOptions, copyAndTell, copyNote } from '../copying.js'
 import { UsageError } from '../errors.js'
 import { helpTail } from '../help.js'
 import { changeFormatOption, dryRunOption } from '../options.js'
-import { isSameRoot } from '../root.js'
+import { isWithin } from '../root.js'
 
 export const define: Define = (command, cli) =>
   command
@@ -35,7 +35,8 @@ ${copyNote('copied')}`,
       }),
     )
     .action((from: string, to: string, options: CopyCommandOptions) => {
-      if (isSameRoot(from, to)) throw new UsageError(`${from} and ${to} are the same root`)
+      if (isWithin(to, from)) throw new UsageError(`${to} is ${from} itself, or in it: copy to another place`)
+      if (isWithin(from, to)) throw new UsageError(`${from} is in ${to}: copy to another place`)
       return cli.withStoreAt(from, command, source => {
         assertThere(from)
         return cli.withStoreAt(to, command, target =>

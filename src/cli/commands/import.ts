@@ -5,7 +5,7 @@ import { type CopyCommandOptions, copyAndTell, copyNote } from '../copying.js'
 import { UsageError } from '../errors.js'
 import { helpTail } from '../help.js'
 import { changeFormatOption, dryRunOption } from '../options.js'
-import { isSameRoot } from '../root.js'
+import { isWithin } from '../root.js'
 
 export const define: Define = (command, cli) =>
   command
@@ -38,8 +38,11 @@ ${copyNote('imported')}`,
       }),
     )
     .action((_program: 'kata', dir: string, options: CopyCommandOptions) => {
-      if (isSameRoot(dir, cli.root(command))) {
-        throw new UsageError(`${dir} is the root itself: import into another one, with --root`)
+      const root = cli.root(command)
+      if (isWithin(root, dir) || isWithin(dir, root)) {
+        throw new UsageError(
+          `${dir} and ${root} are one, or one in the other: import into another root, with --root`,
+        )
       }
       return cli.withStore(command, target =>
         copyAndTell(cli, new PersistedSandboxes(dir), target, { ...options, done: 'imported' }),

@@ -15,7 +15,8 @@ interface Options {
   readonly format: keyof typeof PRINTERS
 }
 
-type Print = (entries: AsyncIterable<ListEntry>, cli: Cli, root: string) => Promise<void>
+/** @param none what is said to people when there are none */
+type Print = (entries: AsyncIterable<ListEntry>, cli: Cli, none: string) => Promise<void>
 
 const PRINTERS = { table: printTable, json: printJson, ids: printIds } satisfies Record<string, Print>
 
@@ -47,7 +48,8 @@ the error's code for its state, with ids also on stderr. The others follow.`,
       cli.withStore(command, async store => {
         const progress = cli.progress('sandboxes read', format !== 'table')
         const entries = shown(store.list(state === undefined ? {} : { state }), progress)
-        await PRINTERS[format](entries, cli, cli.rootWords(command))
+        const what = state === undefined ? 'sandboxes' : `sandboxes that are ${state}`
+        await PRINTERS[format](entries, cli, `no ${what} in ${cli.rootWords(command)}`)
       }),
     )
 
@@ -63,14 +65,14 @@ async function* shown(entries: AsyncIterable<ListEntry>, progress: Progress) {
 }
 
 /** The columns are as wide as their widest cells, so all of the entries are gathered before the first line. */
-async function printTable(entries: AsyncIterable<ListEntry>, cli: Cli, root: string): Promise<void> {
+async function printTable(entries: AsyncIterable<ListEntry>, cli: Cli, none: string): Promise<void> {
   const rows: ListEntry[] = []
   for await (const entry of entries) {
     if ('error' in entry) cli.status = EXIT.failed
     rows.push(entry)
   }
   await cli.printLines(listingLines(rows, cli.colors))
-  if (rows.length === 0) await cli.tellPerson(`no sandboxes in ${root}`)
+  if (rows.length === 0) await cli.tellPerson(none)
 }
 
 async function printJson(entries: AsyncIterable<ListEntry>, cli: Cli): Promise<void> {

@@ -45,6 +45,8 @@ line what it saw. With --format json it prints the state, or null once deleted.`
     )
     .action((id: string, wanted: Wanted, { timeout, format }: Options) =>
       cli.withStore(command, async store => {
+        using progress = cli.progress()
+        progress.show(`waiting until ${id} is ${wanted}`)
         const state = await waited(store, id, wanted, timeout)
         await printMade(cli, { id, state: state ?? null, words: wanted }, format)
       }),

@@ -19,9 +19,9 @@ export const define: Define = (command, cli) =>
       'after',
       helpTail({
         notes: `Formats:
-  table  on a terminal: each sandbox with its state, for how long, who changed
-         it last and who holds it now. q or Ctrl-C leaves. Those that do not
-         fit are counted.
+  table  on a terminal, unless TERM is dumb: each sandbox with its state, how
+         long it has had it, who changed it last and who holds it now. q or
+         Ctrl-C leaves. Those that do not fit are counted.
   json   a line for each event: first one {type: "created", id, state} for each
          sandbox that is there, then what happens: created, changed (with
          previous), deleted (with previous), error (with {code, message}). A
