@@ -18,7 +18,7 @@ test('the example does what its comments say', () => {
     .replace("'/tmp/sandboxes'", JSON.stringify(join(folder, 'root')))
   writeFileSync(join(folder, 'example.mjs'), program)
   const printed = execFileSync(process.execPath, [join(folder, 'example.mjs')], { encoding: 'utf8' })
-  expect(source).toContain(`// ${printed}`)
+  expect(source).toContain(`// prints ${printed}`)
   expect(printed).toBe('web-1\n')
 })
 

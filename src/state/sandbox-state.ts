@@ -27,7 +27,10 @@ export interface SandboxState {
   guestMemoryHotplugProbe: boolean
   /** The cgroup that holds the sandbox's processes, the hypervisor's too (Kata's `CgroupPath`); `''` when there is none. */
   cgroupPath: string
-  /** The version of the storage format (Kata's `PersistVersion`), from 0. In memory only: never written, never read. */
+  /**
+   * The version of the storage format (Kata's `PersistVersion`), from 0. In memory only, as in Kata: never written, so 0 in
+   * every state that was read.
+   */
   persistVersion: number
   /** The keys of the file that this version does not know, with their JSON; `{ ...state }` takes them along. */
   [UNKNOWN_KEYS]?: UnknownKeys
