@@ -52,7 +52,7 @@ function columns(rows: readonly (readonly [left: string, right: string])[]): str
   return rows.map(([left, right]) => layout.formatItem(left, width, right, layout)).join('\n')
 }
 
-/** A help, of 80 columns, on a narrower screen: its lines are broken between words, each below its own beginning. */
+/** A help, of 80 columns, on a narrower screen: its lines are broken between words, and go on below their own text. */
 export function narrowed(help: string, columns: number): string {
   return help
     .split('\n')
@@ -61,11 +61,14 @@ export function narrowed(help: string, columns: number): string {
 }
 
 function brokenLines(line: string, columns: number): string[] {
-  const [indent = ''] = /^ */.exec(line) ?? []
+  const [name = ''] = /^ +\S.*? {2,}(?=\S)/.exec(line) ?? []
+  const [space = ''] = /^ */.exec(line) ?? []
+  const begin = name !== '' && name.length <= columns / 2 ? name : space
+  const indent = ' '.repeat(begin.length)
   const lines: string[] = []
-  let current = indent
-  for (const word of line.trim().split(/(?<=\S)(?= )/)) {
-    if (current !== indent && current.length + word.length > columns) {
+  let current = begin
+  for (const word of line.slice(begin.length).split(/(?<=\S)(?= )/)) {
+    if (current.length > indent.length && current.length + word.length > columns) {
       lines.push(current)
       current = indent + word.trimStart()
     } else current += word

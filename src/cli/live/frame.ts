@@ -87,9 +87,13 @@ function widthsOf(rows: readonly (readonly string[])[], columns: number): number
   const [id = 0, state = 0, time = 0, by = 0, holder = 0] = natural
   const shownId = Math.min(id, Math.max(Math.floor(columns * 0.4), columns - state - time - 2 * GAP - 40))
   const rest = Math.max(columns - shownId - state - time - 4 * GAP, 0)
+  if (rest < 2 * LEAST) return fitted([shownId, state, time, rest < LEAST ? 0 : Math.min(by, rest)], columns)
   const shownBy = Math.min(by, Math.max(Math.floor(rest / 2), rest - holder))
   return fitted([shownId, state, time, shownBy, Math.min(holder, rest - shownBy)], columns)
 }
+
+/** A process that is cut to fewer columns says nothing any more. */
+const LEAST = 12
 
 /** On a narrow screen the last columns are cut, or missing. */
 function fitted(widths: readonly number[], columns: number): number[] {
