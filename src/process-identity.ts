@@ -42,16 +42,20 @@ export function isAlive(process: ProcessIdentity): boolean | undefined {
   return startTime(process.pid) === process.start
 }
 
-/** The command of a running process, as {@link ProcessIdentity.command}. */
+/** The command of a running process, as {@link ProcessIdentity.command}; a script only of what runs scripts. */
 export function commandOfPid(pid: number): string | undefined {
   try {
-    const argv = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
-    const command = plain(commandOf(argv.filter(word => word !== '')), 100)
+    const [program = '', first = ''] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+    const hasScript = INTERPRETER.test(basename(program)) && !first.startsWith('-')
+    const command = plain(commandOf(hasScript ? [program, first] : [program]), 100)
     return command === '' ? undefined : command
   } catch {
     return undefined
   }
 }
+
+/** Of another program the first argument may be anything. */
+const INTERPRETER = /^(node|bun|deno|python|ruby|perl|php|sh$|bash|dash|zsh|ksh)/
 
 function commandOf(argv: readonly string[]): string {
   const [program = '', script = ''] = argv

@@ -1,11 +1,13 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdirSync, symlinkSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, symlinkSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import lockfile from 'proper-lockfile'
 import { openStore } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { listLocks } from '#src/file/locks.js'
+import { commandOfPid } from '#src/process-identity.js'
 import { all } from '../support/all.js'
 import { holdFlock } from '../support/flock.js'
 import { nextMessage, startProgram } from '../support/program.js'
@@ -115,3 +117,21 @@ test('listing them all the time makes no change wait noticeably', async () => {
   expect(lists).toBeGreaterThan(100)
   expect(times[150]).toBeLessThan(20)
 })
+
+test.skipIf(!existsSync('/proc/self/cmdline'))(
+  'of a program its name is told, and the script of what runs scripts, but no argument',
+  async () => {
+    const told: Record<string, readonly string[]> = {
+      sleep: ['sleep', '31.4'],
+      sh: ['sh', '-c', 'read secret; echo "$secret"'],
+      'sh script': ['sh', join(temporaryFolder(), 'script'), 'secret'],
+    }
+    writeFileSync(told['sh script']?.[1] ?? '', 'read line')
+    for (const [command, [program = '', ...args]] of Object.entries(told)) {
+      const child = spawn(program, args, { stdio: ['pipe', 'ignore', 'ignore'] })
+      onTestFinished(() => void child.kill('SIGKILL'))
+      await once(child, 'spawn')
+      expect(commandOfPid(child.pid ?? 0)).toBe(command)
+    }
+  },
+)
