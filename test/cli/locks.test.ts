@@ -54,8 +54,12 @@ describe('locks', () => {
     expect((await root.cli('locks a', { terminal: true })).stderr).toBe('nobody holds a\n')
   })
 
-  it('fails for what is no id and no root', async () => {
+  it('fails for what is no id and no root, and for a sandbox that does not exist', async () => {
     const root = await sandboxes()
+    expect(await root.cli('locks nobody')).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('NOT_FOUND: there is no sandbox nobody'),
+    })
     expect(await root.cli('locks ..')).toMatchObject({
       status: 1,
       stderr: expect.stringContaining('INVALID_ID'),

@@ -1,4 +1,6 @@
 import type { HeldLock } from '../../backend.js'
+import { StateStoreError } from '../../errors.js'
+import type { SandboxStore } from '../../store.js'
 import type { Define } from '../commands.js'
 import { helpTail } from '../help.js'
 import { holderWords } from '../holder.js'
@@ -32,13 +34,14 @@ Formats:
           ["locks a --format json | jq '.[].pid'", 'who holds a'],
         ],
         done: 'printed, also when no lock is held',
-        failed: 'INVALID_ID, or the root cannot be read (IO_ERROR)',
+        failed: 'NOT_FOUND, INVALID_ID, or the root cannot be read (IO_ERROR)',
       }),
     )
     .action((id: string | undefined, { format }: Options) =>
       cli.withStore(command, async store => {
         const locks: HeldLock[] = []
         for await (const lock of store.locks(id === undefined ? {} : { id })) locks.push(lock)
+        if (id !== undefined && locks.length === 0) await assertThere(store, id)
         if (format === 'json')
           return cli.out.write(jsonRows(locks.map(({ id, holder }) => ({ id, ...holder }))))
         const now = Date.now()
@@ -52,6 +55,15 @@ Formats:
           await cli.tellPerson(`nobody holds ${id ?? `a sandbox in ${cli.rootWords(command)}`}`)
       }),
     )
+
+/** Nobody holds what does not exist, but then its name is perhaps mistyped. */
+async function assertThere(store: SandboxStore, id: string): Promise<void> {
+  try {
+    await store.read(id)
+  } catch (error) {
+    if (error instanceof StateStoreError && error.code === 'NOT_FOUND') throw error
+  }
+}
 
 const HEADINGS = ['ID', 'LOCK', 'SINCE', 'BY']
 
