@@ -83,7 +83,7 @@ function program(name: string): string {
 export async function ask(child: ChildProcess, asked: Asked): Promise<Answer> {
   const answered = new AbortController()
   const { signal } = answered
-  const ended = once(child, 'disconnect', { signal }).then(() => {
+  const ended = once(child, 'exit', { signal }).then(() => {
     throw new Error('the program ended before it answered')
   })
   try {
