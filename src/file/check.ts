@@ -46,7 +46,7 @@ export async function* findBelow(
   for await (const name of namesIn(root)) {
     if (isValidId(name)) {
       const { findings, suspicions } = await lookTwice(root, name, owners)
-      const isLink = findings.some(({ path, repairable }) => repairable && path === join(root, name))
+      const isLink = findings.some(({ code, path }) => code === 'SYMLINK' && path === join(root, name))
       if (isLink) isOurs ??= await holdsSandboxes(root)
       yield { id: name, findings: isLink && !isOurs ? findings.map(unrepairable) : findings, suspicions }
       sandboxes += 1

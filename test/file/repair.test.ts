@@ -76,6 +76,24 @@ test('a folder that was named by mistake is left as it is, empty folders and lin
   expect((await all(store.check())).filter(({ repairable }) => repairable)).toEqual([])
 })
 
+test('what a killed create left is removed also where there is no other sandbox', async () => {
+  const root = temporaryFolder()
+  mkdirSync(join(root, 'a'), { mode: 0o700 })
+  writeFileSync(join(root, 'a', 'lock'), '', { mode: 0o600 })
+  mkdirSync(join(root, 'b'))
+  chmodSync(join(root, 'b'), 0o755)
+  writeFileSync(join(root, 'b', 'state.json'), '{', { mode: 0o600 })
+  const store = await openStore(root)
+  onTestFinished(() => store.close())
+  const repairs = await store.repair()
+  expect(repairs.map(({ id, code, action }) => [id, code, action]).sort()).toEqual([
+    ['a', 'UNFINISHED_CREATE', 'removed'],
+    ['b', 'CORRUPT_STATE', 'moved'],
+    ['b', 'WRONG_MODE', 'chmod'],
+  ])
+  expect(await all(store.check())).toEqual([])
+})
+
 describe.each(Object.entries(faults))('%s', (_name, fault) => {
   test.runIf(canHave(fault))('is repaired as a dry run says, and stays so', async () => {
     const { root, store, folder } = await storeToDamage()
