@@ -1,15 +1,9 @@
 import { expect, it } from 'vitest'
 import { changedFields } from '#src/state/changed-fields.js'
+import { zeroFields } from '#src/state/fields.js'
 import type { SandboxState } from '#src/state/sandbox-state.js'
 
-const BEFORE: SandboxState = {
-  state: 'ready',
-  blockIndex: 0,
-  guestMemoryBlockSize: 0,
-  guestMemoryHotplugProbe: false,
-  cgroupPath: '',
-  persistVersion: 0,
-}
+const BEFORE: SandboxState = { state: 'ready', ...zeroFields() }
 
 it('every field that a file holds is told when it changed, and only then', () => {
   const changes = {
