@@ -3,11 +3,11 @@ import type { Change } from '../change.js'
 import type { CheckOptions, Finding, Repair, RepairOptions } from '../check.js'
 import { StateStoreError } from '../errors.js'
 import type { SandboxState } from '../state/sandbox-state.js'
-import type { Changes, ChangesOptions } from './changes.js'
+import type { Changes, ChangesOptions } from './commit-pool.js'
 import { readHistory } from './history-read.js'
 import { listIds, readSandbox } from './read.js'
-import { endTurn, isTurnOver } from './turn.js'
-import { watchFiles } from './watch.js'
+import { sliceExpired, yieldToEventLoop } from './time-slice.js'
+import { watchFiles } from './watch/watch.js'
 
 /** Keeps each sandbox's state in a file of its own below a root folder. */
 export class FileBackend implements Backend {
@@ -22,12 +22,12 @@ export class FileBackend implements Backend {
   ) {}
 
   async read(id: string): Promise<SandboxState | undefined> {
-    if (isTurnOver()) await endTurn()
+    if (sliceExpired()) await yieldToEventLoop()
     return readSandbox(this.root, id)
   }
 
   async *list(): AsyncGenerator<ListEntry> {
-    if (isTurnOver()) await endTurn()
+    if (sliceExpired()) await yieldToEventLoop()
     for (const id of listIds(this.root)) {
       const entry = await this.entry(id)
       if (entry !== undefined) yield entry
@@ -54,25 +54,25 @@ export class FileBackend implements Backend {
   }
 
   async *history(id: string): AsyncGenerator<HistoryEntry> {
-    if (isTurnOver()) await endTurn()
+    if (sliceExpired()) await yieldToEventLoop()
     yield* readHistory(this.root, id)
   }
 
   async *locks(id: string | undefined): AsyncGenerator<HeldLock, void, undefined> {
-    if (isTurnOver()) await endTurn()
-    const { listLocks } = await import('./locks.js')
+    if (sliceExpired()) await yieldToEventLoop()
+    const { listLocks } = await import('./lock/list-locks.js')
     yield* listLocks(this.root, id)
   }
 
   async *check(options: CheckOptions): AsyncGenerator<Finding, void, undefined> {
-    if (isTurnOver()) await endTurn()
-    const { checkFiles } = await import('./check.js')
+    if (sliceExpired()) await yieldToEventLoop()
+    const { checkFiles } = await import('./check/check.js')
     yield* checkFiles(this.root, options)
   }
 
   async repair(options: RepairOptions): Promise<readonly Repair[]> {
-    if (isTurnOver()) await endTurn()
-    const { repairFiles } = await import('./repair.js')
+    if (sliceExpired()) await yieldToEventLoop()
+    const { repairFiles } = await import('./check/repair.js')
     const { lockTimeout, durable } = this.options
     const repair = repairFiles(this.root, { ...options, lockTimeout, durable })
     this.repairs.add(repair)
@@ -85,7 +85,7 @@ export class FileBackend implements Backend {
 
   /** Reading needs none of the packages that changing does; a command that only reads starts without them. */
   private loadChanges(): Promise<Changes> {
-    this.changes ??= import('./changes.js').then(({ Changes }) => new Changes(this.root, this.options))
+    this.changes ??= import('./commit-pool.js').then(({ Changes }) => new Changes(this.root, this.options))
     return this.changes
   }
 

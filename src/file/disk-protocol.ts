@@ -1,7 +1,7 @@
 import { type ErrorCode, StateStoreError } from '../errors.js'
 import type { StateString } from '../state/machine.js'
-import type { ChangeOptions } from './change.js'
-import type { LockFile } from './lock-file.js'
+import type { ChangeOptions } from './commit.js'
+import type { LockFile } from './lock/lock-file.js'
 
 /** What the main thread asks of a disk thread. States travel as their JSON text, which keeps the unknown keys. */
 export type ToThread =

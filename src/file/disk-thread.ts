@@ -2,10 +2,10 @@ import { parentPort } from 'node:worker_threads'
 import { applyChange, type Change } from '../change.js'
 import { decodeState, encodeState } from '../state/codec.js'
 import type { SandboxState } from '../state/sandbox-state.js'
-import { type Apply, BUSY, changeLocked } from './change.js'
+import { type Apply, BUSY, changeLocked } from './commit.js'
 import { type FromThread, type Outcome, type PlainChange, type ToThread, toPlain } from './disk-protocol.js'
 import { longestFlush } from './flush.js'
-import { SandboxFolder } from './folder.js'
+import { Dir } from './posix/dir.js'
 
 // The thread that waits for a disk, so that the event loop of the program does not. See disk-threads.ts.
 
@@ -28,7 +28,7 @@ async function run(message: Extract<ToThread, { kind: 'change' }>): Promise<From
 
 async function change(message: Extract<ToThread, { kind: 'change' }>): Promise<Outcome> {
   const { id, path, folderFd, lock, change, options } = message
-  const folder = new SandboxFolder(id, path, folderFd)
+  const folder = new Dir(id, path, folderFd)
   try {
     const after = await changeLocked({ folder, lock }, change, rules(message), options)
     return after === BUSY ? { kind: 'busy' } : { kind: 'done', text: after && encodeState(after) }

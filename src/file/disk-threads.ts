@@ -5,9 +5,9 @@ import { StateStoreError } from '../errors.js'
 import { type ThreadData, thisProcess } from '../process-identity.js'
 import { decodeState, encodeState } from '../state/codec.js'
 import type { SandboxState } from '../state/sandbox-state.js'
-import { BUSY, type ChangeOptions } from './change.js'
+import { BUSY, type ChangeOptions } from './commit.js'
 import { type FromThread, fromPlain, type Outcome, type PlainChange, type ToThread } from './disk-protocol.js'
-import type { LockedSandbox } from './lock.js'
+import type { LockedSandbox } from './lock/sandbox-lock.js'
 
 /** Threads at most: with more, ext4's journal gains nothing, and each costs some 5 MB. */
 const MOST_THREADS = 4

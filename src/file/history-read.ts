@@ -1,10 +1,10 @@
 import { lstatSync } from 'node:fs'
 import type { HistoryEntry } from '../backend.js'
 import { ioError } from '../errno.js'
-import { closeFile, SandboxFolder } from './folder.js'
 import { ROTATE_AT } from './history-file.js'
 import { HISTORY_FILE, OLD_HISTORY_FILE } from './layout.js'
-import { type OpenFile, openRegularFile, readTail } from './regular-file.js'
+import { closeFile, Dir } from './posix/dir.js'
+import { type OpenFile, openRegularFile, readTail } from './posix/regular-file.js'
 
 /** No file of ours is as large. Of one that is larger, by whatever hand, the last part is read. */
 const MAX_BYTES = 2 * ROTATE_AT
@@ -27,13 +27,13 @@ export async function* readHistory(root: string, id: string): AsyncGenerator<His
 
 function historyText(root: string, id: string): string {
   for (let attempt = 1; ; attempt++) {
-    const folder = SandboxFolder.open(root, id)
+    const folder = Dir.open(root, id)
     if (folder === undefined) return ''
     try {
       const text = tryRead(folder, attempt === ATTEMPTS)
       if (text !== undefined) return text
     } catch (error) {
-      throw ioError(error, 'read', id, folder.show(HISTORY_FILE))
+      throw ioError(error, 'read', id, folder.displayPath(HISTORY_FILE))
     } finally {
       folder.close()
     }
@@ -45,12 +45,12 @@ function historyText(root: string, id: string): string {
  * @param anyway whether to return the newer one by itself when it is not
  * @returns undefined when a rotation or a deletion came between
  */
-function tryRead(folder: SandboxFolder, anyway: boolean): string | undefined {
+function tryRead(folder: Dir, anyway: boolean): string | undefined {
   const file = openRegularFile(folder, HISTORY_FILE)
   try {
     const recent = file === undefined ? '' : readText(file)
     const older = readOld(folder)
-    const there = lstatSync(folder.at(HISTORY_FILE), { throwIfNoEntry: false })
+    const there = lstatSync(folder.procPath(HISTORY_FILE), { throwIfNoEntry: false })
     if (there?.ino === file?.stat.ino) return `${older}\n${recent}`.trim()
     return anyway ? recent : undefined
   } finally {
@@ -58,7 +58,7 @@ function tryRead(folder: SandboxFolder, anyway: boolean): string | undefined {
   }
 }
 
-function readOld(folder: SandboxFolder): string {
+function readOld(folder: Dir): string {
   const file = openRegularFile(folder, OLD_HISTORY_FILE)
   if (file === undefined) return ''
   try {

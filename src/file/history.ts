@@ -3,10 +3,10 @@ import { thisProcess } from '../process-identity.js'
 import { changedFields } from '../state/changed-fields.js'
 import { isValidState } from '../state/machine.js'
 import type { SandboxState } from '../state/sandbox-state.js'
-import { closeFile, removeFile, type SandboxFolder } from './folder.js'
 import { openToAppend, ROTATE_AT } from './history-file.js'
 import { HISTORY_FILE, OLD_HISTORY_FILE } from './layout.js'
-import { openRegularFile, readTail } from './regular-file.js'
+import { closeFile, type Dir, removeFile } from './posix/dir.js'
+import { openRegularFile, readTail } from './posix/regular-file.js'
 
 /** One line of a history file. */
 interface HistoryLine {
@@ -44,7 +44,7 @@ const TAIL = 1024
  * Appends a change's line. A history that cannot be written never fails a change, which is done by now: the next
  * line finds that the state file is not as the last line left it, and says that there is a gap.
  */
-export function appendHistory(folder: SandboxFolder, change: Recorded): void {
+export function appendHistory(folder: Dir, change: Recorded): void {
   try {
     if (change.before === undefined) removeHistory(folder)
     append(folder, change)
@@ -54,7 +54,7 @@ export function appendHistory(folder: SandboxFolder, change: Recorded): void {
 }
 
 /** Does what can be done: a line of a create says by itself that what comes before it is of another sandbox. */
-export function removeHistory(folder: SandboxFolder): void {
+export function removeHistory(folder: Dir): void {
   for (const name of [HISTORY_FILE, OLD_HISTORY_FILE]) {
     try {
       removeFile(folder, name)
@@ -64,7 +64,7 @@ export function removeHistory(folder: SandboxFolder): void {
   }
 }
 
-function append(folder: SandboxFolder, change: Recorded): void {
+function append(folder: Dir, change: Recorded): void {
   let { fd, size } = openToAppend(folder)
   try {
     const tail = tailText(fd, size, TAIL)
@@ -122,7 +122,7 @@ function parseLine(line: string): LastLine | undefined {
 }
 
 /** The end of the file is damaged, or there is nothing in it since a rotation was cut short. */
-function lastLineFartherBack(folder: SandboxFolder, fd: number, size: number): LastLine | undefined {
+function lastLineFartherBack(folder: Dir, fd: number, size: number): LastLine | undefined {
   const inThis = lastLine(tailText(fd, size, ROTATE_AT))
   if (inThis !== undefined) return inThis
   const old = openRegularFile(folder, OLD_HISTORY_FILE)

@@ -2,8 +2,8 @@ import { readdirSync } from 'node:fs'
 import { ioError, isErrno } from '../errno.js'
 import { isValidId } from '../sandbox-id.js'
 import type { SandboxState } from '../state/sandbox-state.js'
-import { SandboxFolder } from './folder.js'
-import { assertFolder } from './root-folder.js'
+import { Dir } from './posix/dir.js'
+import { assertFolder } from './root-dir.js'
 import { isUnreadable, readStateFile } from './state-file.js'
 
 /**
@@ -13,13 +13,13 @@ import { isUnreadable, readStateFile } from './state-file.js'
  * @throws StateStoreError `CORRUPT_STATE`, `INVALID_STATE`, `IO_ERROR`
  */
 export async function readSandbox(root: string, id: string): Promise<SandboxState | undefined> {
-  const folder = SandboxFolder.open(root, id)
+  const folder = Dir.open(root, id)
   if (folder === undefined) return undefined
   try {
     return readStateFile(folder)?.state
   } catch (error) {
     if (!isUnreadable(error)) throw error // It may be half written.
-    const { withSharedLock } = await import('./shared-lock.js')
+    const { withSharedLock } = await import('./lock/shared-lock.js')
     return (await withSharedLock(folder, () => readStateFile(folder)))?.state
   } finally {
     folder.close()

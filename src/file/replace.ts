@@ -4,8 +4,8 @@ import writeFileAtomic from 'write-file-atomic'
 import { ioError, isErrno, reason } from '../errno.js'
 import { StateStoreError } from '../errors.js'
 import { flush } from './flush.js'
-import { closeFile, type SandboxFolder } from './folder.js'
 import { FILE_MODE, STATE_FILE } from './layout.js'
+import { closeFile, type Dir } from './posix/dir.js'
 import { versionOf } from './state-file.js'
 
 const { O_WRONLY, O_CREAT, O_EXCL } = constants
@@ -32,7 +32,7 @@ export interface Replacement {
  * @returns the new file's version
  * @throws StateStoreError `IO_ERROR`; the file is then the old one, and the temporary one is gone.
  */
-export function replaceStateFile(folder: SandboxFolder, replacement: Replacement): string {
+export function replaceStateFile(folder: Dir, replacement: Replacement): string {
   let version = ''
   const { text, uid, gid, durable } = replacement
   const write = (fd: number) => {
@@ -43,7 +43,7 @@ export function replaceStateFile(folder: SandboxFolder, replacement: Replacement
     within(folder, write, () => writeFileAtomic.sync(STATE_FILE, text, options))
     return version
   } catch (error) {
-    throw ioError(error, 'replace', folder.id, folder.show(STATE_FILE))
+    throw ioError(error, 'replace', folder.id, folder.displayPath(STATE_FILE))
   }
 }
 
@@ -54,7 +54,7 @@ export function replaceStateFile(folder: SandboxFolder, replacement: Replacement
  * file whatever is there, through a link as well, though the name can be foretold; it sets the owner and the mode by name,
  * which by then may be a link to another's file.
  */
-function within(folder: SandboxFolder, write: (fd: number) => void, replace: () => void): void {
+function within(folder: Dir, write: (fd: number) => void, replace: () => void): void {
   const ours = {
     openSync: (name: string, _flags: unknown, mode: number) => openExclusively(folder, name, mode),
     writeSync: write,
@@ -79,7 +79,7 @@ function within(folder: SandboxFolder, write: (fd: number) => void, replace: () 
 function done(): void {}
 
 /** What is there of that name is a dead process's, since we hold the lock, or was planted. */
-function openExclusively(folder: SandboxFolder, name: string, mode: number): number {
+function openExclusively(folder: Dir, name: string, mode: number): number {
   const flags = O_WRONLY | O_CREAT | O_EXCL
   try {
     return folder.open(name, flags, mode)

@@ -2,9 +2,9 @@ import type { Stats } from 'node:fs'
 import { StateStoreError } from '../errors.js'
 import { decodeState, isForeignSchema, MAX_STATE_BYTES } from '../state/codec.js'
 import type { SandboxState } from '../state/sandbox-state.js'
-import type { SandboxFolder } from './folder.js'
 import { STATE_FILE } from './layout.js'
-import { readRegularFile } from './regular-file.js'
+import type { Dir } from './posix/dir.js'
+import { readRegularFile } from './posix/regular-file.js'
 
 /** One whole read of a state file. */
 export interface StateFile {
@@ -20,8 +20,8 @@ export interface StateFile {
  * @returns undefined when there is none, or one of another schema (Kata's Rust runtime), which is not ours.
  * @throws StateStoreError `CORRUPT_STATE`, `INVALID_STATE`, `IO_ERROR`
  */
-export function readStateFile(folder: SandboxFolder): StateFile | undefined {
-  const path = folder.show(STATE_FILE)
+export function readStateFile(folder: Dir): StateFile | undefined {
+  const path = folder.displayPath(STATE_FILE)
   const file = readRegularFile(folder, STATE_FILE, MAX_STATE_BYTES)
   if (file === undefined) return undefined
   const { bytes, stat } = file

@@ -3,10 +3,10 @@ import { resolve } from 'node:path'
 import type { ListEntry } from '../backend.js'
 import { ioError } from '../errno.js'
 import { StateStoreError } from '../errors.js'
-import { SandboxFolder } from '../file/folder.js'
 import { PERSIST_FILE } from '../file/layout.js'
+import { Dir } from '../file/posix/dir.js'
+import { readRegularFile } from '../file/posix/regular-file.js'
 import { listIds } from '../file/read.js'
-import { readRegularFile } from '../file/regular-file.js'
 import { stateFromPersist } from './persist.js'
 
 /** Kata's own are below 100 KiB, with all devices and networks. */
@@ -43,9 +43,9 @@ export class PersistedSandboxes {
 }
 
 function entryOf(root: string, id: string): ListEntry | undefined {
-  let folder: SandboxFolder | undefined
+  let folder: Dir | undefined
   try {
-    folder = SandboxFolder.open(root, id)
+    folder = Dir.open(root, id)
     const file = folder && readRegularFile(folder, PERSIST_FILE, MAX_PERSIST_BYTES)
     return file && { id, state: stateFromPersist(Buffer.from(file.bytes).toString('utf8')) }
   } catch (error) {
@@ -57,8 +57,8 @@ function entryOf(root: string, id: string): ListEntry | undefined {
 }
 
 /** What is wrong with a text does not say where the text is. */
-function located(error: StateStoreError, id: string, folder: SandboxFolder | undefined): StateStoreError {
+function located(error: StateStoreError, id: string, folder: Dir | undefined): StateStoreError {
   if (error.path !== undefined || folder === undefined) return error
-  const path = folder.show(PERSIST_FILE)
+  const path = folder.displayPath(PERSIST_FILE)
   return new StateStoreError(error.code, `${path}: ${error.message}`, { id, path, cause: error })
 }

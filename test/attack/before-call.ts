@@ -1,6 +1,6 @@
 import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
-import { libc } from '#src/file/libc.js'
+import { libc } from '#src/file/posix/libc.js'
 
 type Call = (...args: unknown[]) => unknown
 type Functions = Record<string, Call>

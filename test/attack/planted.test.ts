@@ -20,8 +20,8 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { openStore, type SandboxStore, StateStoreError, type StoreOptions } from 'sandbox-state'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { SandboxFolder } from '#src/file/folder.js'
-import { lockState } from '#src/file/state-lock.js'
+import { lockState } from '#src/file/lock/dot-lock.js'
+import { Dir } from '#src/file/posix/dir.js'
 import { all } from '../support/all.js'
 import { picture } from '../support/picture.js'
 import { filesystems, temporaryFolder } from '../support/root.js'
@@ -281,7 +281,7 @@ test.skipIf(!existsSync('/proc/self/fd'))(
   'the lock folder is refreshed, not what another puts in its place',
   async () => {
     const { root, folder, victim } = await setUp()
-    const open = SandboxFolder.open(root, 'a')
+    const open = Dir.open(root, 'a')
     if (open === undefined) throw new Error('no such sandbox')
     onTestFinished(() => open.close())
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] })

@@ -1,6 +1,6 @@
 import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
-import { LOCK_EX, tryFlock } from '#src/file/flock.js'
+import { LOCK_EX, tryFlock } from '#src/file/posix/flock.js'
 import type { Root } from './support.js'
 
 /** Holds a sandbox's lock, as flock(1) or Kata would, until it is disposed of. */

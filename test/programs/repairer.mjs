@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import { openStore } from 'sandbox-state'
-import { libc } from '../../dist/file/libc.js'
+import { libc } from '../../dist/file/posix/libc.js'
 
 const [root, n] = process.argv.slice(2)
 const store = await openStore(root, { lockTimeout: 5000 })

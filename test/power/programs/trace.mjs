@@ -3,7 +3,7 @@
 import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import { basename } from 'node:path'
-import { libc } from '../../../dist/file/libc.js'
+import { libc } from '../../../dist/file/posix/libc.js'
 
 const real = { ...fs }
 const realPromises = { ...fs.promises }

@@ -1,17 +1,17 @@
 import { closeSync } from 'node:fs'
-import type { LockHolder } from '../backend.js'
-import { ioError } from '../errno.js'
-import { StateStoreError } from '../errors.js'
+import type { LockHolder } from '../../backend.js'
+import { ioError } from '../../errno.js'
+import { StateStoreError } from '../../errors.js'
+import { LOCK_FILE, STATE_FILE } from '../layout.js'
+import { Dir } from '../posix/dir.js'
+import { LOCK_EX, tryFlock } from '../posix/flock.js'
 import { pause } from './backoff.js'
-import { LOCK_EX, tryFlock } from './flock.js'
-import { SandboxFolder } from './folder.js'
-import { LOCK_FILE, STATE_FILE } from './layout.js'
+import { noteWait, rest } from './fairness.js'
 import { type LockFile, openLockFile, theLock } from './lock-file.js'
-import { noteWait, rest } from './streak.js'
 
 /** A sandbox whose `lock` file this process holds with flock(2), exclusively. */
 export interface LockedSandbox {
-  readonly folder: SandboxFolder
+  readonly folder: Dir
   readonly lock: LockFile
 }
 
@@ -47,7 +47,7 @@ export async function lockSandbox(
       while (!tryFlock(fd, LOCK_EX)) await waitOrGiveUp(root, id, 'flock', patience, attempt++)
       lock = theLock(folder, fd)
     } catch (error) {
-      throw ioError(error, 'lock', id, folder.show(LOCK_FILE))
+      throw ioError(error, 'lock', id, folder.displayPath(LOCK_FILE))
     } finally {
       if (lock === undefined) close(folder, fd)
     }
@@ -74,13 +74,13 @@ export async function waitOrGiveUp(
   patience.blocked?.(lock)
   const left = patience.deadline - performance.now()
   if (left > 0) return pause(attempt, left)
-  const { describeHolder } = await import('./lock-holder.js')
-  const folder = SandboxFolder.open(root, id)
+  const { describeHolder } = await import('./holder.js')
+  const folder = Dir.open(root, id)
   if (folder === undefined) return
   const { path } = folder
   try {
     const message = `${path} is locked by ${describeHolder(folder, lock)}; gave up after ${patience.timeout / 1000} s`
-    throw new StateStoreError('LOCK_TIMEOUT', message, { id, path: folder.show(LOCK_FILE) })
+    throw new StateStoreError('LOCK_TIMEOUT', message, { id, path: folder.displayPath(LOCK_FILE) })
   } finally {
     folder.close()
   }
@@ -91,20 +91,16 @@ export function unlock({ folder, lock }: LockedSandbox): void {
   close(folder, lock.fd)
 }
 
-function close(folder: SandboxFolder, lockFd: number): void {
+function close(folder: Dir, lockFd: number): void {
   closeSync(lockFd)
   folder.close()
 }
 
-function openLock(
-  root: string,
-  id: string,
-  make: boolean,
-): { folder: SandboxFolder; fd: number } | undefined {
-  const folder = SandboxFolder.open(root, id)
+function openLock(root: string, id: string, make: boolean): { folder: Dir; fd: number } | undefined {
+  const folder = Dir.open(root, id)
   if (folder === undefined) return undefined
   try {
-    const fd = make || folder.has(STATE_FILE) ? openLockFile(folder, make) : undefined
+    const fd = make || folder.exists(STATE_FILE) ? openLockFile(folder, make) : undefined
     if (fd !== undefined) return { folder, fd }
   } catch (error) {
     folder.close()

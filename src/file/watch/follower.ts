@@ -1,17 +1,17 @@
 import { fstatSync, lstatSync, type Stats, statSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Sighting } from '../backend.js'
-import { errnoOf, ioError } from '../errno.js'
-import { StateStoreError } from '../errors.js'
-import { isValidId } from '../sandbox-id.js'
-import { Doubts } from './doubts.js'
-import { SandboxFolder } from './folder.js'
+import type { Sighting } from '../../backend.js'
+import { errnoOf, ioError } from '../../errno.js'
+import { StateStoreError } from '../../errors.js'
+import { isValidId } from '../../sandbox-id.js'
+import { HISTORY_FILE, isTemporaryFile, LOCK_FILE, STATE_FILE, STATE_LOCK } from '../layout.js'
+import { Dir } from '../posix/dir.js'
+import { listIds, readSandbox } from '../read.js'
+import { readStateFile } from '../state-file.js'
 import { type FolderWatch, ITSELF, identity, watchFolder, watchWhereItWillBe } from './folder-watch.js'
-import { HISTORY_FILE, isTemporaryFile, LOCK_FILE, STATE_FILE, STATE_LOCK } from './layout.js'
-import { listIds, readSandbox } from './read.js'
+import { Doubts } from './recheck-queue.js'
 import { ScanSchedule } from './scan-schedule.js'
-import { readStateFile } from './state-file.js'
 
 /** How long one step of a scan takes, in ms, so that nothing else waits for long. */
 const STEP = 2
@@ -146,14 +146,14 @@ export class Follower {
   }
 
   private look(id: string): Sighting | undefined {
-    let folder: SandboxFolder | undefined
+    let folder: Dir | undefined
     try {
-      folder = SandboxFolder.open(this.root, id)
+      folder = Dir.open(this.root, id)
       if (folder === undefined) return this.lose(id)
       const followed = this.follow(id)
       if (this.isFirstOfOne(followed)) this.noted.add(id)
       else this.watch(followed, folder)
-      const stat = statOf(folder.at(STATE_FILE))
+      const stat = statOf(folder.procPath(STATE_FILE))
       followed.version = versionOf(stat)
       followed.uncertain = stat !== undefined && Date.now() - stat.mtimeMs < RECENT
       const file = readStateFile(folder)
@@ -216,11 +216,11 @@ export class Follower {
     this.found.delete(id)
   }
 
-  private watch(followed: Followed, folder: SandboxFolder): void {
+  private watch(followed: Followed, folder: Dir): void {
     if (followed.watch?.folder === identity(fstatSync(folder.fd))) return
     followed.watch?.close()
     followed.watch = this.watchesLeft
-      ? watchFolder(folder.fd, folder.at(ITSELF), name => this.hear(followed, name))
+      ? watchFolder(folder.fd, folder.procPath(ITSELF), name => this.hear(followed, name))
       : undefined
     if (followed.watch === undefined) this.starve()
     else if (this.only !== undefined) this.leaveRoot()
@@ -317,7 +317,7 @@ export class Follower {
 
   private watchAgain(followed: Followed): void {
     try {
-      const folder = SandboxFolder.open(this.root, followed.id)
+      const folder = Dir.open(this.root, followed.id)
       if (folder === undefined) return
       try {
         this.watch(followed, folder)

@@ -1,6 +1,6 @@
 import { opendirSync } from 'node:fs'
-import { ioError, isErrno } from '../errno.js'
-import { endTurn, isTurnOver } from './turn.js'
+import { ioError, isErrno } from '../../errno.js'
+import { sliceExpired, yieldToEventLoop } from '../time-slice.js'
 
 /**
  * The names in a folder, in its own order, few at a time in memory however many there are. A folder that does not
@@ -14,7 +14,7 @@ export async function* namesIn(path: string, shown = path): AsyncGenerator<strin
   try {
     for (let entry = entries.readSync(); entry !== null; entry = entries.readSync()) {
       yield entry.name
-      if (isTurnOver()) await endTurn()
+      if (sliceExpired()) await yieldToEventLoop()
     }
   } finally {
     entries.closeSync()

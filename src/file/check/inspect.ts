@@ -1,10 +1,9 @@
 import { fstatSync, lstatSync, opendirSync, readdirSync, type Stats } from 'node:fs'
-import { type Finding, type FindingCode, stateFault } from '../check.js'
-import { isErrno } from '../errno.js'
-import { StateStoreError } from '../errors.js'
-import { MAX_STATE_BYTES } from '../state/codec.js'
-import { SandboxFolder } from './folder.js'
-import { firstBadLine } from './history-line.js'
+import { type Finding, type FindingCode, stateFault } from '../../check.js'
+import { isErrno } from '../../errno.js'
+import { StateStoreError } from '../../errors.js'
+import { MAX_STATE_BYTES } from '../../state/codec.js'
+import { firstBadLine } from '../history-line.js'
 import {
   FILE_MODE,
   FOLDER_MODE,
@@ -15,9 +14,10 @@ import {
   PERSIST_FILE,
   STATE_FILE,
   STATE_LOCK,
-} from './layout.js'
-import { readRegularFile } from './regular-file.js'
-import { isDead, isFromFuture } from './state-lock.js'
+} from '../layout.js'
+import { isDead, isFromFuture } from '../lock/dot-lock.js'
+import { Dir } from '../posix/dir.js'
+import { readRegularFile } from '../posix/regular-file.js'
 
 /** What one look at a sandbox's folder shows. */
 export interface Look {
@@ -44,9 +44,9 @@ const MOST_ENTRIES = 10_000
  * @throws StateStoreError `IO_ERROR` when it is this process that lacks something: descriptors, memory
  */
 export function look(root: string, id: string, owners: Owners): Look {
-  let folder: SandboxFolder | undefined
+  let folder: Dir | undefined
   try {
-    folder = SandboxFolder.open(root, id)
+    folder = Dir.open(root, id)
   } catch (error) {
     return { findings: [cannotOpen(error, id)], strangerInside: false, age: Number.POSITIVE_INFINITY }
   }
@@ -62,7 +62,7 @@ export function look(root: string, id: string, owners: Owners): Look {
 export const NOTHING_THERE: Look = { findings: [], strangerInside: false, age: 0 }
 
 /** {@link look}, in a folder that is open. */
-export function lookInside(folder: SandboxFolder, owners: Owners): Look {
+export function lookInside(folder: Dir, owners: Owners): Look {
   const stat = fstatSync(folder.fd)
   if (stat.nlink === 0) return NOTHING_THERE // Deleted meanwhile.
   const age = Math.abs(Date.now() - stat.ctimeMs)
@@ -116,11 +116,11 @@ export function lookInside(folder: SandboxFolder, owners: Owners): Look {
 class Notes {
   readonly findings: Finding[] = []
 
-  constructor(private readonly folder: SandboxFolder) {}
+  constructor(private readonly folder: Dir) {}
 
   finding(code: FindingCode, name: string, message: string, repairable = false): Finding {
     const { id } = this.folder
-    const path = this.folder.show(name)
+    const path = this.folder.displayPath(name)
     return { code, id, path, message: `${path}: ${message}`, repairable }
   }
 
@@ -130,7 +130,7 @@ class Notes {
 }
 
 /** @returns undefined when there is none */
-function lookAtState(note: Notes, folder: SandboxFolder, owners: Owners): 'there' | 'foreign' | undefined {
+function lookAtState(note: Notes, folder: Dir, owners: Owners): 'there' | 'foreign' | undefined {
   const stat = statOf(folder, STATE_FILE)
   if (stat === undefined) return undefined
   const bytes = lookAtKind(note, folder, STATE_FILE, stat)
@@ -142,7 +142,7 @@ function lookAtState(note: Notes, folder: SandboxFolder, owners: Owners): 'there
   return 'there'
 }
 
-function lookAtFile(note: Notes, folder: SandboxFolder, name: string, owners: Owners): void {
+function lookAtFile(note: Notes, folder: Dir, name: string, owners: Owners): void {
   const stat = statOf(folder, name)
   if (stat === undefined) return
   const isLock = name === LOCK_FILE
@@ -160,7 +160,7 @@ function lookAtFile(note: Notes, folder: SandboxFolder, name: string, owners: Ow
 /** @returns the content, none of a lock's; undefined when there is nothing more to be said of it */
 function lookAtKind(
   note: Notes,
-  folder: SandboxFolder,
+  folder: Dir,
   name: string,
   stat: Stats,
   withoutContent = false,
@@ -178,7 +178,7 @@ function lookAtKind(
   try {
     return readRegularFile(folder, name, MAX_STATE_BYTES)?.bytes
   } catch (error) {
-    note.findings.push(unreadable(error, folder.id, folder.show(name)))
+    note.findings.push(unreadable(error, folder.id, folder.displayPath(name)))
     return undefined
   }
 }
@@ -203,13 +203,13 @@ export function mayChangeMode(stat: Stats, owners: Owners): boolean {
 
 type LockKind = 'dead' | 'fresh' | 'future' | 'SYMLINK' | 'NOT_A_FOLDER'
 
-function lookAtStateLock(folder: SandboxFolder): LockKind | undefined {
+function lookAtStateLock(folder: Dir): LockKind | undefined {
   const stat = statOf(folder, STATE_LOCK)
   if (stat === undefined) return undefined
   if (stat.isSymbolicLink()) return 'SYMLINK'
   if (!stat.isDirectory()) return 'NOT_A_FOLDER'
   if (!isDead(stat)) return isFromFuture(stat) ? 'future' : 'fresh'
-  return isEmpty(folder.at(STATE_LOCK)) ? 'dead' : 'NOT_A_FOLDER'
+  return isEmpty(folder.procPath(STATE_LOCK)) ? 'dead' : 'NOT_A_FOLDER'
 }
 
 function isEmpty(path: string): boolean {
@@ -236,12 +236,12 @@ function isNewlyMade({ onlyOurs }: Entries, { mode }: Stats): boolean {
 }
 
 /** @returns undefined when there are too many */
-function lookAtEntries(folder: SandboxFolder): Entries | undefined {
+function lookAtEntries(folder: Dir): Entries | undefined {
   const temporary: string[] = []
   const folders: string[] = []
   let onlyOurs = true
   let hasOurs = false
-  const entries = opendirSync(folder.at('.'), { bufferSize: 128 })
+  const entries = opendirSync(folder.procPath('.'), { bufferSize: 128 })
   try {
     for (let count = 0; ; count++) {
       const entry = entries.readSync()
@@ -263,8 +263,8 @@ function lookAtEntries(folder: SandboxFolder): Entries | undefined {
 
 const OURS: ReadonlySet<string> = new Set([LOCK_FILE, STATE_LOCK, HISTORY_FILE, OLD_HISTORY_FILE])
 
-function statOf(folder: SandboxFolder, name: string): Stats | undefined {
-  return lstatSync(folder.at(name), { throwIfNoEntry: false })
+function statOf(folder: Dir, name: string): Stats | undefined {
+  return lstatSync(folder.procPath(name), { throwIfNoEntry: false })
 }
 
 function cannotOpen(error: unknown, id: string): Finding {

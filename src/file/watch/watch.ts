@@ -1,6 +1,6 @@
-import type { Sighting } from '../backend.js'
+import type { Sighting } from '../../backend.js'
+import { sliceExpired, yieldToEventLoop } from '../time-slice.js'
 import { Follower } from './follower.js'
-import { endTurn, isTurnOver } from './turn.js'
 
 /**
  * What is there below a root, then what becomes of it, whoever writes it; see {@link Backend.watch}. It holds one
@@ -22,7 +22,7 @@ export async function* watchFiles(
       if (sighting !== undefined) yield sighting
       else await follower.wait()
       // The kernel's reports come with the turns of the event loop.
-      if (isTurnOver()) await endTurn()
+      if (sliceExpired()) await yieldToEventLoop()
     }
   } finally {
     signal.removeEventListener('abort', close)

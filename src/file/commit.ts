@@ -5,9 +5,7 @@ import { ioError, isErrno } from '../errno.js'
 import { encodeState } from '../state/codec.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { flush } from './flush.js'
-import { removeFile, type SandboxFolder } from './folder.js'
 import { appendHistory, removeHistory } from './history.js'
-import { noteHolder, noteRelease } from './holder-record.js'
 import {
   HISTORY_FILE,
   isTemporaryFile,
@@ -17,10 +15,12 @@ import {
   STATE_FILE,
   STATE_LOCK,
 } from './layout.js'
-import type { LockedSandbox } from './lock.js'
+import { lockState, type StateLock } from './lock/dot-lock.js'
+import { noteHolder, noteRelease } from './lock/holder-record.js'
+import type { LockedSandbox } from './lock/sandbox-lock.js'
+import { type Dir, removeFile } from './posix/dir.js'
 import { replaceStateFile, syncFolder } from './replace.js'
 import { isUnreadable, readStateFile, type StateFile } from './state-file.js'
-import { lockState, type StateLock } from './state-lock.js'
 
 export interface ChangeOptions {
   /** Whether to wait for the disk. */
@@ -78,10 +78,7 @@ export async function changeLocked(
 const UNREADABLE = 'unreadable'
 
 /** What is there before the change. Of a forced deletion it need not be readable. */
-export function find(
-  folder: SandboxFolder,
-  { kind, force }: ChangeKind,
-): StateFile | typeof UNREADABLE | undefined {
+export function find(folder: Dir, { kind, force }: ChangeKind): StateFile | typeof UNREADABLE | undefined {
   if (kind === 'create') {
     assertFree(folder)
     return undefined
@@ -95,12 +92,12 @@ export function find(
 }
 
 /** @throws StateStoreError `ALREADY_EXISTS` when a sandbox lives in this folder, ours or one of a later Kata */
-export function assertFree(folder: SandboxFolder): void {
-  if (!folder.has(STATE_FILE) && !folder.has(PERSIST_FILE)) return
+export function assertFree(folder: Dir): void {
+  if (!folder.exists(STATE_FILE) && !folder.exists(PERSIST_FILE)) return
   throw isForeign(folder) ? existsInAnotherFormat(folder.id) : alreadyExists(folder.id)
 }
 
-function isForeign(folder: SandboxFolder): boolean {
+function isForeign(folder: Dir): boolean {
   try {
     return readStateFile(folder) === undefined
   } catch {
@@ -109,7 +106,7 @@ function isForeign(folder: SandboxFolder): boolean {
 }
 
 function replace(
-  folder: SandboxFolder,
+  folder: Dir,
   found: StateFile | undefined,
   after: SandboxState,
   { durable, history }: ChangeOptions,
@@ -125,7 +122,7 @@ function replace(
   }
 }
 
-function ownerOf({ fd, id, path }: SandboxFolder): { uid: number; gid: number } {
+function ownerOf({ fd, id, path }: Dir): { uid: number; gid: number } {
   try {
     return fstatSync(fd)
   } catch (error) {
@@ -137,7 +134,7 @@ function ownerOf({ fd, id, path }: SandboxFolder): { uid: number; gid: number } 
  * A new folder is a name in the root, which is as much in need of a flush as a name in the folder. It comes before
  * the state: whoever finds one there, its maker killed or not, need not ask whether the folder's name is on the disk.
  */
-function syncRoot(folder: SandboxFolder): void {
+function syncRoot(folder: Dir): void {
   const root = dirname(folder.path)
   try {
     const fd = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY)
@@ -152,8 +149,8 @@ function syncRoot(folder: SandboxFolder): void {
 }
 
 /** The state goes first: from then on there is no sandbox, whatever is left of its folder. */
-function removeState(folder: SandboxFolder, { durable }: ChangeOptions): void {
-  const path = folder.show(STATE_FILE)
+function removeState(folder: Dir, { durable }: ChangeOptions): void {
+  const path = folder.displayPath(STATE_FILE)
   try {
     folder.unlink(STATE_FILE)
   } catch (error) {
@@ -166,9 +163,9 @@ function removeState(folder: SandboxFolder, { durable }: ChangeOptions): void {
  * Removes the folder of a sandbox that is no more, or never came to be, unless something of others' is in it.
  * The lock file goes last: whoever waits for it then finds that it is no longer the one in the folder.
  */
-export function removeFolder(folder: SandboxFolder): void {
+export function removeFolder(folder: Dir): void {
   try {
-    const names = readdirSync(folder.at('.'))
+    const names = readdirSync(folder.procPath('.'))
     if (names.some(name => name === STATE_FILE)) return
     removeHistory(folder)
     if (names.some(name => !OURS.has(name))) return
@@ -185,9 +182,9 @@ const OURS: ReadonlySet<string> = new Set([LOCK_FILE, HISTORY_FILE, OLD_HISTORY_
  * Removes the temporary files that killed processes left. Whoever holds the lock knows that nobody writes one now.
  * They take room and do no other harm, so a change does not fail because one cannot be removed.
  */
-export function sweep(folder: SandboxFolder): void {
+export function sweep(folder: Dir): void {
   try {
-    for (const name of readdirSync(folder.at('.'))) {
+    for (const name of readdirSync(folder.procPath('.'))) {
       if (isTemporaryFile(name)) removeFile(folder, name)
     }
   } catch {
@@ -199,17 +196,14 @@ export function sweep(folder: SandboxFolder): void {
  * On a full disk no lock folder can be made, and deleting is what helps. Nobody else can make one there either,
  * so a deletion does without, if there is none.
  */
-export async function lockStateFile(
-  folder: SandboxFolder,
-  { kind }: ChangeKind,
-): Promise<StateLock | typeof BUSY> {
+export async function lockStateFile(folder: Dir, { kind }: ChangeKind): Promise<StateLock | typeof BUSY> {
   try {
     return (await lockState(folder)) ?? BUSY
   } catch (error) {
     if (kind !== 'delete' || !isErrno(error, 'ENOSPC', 'EDQUOT')) {
-      throw ioError(error, 'lock', folder.id, folder.show(STATE_FILE))
+      throw ioError(error, 'lock', folder.id, folder.displayPath(STATE_FILE))
     }
-    return folder.has(STATE_LOCK) ? BUSY : NO_LOCK
+    return folder.exists(STATE_LOCK) ? BUSY : NO_LOCK
   }
 }
 

@@ -1,7 +1,7 @@
 import { constants, fstatSync, readSync, type Stats } from 'node:fs'
-import { ioError, isErrno } from '../errno.js'
-import { StateStoreError } from '../errors.js'
-import { closeFile, type SandboxFolder } from './folder.js'
+import { ioError, isErrno } from '../../errno.js'
+import { StateStoreError } from '../../errors.js'
+import { closeFile, type Dir } from './dir.js'
 
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
 
@@ -17,14 +17,14 @@ export interface OpenFile {
  * @returns undefined when there is none
  * @throws StateStoreError `CORRUPT_STATE` when it is something else, `IO_ERROR`
  */
-export function openRegularFile(folder: SandboxFolder, name: string): OpenFile | undefined {
+export function openRegularFile(folder: Dir, name: string): OpenFile | undefined {
   let fd: number
   try {
     fd = folder.open(name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined
     if (isErrno(error, 'ELOOP', 'ENXIO')) throw notRegular(folder, name, error)
-    throw ioError(error, 'open', folder.id, folder.show(name))
+    throw ioError(error, 'open', folder.id, folder.displayPath(name))
   }
   try {
     const stat = fstatSync(fd)
@@ -32,12 +32,12 @@ export function openRegularFile(folder: SandboxFolder, name: string): OpenFile |
     throw notRegular(folder, name)
   } catch (error) {
     closeFile(fd)
-    throw ioError(error, 'read', folder.id, folder.show(name))
+    throw ioError(error, 'read', folder.id, folder.displayPath(name))
   }
 }
 
-export function notRegular(folder: SandboxFolder, name: string, cause?: unknown): StateStoreError {
-  const path = folder.show(name)
+export function notRegular(folder: Dir, name: string, cause?: unknown): StateStoreError {
+  const path = folder.displayPath(name)
   return new StateStoreError('CORRUPT_STATE', `${path} is not a regular file`, { id: folder.id, path, cause })
 }
 
@@ -46,7 +46,7 @@ export function notRegular(folder: SandboxFolder, name: string, cause?: unknown)
  * @throws StateStoreError `CORRUPT_STATE` when it is something else or larger, `IO_ERROR`
  */
 export function readRegularFile(
-  folder: SandboxFolder,
+  folder: Dir,
   name: string,
   limit: number,
 ): { bytes: Uint8Array; stat: Stats } | undefined {
@@ -54,7 +54,7 @@ export function readRegularFile(
   if (file === undefined) return undefined
   const { fd, stat } = file
   const { id } = folder
-  const path = folder.show(name)
+  const path = folder.displayPath(name)
   try {
     const bytes = readUpTo(fd, stat.size, limit)
     if (bytes !== undefined) return { bytes, stat }

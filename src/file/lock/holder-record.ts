@@ -1,5 +1,5 @@
 import { readSync, writeSync } from 'node:fs'
-import { type ProcessIdentity, thisProcess } from '../process-identity.js'
+import { type ProcessIdentity, thisProcess } from '../../process-identity.js'
 import type { LockFile } from './lock-file.js'
 
 /** What a `lock` file says of the last of us to hold it. */

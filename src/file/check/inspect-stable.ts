@@ -1,13 +1,13 @@
 import { closeSync, fstatSync, lstatSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Finding, FindingCode } from '../check.js'
-import { isErrno } from '../errno.js'
-import { pause } from './backoff.js'
-import { LOCK_SH, tryFlock } from './flock.js'
-import { SandboxFolder } from './folder.js'
-import { LOCK_FILE } from './layout.js'
-import { openLockToRead } from './lock-file.js'
-import { type Look, look, lookInside, NOTHING_THERE, type Owners } from './look.js'
+import type { Finding, FindingCode } from '../../check.js'
+import { isErrno } from '../../errno.js'
+import { LOCK_FILE } from '../layout.js'
+import { pause } from '../lock/backoff.js'
+import { openLockToRead } from '../lock/lock-file.js'
+import { Dir } from '../posix/dir.js'
+import { LOCK_SH, tryFlock } from '../posix/flock.js'
+import { type Look, look, lookInside, NOTHING_THERE, type Owners } from './inspect.js'
 
 /** Findings that are certain, or, of a sandbox that others are changing all the time, what can be told of it. */
 export interface CertainLook {
@@ -74,9 +74,9 @@ async function quietLook(root: string, id: string, owners: Owners): Promise<Mayb
 
 /** @returns undefined when somebody is inside */
 function tryQuietLook(root: string, id: string, owners: Owners): Look | undefined {
-  let folder: SandboxFolder | undefined
+  let folder: Dir | undefined
   try {
-    folder = SandboxFolder.open(root, id)
+    folder = Dir.open(root, id)
   } catch {
     return look(root, id, owners) // No folder that anybody could hold.
   }
@@ -94,7 +94,7 @@ function tryQuietLook(root: string, id: string, owners: Owners): Look | undefine
   }
 }
 
-function openLock(folder: SandboxFolder): number | undefined {
+function openLock(folder: Dir): number | undefined {
   let fd: number
   try {
     fd = openLockToRead(folder)
@@ -111,7 +111,7 @@ function openLock(folder: SandboxFolder): number | undefined {
  * Without a lock file, or with something else in its place, nobody of us is inside, unless one came, or came and went,
  * during the look: then the folder has changed.
  */
-function lookWithoutLock(folder: SandboxFolder, owners: Owners): Look | undefined {
+function lookWithoutLock(folder: Dir, owners: Owners): Look | undefined {
   const { ctimeMs } = fstatSync(folder.fd)
   if (Math.abs(Date.now() - ctimeMs) < TICK) return undefined
   const seen = lookInside(folder, owners)
@@ -121,8 +121,8 @@ function lookWithoutLock(folder: SandboxFolder, owners: Owners): Look | undefine
 /** Two changes of a folder that are less than this apart may leave it with one time, in ms: the kernel's clock ticks every 1 to 10. */
 const TICK = 20
 
-function isThere(folder: SandboxFolder, lock: number): boolean {
+function isThere(folder: Dir, lock: number): boolean {
   const held = fstatSync(lock)
-  const there = lstatSync(folder.at(LOCK_FILE), { throwIfNoEntry: false })
+  const there = lstatSync(folder.procPath(LOCK_FILE), { throwIfNoEntry: false })
   return there?.ino === held.ino && there.dev === held.dev
 }

@@ -9,12 +9,12 @@ let start = performance.now()
  * Whether it is time to let the event loop turn. To await what is there already never does, so a program that makes one
  * call after another would hear of no timer and no message. The time counts on from call to call, since each may be short.
  */
-export function isTurnOver(): boolean {
+export function sliceExpired(): boolean {
   return performance.now() - start >= LONGEST
 }
 
 /** Lets the event loop turn. */
-export async function endTurn(): Promise<void> {
+export async function yieldToEventLoop(): Promise<void> {
   await nextTurn()
   start = performance.now()
 }

@@ -14,17 +14,17 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import type { Finding, FindingCode } from '../check.js'
-import { ioError, isErrno, reason } from '../errno.js'
-import { StateStoreError } from '../errors.js'
-import { thisProcess } from '../process-identity.js'
-import { pause } from './backoff.js'
-import { LOCK_EX, LOCK_SH, tryFlock } from './flock.js'
-import { SandboxFolder } from './folder.js'
-import { FILE_MODE, FOLDER_MODE, QUARANTINE } from './layout.js'
-import type { Patience } from './lock.js'
-import type { Owners } from './look.js'
-import { namesIn } from './names-in.js'
+import type { Finding, FindingCode } from '../../check.js'
+import { ioError, isErrno, reason } from '../../errno.js'
+import { StateStoreError } from '../../errors.js'
+import { thisProcess } from '../../process-identity.js'
+import { FILE_MODE, FOLDER_MODE, QUARANTINE } from '../layout.js'
+import { pause } from '../lock/backoff.js'
+import type { Patience } from '../lock/sandbox-lock.js'
+import { Dir } from '../posix/dir.js'
+import { LOCK_EX, LOCK_SH, tryFlock } from '../posix/flock.js'
+import { namesIn } from '../posix/names-in.js'
+import type { Owners } from './inspect.js'
 
 /** What tells of an entry of the quarantine why it is there. */
 const NOTE = 'note.json'
@@ -34,7 +34,7 @@ export interface Removal {
   readonly root: string
   readonly id: string
   /** The folder that holds it: the sandbox's, or the root. */
-  readonly from: SandboxFolder
+  readonly from: Dir
   /** The names, those that are missing left out; the one that makes the sandbox faulty last. */
   readonly names: readonly string[]
   readonly why: readonly Finding[]
@@ -56,12 +56,12 @@ const flush = promisify(fsync)
 export async function setAside(removal: Removal): Promise<string | undefined> {
   const { root, id, names, from, why, durable } = removal
   const owner = openRoot(root)
-  let quarantine: SandboxFolder | undefined
-  let entry: SandboxFolder | undefined
+  let quarantine: Dir | undefined
+  let entry: Dir | undefined
   try {
     quarantine = await lockQuarantine(owner, removal)
     if (!removal.isStillSo()) return undefined
-    const files = names.filter(name => from.has(name))
+    const files = names.filter(name => from.exists(name))
     if (files.length === 0) return undefined
     entry = makeEntry(quarantine, id)
     const note = writeNote(entry, noteOf(id, files, why))
@@ -76,7 +76,7 @@ export async function setAside(removal: Removal): Promise<string | undefined> {
     if (durable) for (const { fd } of [entry, from, quarantine, owner]) await flush(fd)
     return entry.path
   } catch (error) {
-    throw ioError(error, 'set aside', id, from.show(names.at(-1) ?? ''))
+    throw ioError(error, 'set aside', id, from.displayPath(names.at(-1) ?? ''))
   } finally {
     if (entry !== undefined && quarantine !== undefined) removeIfEmpty(quarantine, entry)
     entry?.close()
@@ -119,7 +119,7 @@ export async function lookAtQuarantine(root: string, owners: Owners): Promise<Fi
 /** Removes such entries; returns the paths of those that it removed. */
 export async function sweepQuarantine(root: string): Promise<ReadonlySet<string>> {
   const removed = await unfinishedEntries(root, LOCK_EX, (quarantine, name) => {
-    const entry = SandboxFolder.open(quarantine.at('.'), name)
+    const entry = Dir.open(quarantine.procPath('.'), name)
     if (entry === undefined) return false
     try {
       return removeIfEmpty(quarantine, entry, name)
@@ -134,14 +134,14 @@ export async function sweepQuarantine(root: string): Promise<ReadonlySet<string>
 async function unfinishedEntries(
   root: string,
   operation: typeof LOCK_SH | typeof LOCK_EX,
-  handle: (quarantine: SandboxFolder, name: string) => boolean,
+  handle: (quarantine: Dir, name: string) => boolean,
 ): Promise<string[]> {
   const unfinished: string[] = []
-  const quarantine = SandboxFolder.open(root, QUARANTINE)
+  const quarantine = Dir.open(root, QUARANTINE)
   if (quarantine === undefined) return unfinished
   try {
     if (!tryFlock(quarantine.fd, operation)) return unfinished
-    for await (const name of namesIn(quarantine.at('.'), quarantine.path)) {
+    for await (const name of namesIn(quarantine.procPath('.'), quarantine.path)) {
       if (isUnfinished(quarantine, name) && handle(quarantine, name)) unfinished.push(name)
     }
     return unfinished
@@ -150,10 +150,10 @@ async function unfinishedEntries(
   }
 }
 
-function isUnfinished(quarantine: SandboxFolder, name: string): boolean {
+function isUnfinished(quarantine: Dir, name: string): boolean {
   if (!ENTRY.test(name)) return false
   try {
-    return readdirSync(quarantine.at(name)).every(file => file === NOTE)
+    return readdirSync(quarantine.procPath(name)).every(file => file === NOTE)
   } catch {
     return false // Not a folder, or not ours to read.
   }
@@ -162,17 +162,17 @@ function isUnfinished(quarantine: SandboxFolder, name: string): boolean {
 const ENTRY = /^\d{8}T\d{6}\.\d{3}Z-[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}-\d+$/
 
 /** The root, as a folder to move something out of. It may itself be a symbolic link. */
-export function openRoot(root: string): SandboxFolder {
+export function openRoot(root: string): Dir {
   const { O_RDONLY, O_DIRECTORY } = constants
   try {
-    return new SandboxFolder('', root, openSync(root, O_RDONLY | O_DIRECTORY))
+    return new Dir('', root, openSync(root, O_RDONLY | O_DIRECTORY))
   } catch (error) {
     throw ioError(error, 'open', undefined, root)
   }
 }
 
 /** One repair at a time moves things, so that of two that found the same fault the second sees that it is gone. */
-async function lockQuarantine(owner: SandboxFolder, removal: Removal): Promise<SandboxFolder> {
+async function lockQuarantine(owner: Dir, removal: Removal): Promise<Dir> {
   const { deadline, timeout } = removal.patience
   for (let attempt = 0; ; attempt++) {
     const quarantine = makeQuarantine(owner, removal)
@@ -192,9 +192,9 @@ async function lockQuarantine(owner: SandboxFolder, removal: Removal): Promise<S
   }
 }
 
-function makeQuarantine(owner: SandboxFolder, { id, owners }: Removal): SandboxFolder {
-  const path = owner.show(QUARANTINE)
-  const made = makeFolder(owner.at(QUARANTINE))
+function makeQuarantine(owner: Dir, { id, owners }: Removal): Dir {
+  const path = owner.displayPath(QUARANTINE)
+  const made = makeFolder(owner.procPath(QUARANTINE))
   const quarantine = openFolder(owner, QUARANTINE)
   try {
     if (made) {
@@ -222,26 +222,26 @@ function makeFolder(path: string): boolean {
   }
 }
 
-function makeEntry(quarantine: SandboxFolder, id: string): SandboxFolder {
+function makeEntry(quarantine: Dir, id: string): Dir {
   const time = new Date().toISOString().replace(/[-:]/g, '')
   for (let n = 1; ; n++) {
     const name = `${time}-${id}-${n}`
-    if (!makeFolder(quarantine.at(name))) continue
+    if (!makeFolder(quarantine.procPath(name))) continue
     const entry = openFolder(quarantine, name)
     fchmodSync(entry.fd, FOLDER_MODE) // Whatever the umask.
     return entry
   }
 }
 
-function openFolder(parent: SandboxFolder, name: string): SandboxFolder {
+function openFolder(parent: Dir, name: string): Dir {
   const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants
-  const fd = openSync(parent.at(name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-  return new SandboxFolder(name, parent.show(name), fd)
+  const fd = openSync(parent.procPath(name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+  return new Dir(name, parent.displayPath(name), fd)
 }
 
-function isThere(owner: SandboxFolder, quarantine: SandboxFolder): boolean {
+function isThere(owner: Dir, quarantine: Dir): boolean {
   const held = fstatSync(quarantine.fd)
-  const there = lstatSync(owner.at(QUARANTINE), { throwIfNoEntry: false })
+  const there = lstatSync(owner.procPath(QUARANTINE), { throwIfNoEntry: false })
   return there?.ino === held.ino && there.dev === held.dev
 }
 
@@ -252,9 +252,9 @@ function noteOf(id: string, files: readonly string[], why: readonly Finding[]): 
   return `${JSON.stringify(note, undefined, 2)}\n`
 }
 
-function writeNote(entry: SandboxFolder, text: string): number {
+function writeNote(entry: Dir, text: string): number {
   const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
-  const fd = openSync(entry.at(NOTE), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, FILE_MODE)
+  const fd = openSync(entry.procPath(NOTE), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, FILE_MODE)
   try {
     writeFileSync(fd, text)
     return fd
@@ -272,9 +272,9 @@ function giveAway(fds: readonly number[], like: number): void {
 }
 
 /** Removes an entry that nothing was moved to. */
-function removeIfEmpty(quarantine: SandboxFolder, entry: SandboxFolder, name = entry.id): boolean {
+function removeIfEmpty(quarantine: Dir, entry: Dir, name = entry.id): boolean {
   try {
-    const files = readdirSync(entry.at('.'))
+    const files = readdirSync(entry.procPath('.'))
     if (files.some(file => file !== NOTE)) return false
     for (const file of files) entry.unlink(file)
     quarantine.rmdir(name)

@@ -1,9 +1,9 @@
-import type { LockHolder } from '../backend.js'
-import type { Change } from '../change.js'
-import { publishLockWait } from '../diagnostics.js'
-import { StateStoreError } from '../errors.js'
-import { SandboxFolder } from './folder.js'
-import { findHolder } from './lock-holder.js'
+import type { LockHolder } from '../../backend.js'
+import type { Change } from '../../change.js'
+import { publishLockWait } from '../../diagnostics.js'
+import { StateStoreError } from '../../errors.js'
+import { Dir } from '../posix/dir.js'
+import { findHolder } from './holder.js'
 
 /** The wait of one change for the locks of others, for those who want to know of it. */
 export class LockWait {
@@ -45,7 +45,7 @@ export class LockWait {
 
 function holderOf(root: string, id: string, lock: LockHolder['lock']): LockHolder {
   try {
-    const folder = SandboxFolder.open(root, id)
+    const folder = Dir.open(root, id)
     if (folder === undefined) return { lock }
     try {
       return findHolder(folder, lock)

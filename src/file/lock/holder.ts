@@ -1,11 +1,11 @@
 import { closeSync, fstatSync, readdirSync, readFileSync, type Stats, statSync } from 'node:fs'
 import * as z from 'zod'
-import type { LockHolder } from '../backend.js'
-import { commandOfPid, isAlive } from '../process-identity.js'
-import type { SandboxFolder } from './folder.js'
+import type { LockHolder } from '../../backend.js'
+import { commandOfPid, isAlive } from '../../process-identity.js'
+import type { Dir } from '../posix/dir.js'
+import { stateLockTime } from './dot-lock.js'
 import { type HolderRecord, readRecord } from './holder-record.js'
 import { openLockToRead } from './lock-file.js'
-import { stateLockTime } from './state-lock.js'
 
 const Record = z.object({
   held: z.boolean(),
@@ -18,14 +18,14 @@ const Record = z.object({
 })
 
 /** Who holds one of a sandbox's locks; the caller knows that somebody does. */
-export function findHolder(folder: SandboxFolder, lock: LockHolder['lock']): LockHolder {
+export function findHolder(folder: Dir, lock: LockHolder['lock']): LockHolder {
   if (lock === 'flock') return flockHolder(folder) ?? { lock }
   const refreshed = stateLockTime(folder)
   return refreshed === undefined ? { lock } : { lock, since: refreshed.toISOString() }
 }
 
 /** {@link findHolder} in words. */
-export function describeHolder(folder: SandboxFolder, lock: LockHolder['lock']): string {
+export function describeHolder(folder: Dir, lock: LockHolder['lock']): string {
   const { pid, host, command, since } = findHolder(folder, lock)
   if (lock === 'proper-lockfile') {
     return `another program's proper-lockfile lock on state.json, last refreshed at ${since ?? 'an unknown time'}`
@@ -39,7 +39,7 @@ export function describeHolder(folder: SandboxFolder, lock: LockHolder['lock']):
 }
 
 /** Of us, the `lock` file tells; of Kata and flock(1), the kernel. */
-function flockHolder(folder: SandboxFolder): LockHolder | undefined {
+function flockHolder(folder: Dir): LockHolder | undefined {
   let fd: number
   try {
     fd = openLockToRead(folder)

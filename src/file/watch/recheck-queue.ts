@@ -1,4 +1,4 @@
-import type { Sighting } from '../backend.js'
+import type { Sighting } from '../../backend.js'
 
 /** How long a file is left alone before the second look at it, in ms: writing one in place takes less. */
 const SECOND_LOOK = 25

@@ -1,12 +1,12 @@
 import { closeSync, fstatSync, readFileSync } from 'node:fs'
-import type { HeldLock, LockHolder } from '../backend.js'
-import { LOCK_EX, LOCK_SH, tryFlock } from './flock.js'
-import { SandboxFolder } from './folder.js'
+import type { HeldLock, LockHolder } from '../../backend.js'
+import { Dir } from '../posix/dir.js'
+import { LOCK_EX, LOCK_SH, tryFlock } from '../posix/flock.js'
+import { listIds } from '../read.js'
+import { sliceExpired, yieldToEventLoop } from '../time-slice.js'
+import { strangersLockTime } from './dot-lock.js'
+import { findHolder } from './holder.js'
 import { openLockToRead } from './lock-file.js'
-import { findHolder } from './lock-holder.js'
-import { listIds } from './read.js'
-import { strangersLockTime } from './state-lock.js'
-import { endTurn, isTurnOver } from './turn.js'
 
 /**
  * Every lock that is held now on a sandbox below a root, by us, Kata, flock(1) or a program with proper-lockfile,
@@ -19,8 +19,8 @@ export async function* listLocks(root: string, id?: string): AsyncGenerator<Held
   let shared = sharedLocks()
   for (const one of id === undefined ? listIds(root) : [id]) {
     for (const holder of holdersOf(root, one, shared)) yield { id: one, holder }
-    if (!isTurnOver()) continue
-    await endTurn()
+    if (!sliceExpired()) continue
+    await yieldToEventLoop()
     shared = sharedLocks()
   }
 }
@@ -38,22 +38,22 @@ function holdersOf(root: string, id: string, shared: ReadonlySet<string>): LockH
   }
 }
 
-function openFolder(root: string, id: string): SandboxFolder | undefined {
+function openFolder(root: string, id: string): Dir | undefined {
   try {
-    return SandboxFolder.open(root, id)
+    return Dir.open(root, id)
   } catch {
     return undefined // What cannot be opened, a listing of states tells.
   }
 }
 
-function flockHolders(folder: SandboxFolder, shared: ReadonlySet<string>): LockHolder[] {
+function flockHolders(folder: Dir, shared: ReadonlySet<string>): LockHolder[] {
   if (!isFlocked(folder, shared)) return []
   const holder = findHolder(folder, 'flock')
   // One whom nobody knows may have gone in the meantime.
   return holder.pid !== undefined || isFlocked(folder, shared) ? [holder] : []
 }
 
-function isFlocked(folder: SandboxFolder, shared: ReadonlySet<string>): boolean {
+function isFlocked(folder: Dir, shared: ReadonlySet<string>): boolean {
   let fd: number
   try {
     fd = openLockToRead(folder)

@@ -5,15 +5,15 @@ import { areLockWaitsWanted } from '../diagnostics.js'
 import { ioError, isErrno } from '../errno.js'
 import { KeyedQueue } from '../queue.js'
 import type { SandboxState } from '../state/sandbox-state.js'
-import { assertFree, BUSY, changeLocked, find } from './change.js'
+import { assertFree, BUSY, changeLocked, find } from './commit.js'
 import { DiskThreads } from './disk-threads.js'
 import { longestFlush } from './flush.js'
-import { SandboxFolder } from './folder.js'
 import { FOLDER_MODE } from './layout.js'
-import { type LockedSandbox, lockSandbox, type Patience, unlock, waitOrGiveUp } from './lock.js'
-import type { LockWait } from './lock-wait.js'
-import { assertFolder, flushWayTo, makeRootFolder } from './root-folder.js'
-import { endTurn, isTurnOver } from './turn.js'
+import type { LockWait } from './lock/lock-wait.js'
+import { type LockedSandbox, lockSandbox, type Patience, unlock, waitOrGiveUp } from './lock/sandbox-lock.js'
+import { Dir } from './posix/dir.js'
+import { assertFolder, flushWayTo, makeRootFolder } from './root-dir.js'
+import { sliceExpired, yieldToEventLoop } from './time-slice.js'
 
 export interface ChangesOptions {
   /** How long a change waits for the locks, in ms. */
@@ -53,7 +53,7 @@ export class Changes {
 
   private async inTurn(id: string, change: Change, patience: Patience): Promise<SandboxState | undefined> {
     if (!areLockWaitsWanted()) return this.attempt(id, change, patience)
-    const { LockWait } = await import('./lock-wait.js')
+    const { LockWait } = await import('./lock/lock-wait.js')
     const wait = new LockWait(this.root, id, change.kind)
     let failure: unknown
     try {
@@ -74,7 +74,7 @@ export class Changes {
     wait?: LockWait,
   ): Promise<SandboxState | undefined> {
     for (let attempt = 0; ; attempt++) {
-      if (isTurnOver()) await endTurn()
+      if (sliceExpired()) await yieldToEventLoop()
       const sandbox = await this.lock(id, change, patience)
       wait?.entered()
       let result: SandboxState | undefined | typeof BUSY
@@ -170,7 +170,7 @@ const LONGEST_FLUSH = 2
 const MEMORY_FILESYSTEMS: ReadonlySet<number> = new Set([0x01021994, 0x858458f6])
 
 function isThere(root: string, id: string, change: Change): boolean {
-  const folder = SandboxFolder.open(root, id)
+  const folder = Dir.open(root, id)
   if (folder === undefined) return false
   try {
     return find(folder, change) !== undefined
@@ -189,7 +189,7 @@ function makeFolder(root: string, id: string): void {
     if (!isErrno(error, 'EEXIST')) throw ioError(error, 'make', id, path)
     made = false
   }
-  const folder = SandboxFolder.open(root, id)
+  const folder = Dir.open(root, id)
   if (folder === undefined) return
   try {
     if (made) setMode(folder)
@@ -200,7 +200,7 @@ function makeFolder(root: string, id: string): void {
 }
 
 /** Whatever the umask. */
-function setMode({ fd, id, path }: SandboxFolder): void {
+function setMode({ fd, id, path }: Dir): void {
   try {
     fchmodSync(fd, FOLDER_MODE)
   } catch (error) {

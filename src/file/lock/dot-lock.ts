@@ -1,8 +1,8 @@
 import { constants, fstatSync, futimesSync, lstatSync, type Stats } from 'node:fs'
 import lockfile from 'proper-lockfile'
-import { ioError, isErrno } from '../errno.js'
-import { closeFile, type SandboxFolder } from './folder.js'
-import { STATE_FILE, STATE_LOCK } from './layout.js'
+import { ioError, isErrno } from '../../errno.js'
+import { STATE_FILE, STATE_LOCK } from '../layout.js'
+import { closeFile, type Dir } from '../posix/dir.js'
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants
 
@@ -35,11 +35,11 @@ export interface StateLock {
  * A stranger's keeps its stale time.
  * @returns undefined when a stranger holds it.
  */
-export async function lockState(folder: SandboxFolder): Promise<StateLock | undefined> {
+export async function lockState(folder: Dir): Promise<StateLock | undefined> {
   const made = new LockFolder(folder)
   let release: () => Promise<void>
   try {
-    release = await lockfile.lock(folder.at(STATE_FILE), {
+    release = await lockfile.lock(folder.procPath(STATE_FILE), {
       fs: lockFs,
       realpath: false,
       retries: 0,
@@ -56,7 +56,7 @@ export async function lockState(folder: SandboxFolder): Promise<StateLock | unde
       try {
         return made.isOurs()
       } catch (error) {
-        throw ioError(error, 'look for', folder.id, folder.show(STATE_LOCK))
+        throw ioError(error, 'look for', folder.id, folder.displayPath(STATE_LOCK))
       }
     },
     async release() {
@@ -86,13 +86,13 @@ export function isFromFuture(stat: Stats): boolean {
 }
 
 /** When the lock folder on a sandbox's state was last refreshed; undefined when there is none. */
-export function stateLockTime(folder: SandboxFolder): Date | undefined {
-  return lstatSync(folder.at(STATE_LOCK), { throwIfNoEntry: false })?.mtime
+export function stateLockTime(folder: Dir): Date | undefined {
+  return lstatSync(folder.procPath(STATE_LOCK), { throwIfNoEntry: false })?.mtime
 }
 
 /** The same of another program's lock that is in force: neither one of ours nor one left behind. */
-export function strangersLockTime(folder: SandboxFolder): Date | undefined {
-  const stat = lstatSync(folder.at(STATE_LOCK), { throwIfNoEntry: false })
+export function strangersLockTime(folder: Dir): Date | undefined {
+  const stat = lstatSync(folder.procPath(STATE_LOCK), { throwIfNoEntry: false })
   if (stat === undefined || isMarked(stat) || Date.now() - stat.mtimeMs > STALE) return undefined
   return stat.mtime
 }
@@ -109,8 +109,8 @@ class LockFolder {
   /** What the folder was like when it was made, for who asks next. */
   private made: Stats | undefined
 
-  constructor(private readonly folder: SandboxFolder) {
-    this.path = folder.at(STATE_LOCK)
+  constructor(private readonly folder: Dir) {
+    this.path = folder.procPath(STATE_LOCK)
     held.set(this.path, this)
   }
 

@@ -1,11 +1,8 @@
 import { closeSync, constants, fchmodSync, fstatSync, lstatSync, openSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import type { Finding, FindingCode, Repair, RepairAction, RepairOptions } from '../check.js'
-import { StateStoreError } from '../errors.js'
-import { BUSY, lockStateFile, removeFolder, sweep } from './change.js'
-import { type Found, findBelow, ownersBelow } from './check.js'
-import { SandboxFolder } from './folder.js'
-import { noteHolder, noteRelease } from './holder-record.js'
+import type { Finding, FindingCode, Repair, RepairAction, RepairOptions } from '../../check.js'
+import { StateStoreError } from '../../errors.js'
+import { BUSY, lockStateFile, removeFolder, sweep } from '../commit.js'
 import {
   FILE_MODE,
   FOLDER_MODE,
@@ -15,9 +12,12 @@ import {
   QUARANTINE,
   STATE_FILE,
   STATE_LOCK,
-} from './layout.js'
-import { type LockedSandbox, lockSandbox, type Patience, unlock, waitOrGiveUp } from './lock.js'
-import { lookInside, mayChangeMode, type Owners } from './look.js'
+} from '../layout.js'
+import { noteHolder, noteRelease } from '../lock/holder-record.js'
+import { type LockedSandbox, lockSandbox, type Patience, unlock, waitOrGiveUp } from '../lock/sandbox-lock.js'
+import { Dir } from '../posix/dir.js'
+import { type Found, findBelow, ownersBelow } from './check.js'
+import { lookInside, mayChangeMode, type Owners } from './inspect.js'
 import { openRoot, setAside, sweepQuarantine } from './quarantine.js'
 
 export interface FileRepairOptions extends RepairOptions {
@@ -141,12 +141,12 @@ class SandboxRepair {
   /** Nobody of us makes anything in such a place or takes it away, except another repair: see `isStillSo`. */
   private async clearTheWay(finding: Finding): Promise<void> {
     const isTheFolder = finding.path === this.path
-    const from = isTheFolder ? openRoot(this.root) : SandboxFolder.open(this.root, this.id)
+    const from = isTheFolder ? openRoot(this.root) : Dir.open(this.root, this.id)
     if (from === undefined) return
     const name = basename(finding.path)
     try {
       await this.move(from, [name], [finding], () => {
-        const stat = lstatSync(from.at(name), { throwIfNoEntry: false })
+        const stat = lstatSync(from.procPath(name), { throwIfNoEntry: false })
         return stat !== undefined && !(isTheFolder ? stat.isDirectory() : stat.isFile())
       })
     } finally {
@@ -181,14 +181,14 @@ class SandboxRepair {
     }
   }
 
-  private async lockStateAndMend(folder: SandboxFolder): Promise<typeof BUSY | undefined> {
+  private async lockStateAndMend(folder: Dir): Promise<typeof BUSY | undefined> {
     const { findings, strangerInside } = lookInside(folder, this.owners)
     if (strangerInside) return BUSY
     const faults = findings.filter(finding => actionOn(finding) !== 'left')
     if (faults.length === 0) return undefined
     // What is in the place of the lock folder would be in everyone's way for ever.
     const blocked = faults.filter(
-      ({ code, path }) => code !== 'DEAD_LOCK' && path === folder.show(STATE_LOCK),
+      ({ code, path }) => code !== 'DEAD_LOCK' && path === folder.displayPath(STATE_LOCK),
     )
     if (blocked.length > 0) await this.move(folder, [STATE_LOCK], blocked)
     const lock = await lockStateFile(folder, { kind: 'delete' })
@@ -204,11 +204,7 @@ class SandboxRepair {
   }
 
   /** @returns whether a state is there afterwards, or something that is not ours */
-  private async mend(
-    folder: SandboxFolder,
-    faults: readonly Finding[],
-    isHeld: () => boolean,
-  ): Promise<boolean> {
+  private async mend(folder: Dir, faults: readonly Finding[], isHeld: () => boolean): Promise<boolean> {
     for (const finding of faults) {
       const name = basename(finding.path)
       if (finding.code === 'LEFTOVER') this.attempt(finding, () => folder.unlink(name))
@@ -220,7 +216,7 @@ class SandboxRepair {
     const isUnfinished = faults.some(({ code }) => code === 'UNFINISHED_CREATE')
     if (isUnfinished) sweep(folder)
     const damaged = faults.filter(
-      ({ code, path }) => ACTIONS[code] === 'moved' && path !== folder.show(STATE_LOCK),
+      ({ code, path }) => ACTIONS[code] === 'moved' && path !== folder.displayPath(STATE_LOCK),
     )
     if (damaged.length === 0 || !isHeld()) return !isUnfinished
     const names = new Set(damaged.map(({ path }) => basename(path)))
@@ -240,7 +236,7 @@ class SandboxRepair {
   }
 
   private async move(
-    from: SandboxFolder,
+    from: Dir,
     names: readonly string[],
     why: readonly Finding[],
     isStillSo = () => true,
@@ -252,7 +248,7 @@ class SandboxRepair {
   }
 
   /** The lock file goes with the folder, as after a deletion. */
-  private removeUnfinished(folder: SandboxFolder, faults: readonly Finding[]): void {
+  private removeUnfinished(folder: Dir, faults: readonly Finding[]): void {
     const finding = faults.find(({ code }) => code === 'UNFINISHED_CREATE')
     removeFolder(folder)
     if (finding === undefined) return
@@ -272,13 +268,13 @@ function isFile(path: string): boolean {
 }
 
 /** Through a descriptor, so that it is the mode of what was looked at. */
-function setMode(folder: SandboxFolder, path: string, owners: Owners): void {
+function setMode(folder: Dir, path: string, owners: Owners): void {
   if (path === folder.path) {
     fchmodSync(folder.fd, FOLDER_MODE)
     return
   }
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
-  const fd = openSync(folder.at(basename(path)), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+  const fd = openSync(folder.procPath(basename(path)), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   try {
     const stat = fstatSync(fd)
     if (!stat.isFile() || !mayChangeMode(stat, owners)) throw new Error('it is not ours alone any more')

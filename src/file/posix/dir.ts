@@ -1,10 +1,10 @@
 import { closeSync, constants, openSync, readlinkSync } from 'node:fs'
 import { constants as osConstants } from 'node:os'
 import { join } from 'node:path'
-import { ioError, isErrno } from '../errno.js'
-import { StateStoreError } from '../errors.js'
+import { ioError, isErrno } from '../../errno.js'
+import { StateStoreError } from '../../errors.js'
+import { assertFolder } from '../root-dir.js'
 import { errno, libc, systemError, uninterrupted } from './libc.js'
-import { assertFolder } from './root-folder.js'
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants
 const [O_CLOEXEC, AT_REMOVEDIR] = process.platform === 'darwin' ? [0x1000000, 0x80] : [0o2000000, 0x200]
@@ -29,7 +29,7 @@ function descriptors(): string | undefined {
  * renamed or replaced by a symbolic link after the check cannot lead elsewhere: by openat(2) and its kin, and where
  * `node:fs` has to do it, by a path below `/proc/PID/fd/N`. (macOS has none, there the plain path is used for that.)
  */
-export class SandboxFolder {
+export class Dir {
   constructor(
     readonly id: string,
     /** For people and messages. */
@@ -41,10 +41,10 @@ export class SandboxFolder {
    * Opens `<root>/<id>`; undefined when there is none.
    * @throws StateStoreError `CORRUPT_STATE` when it is a symbolic link or no folder, `IO_ERROR` otherwise.
    */
-  static open(root: string, id: string): SandboxFolder | undefined {
+  static open(root: string, id: string): Dir | undefined {
     const path = join(root, id)
     try {
-      return new SandboxFolder(id, path, openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW))
+      return new Dir(id, path, openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW))
     } catch (error) {
       if (isErrno(error, 'ENOENT')) return undefined
       if (isErrno(error, 'ENOTDIR', 'ELOOP')) {
@@ -57,7 +57,7 @@ export class SandboxFolder {
   }
 
   /** The path by which system calls reach a file in this folder. */
-  at(name: string): string {
+  procPath(name: string): string {
     return DESCRIPTORS ? `${DESCRIPTORS}/${this.fd}/${name}` : join(this.path, name)
   }
 
@@ -76,10 +76,10 @@ export class SandboxFolder {
    * and no link is an invalid argument to it.
    * @throws StateStoreError `IO_ERROR`
    */
-  has(name: string): boolean {
+  exists(name: string): boolean {
     if (libc.readlinkat(this.fd, name, NOWHERE, NOWHERE.length) !== -1 || errno() === EINVAL) return true
     if (errno() === ENOENT) return false
-    throw ioError(systemError('readlink', name), 'look for', this.id, this.show(name))
+    throw ioError(systemError('readlink', name), 'look for', this.id, this.displayPath(name))
   }
 
   /** mkdir(2) */
@@ -98,16 +98,16 @@ export class SandboxFolder {
   }
 
   /** rename(2) of a file in this folder to a name in this or another one. */
-  rename(from: string, to: string, folder: SandboxFolder = this): void {
+  rename(from: string, to: string, folder: Dir = this): void {
     if (libc.renameat(this.fd, from, folder.fd, to) === -1) this.fail('rename', from)
   }
 
   private fail(syscall: string, name: string): never {
-    throw systemError(syscall, this.show(name))
+    throw systemError(syscall, this.displayPath(name))
   }
 
   /** A file's path for messages. */
-  show(name: string): string {
+  displayPath(name: string): string {
     return join(this.path, name)
   }
 
@@ -116,7 +116,7 @@ export class SandboxFolder {
   }
 }
 
-/** Closes what {@link SandboxFolder.open} opened. */
+/** Closes what {@link Dir.open} opened. */
 export function closeFile(fd: number): void {
   libc.close(fd)
 }
@@ -125,7 +125,7 @@ export function closeFile(fd: number): void {
  * Removes a file or a link, if there is one; a folder of that name stays. (Not `rmSync`: it looks first, and once it
  * has seen a folder it removes all that is below, links swapped in on the way included.)
  */
-export function removeFile(folder: SandboxFolder, name: string): void {
+export function removeFile(folder: Dir, name: string): void {
   try {
     folder.unlink(name)
   } catch (error) {

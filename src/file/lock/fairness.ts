@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Patience } from './lock.js'
+import type { Patience } from './sandbox-lock.js'
 
 /** For so long, in ms, a process makes one change after another of a sandbox that others wait for; then it lets one of them in. */
 const LONGEST_STREAK = 5
