@@ -10,6 +10,7 @@ export default defineConfig({
     alias: [
       { find: /^#src\/(.*)$/, replacement: `${dist}$1` },
       { find: /^sandbox-state$/, replacement: `${dist}index.js` },
+      { find: /^sandbox-state\/schemas$/, replacement: `${dist}schemas.js` },
     ],
   },
   test: {

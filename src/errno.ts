@@ -1,8 +1,11 @@
 import { StateStoreError } from './errors.js'
 
-/** The operating system's name of an error, such as `ENOENT`; undefined for any other error. */
+/**
+ * The operating system's name of an error, such as `ENOENT`; undefined for any other error. Asks what it has and not of
+ * which class it is: in Jest, for one, what Node throws is no `instanceof Error`.
+ */
 export function errnoOf(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('code' in error)) return undefined
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined
   return typeof error.code === 'string' ? error.code : undefined
 }
 
@@ -19,15 +22,13 @@ export function ioError(
   path: string,
 ): StateStoreError {
   if (error instanceof StateStoreError) return error
-  return new StateStoreError('IO_ERROR', `cannot ${doing} ${path}: ${reason(error)}`, {
-    id,
-    path,
-    cause: error,
-  })
+  const message = `cannot ${doing} ${path}: ${reason(error)}`
+  return new StateStoreError('IO_ERROR', message, { id, path, cause: error })
 }
 
 /** `ENOSPC: no space left on device`, without the call and path that Node appends. */
 export function reason(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  return errnoOf(error) === undefined ? error.message : (error.message.split(', ', 1)[0] ?? error.message)
+  if (typeof error !== 'object' || error === null || !('message' in error)) return String(error)
+  const message = String(error.message)
+  return errnoOf(error) === undefined ? message : (message.split(', ', 1)[0] ?? message)
 }

@@ -1,4 +1,7 @@
-/** Every code that a {@link StateStoreError} can carry. A code never changes its meaning between majors; messages may. */
+/**
+ * Every code that a {@link StateStoreError} can carry. A code keeps its meaning within a major version; messages may change
+ * at any time.
+ */
 export const ERROR_CODES = [
   'NOT_FOUND',
   'ALREADY_EXISTS',
@@ -17,7 +20,7 @@ export const ERROR_CODES = [
 /** One of {@link ERROR_CODES}. */
 export type ErrorCode = (typeof ERROR_CODES)[number]
 
-/** What an error is about, as far as it is known. */
+/** What an error is about, as far as is known. */
 export interface ErrorDetails {
   /** The sandbox. */
   readonly id?: string | undefined
@@ -30,9 +33,6 @@ export interface ErrorDetails {
   /** The error underneath, such as the operating system's. */
   readonly cause?: unknown
 }
-
-/** A stack may be deeper by so many frames of this package. */
-const OUR_FRAMES = 15
 
 /**
  * The one error class of this package. Decide on `code`; show `message` to people.
@@ -52,12 +52,7 @@ export class StateStoreError extends Error {
   declare readonly to?: string
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
-    // Ten frames, Node's default, would often end within this package, before the line of the program that called it.
-    const { stackTraceLimit } = Error
-    const isWanted = stackTraceLimit >= 10
-    if (isWanted) Reflect.set(Error, 'stackTraceLimit', stackTraceLimit + OUR_FRAMES)
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
-    if (isWanted) Reflect.set(Error, 'stackTraceLimit', stackTraceLimit)
     this.code = code
     if (details.id !== undefined) this.id = details.id
     if (details.path !== undefined) this.path = details.path
@@ -70,4 +65,27 @@ export class StateStoreError extends Error {
     const { code, message, id, path, from, to } = this
     return { code, message, id, path, from, to }
   }
+}
+
+/** Runs what may throw an error of this package, and adds to that error what it is about. */
+export function withSubject<T>(subject: string, details: ErrorDetails, act: () => T): T {
+  try {
+    return act()
+  } catch (cause) {
+    if (!(cause instanceof StateStoreError)) throw cause
+    throw new StateStoreError(cause.code, `${subject}: ${cause.message}`, { cause, ...details })
+  }
+}
+
+/**
+ * Adds to an error of this package the lines of the current stack that its own lacks. Node records ten, which can all
+ * lie within this package or another thread, before the line of the program that made the call. Raising that limit
+ * would mean assigning to the program's `Error`, which may be frozen.
+ */
+export function withCaller(error: unknown): unknown {
+  if (!(error instanceof StateStoreError) || typeof error.stack !== 'string') return error
+  const { stack } = error
+  const lines = new Error().stack?.split('\n').slice(2) ?? []
+  error.stack = [stack, ...lines.filter(line => !stack.includes(line))].join('\n')
+  return error
 }

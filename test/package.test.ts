@@ -47,6 +47,27 @@ test('the package holds what is needed to use it, and nothing else', async () =>
   expect(paths).toHaveLength(modules.length * 2 + 5)
 })
 
+test('the library does not load zod; its subpath with the schemas does', async () => {
+  const loaded = async (program: string) => {
+    const preload = new URL('./cli/loaded-modules.mjs', import.meta.url).href
+    const options = ['--import', preload, '--input-type=module', '--eval', program, temporaryFolder()]
+    const { stderr } = await run(process.execPath, options, { cwd: PROJECT })
+    return [...new Set(Array.from(stderr.matchAll(/node_modules\/([^/]+)/g), ([, name]) => name))]
+  }
+  const use = `
+    import { decodeState, openStore, parseVolumes } from 'sandbox-state'
+    decodeState('{"state":"ready"}')
+    parseVolumes('a:b')
+    const store = await openStore(process.argv[1])
+    await store.create('a', { blockIndex: 1 })
+    await store.update('a', state => ({ ...state, blockIndex: 2 }))
+    await store.close()`
+  const packages = await loaded(use)
+  expect(packages).toContain('koffi')
+  expect(packages).not.toContain('zod')
+  expect(await loaded("import 'sandbox-state/schemas'")).toEqual(['zod'])
+})
+
 describe('installed in an empty project', () => {
   let project: string
 
@@ -94,7 +115,12 @@ describe('installed in an empty project', () => {
     { types: [], lib: ['es2022', 'dom'] },
   ])('its types are exact under the strictest options, with $types and $lib', async ({ types, lib }) => {
     const program = `
-import { openStore, type SandboxState, StateStoreError, type StateString } from 'sandbox-state'
+import { openStore, parseVolumes, type SandboxState, StateStoreError, type StateString } from 'sandbox-state'
+import { Cmd, SandboxState as Schema, type Volume } from 'sandbox-state/schemas'
+
+export const state: SandboxState = Schema.parse({})
+export const groups: string[] | null = Cmd.parse({}).SupplementaryGroups
+export const volumes: Volume[] = parseVolumes('a:b')
 
 export async function use(root: string): Promise<StateString> {
   await using store = await openStore(root, { durable: false })

@@ -1,87 +1,120 @@
 import { StateStoreError } from '../errors.js'
-import { foldKey } from './go-text.js'
-import { STATES } from './machine.js'
-import type { CompleteFields, SandboxState } from './sandbox-state.js'
-import { show } from './show.js'
+import { foldKey, quote, unquote } from './go-text.js'
+import { isValidState, STATES, type StateString } from './machine.js'
+import type { SandboxState } from './sandbox-state.js'
+
+/** A field's type: one of Go's. */
+interface FieldType<Value> {
+  /** What a value must be, in words. */
+  readonly expected: string
+  /** Go's zero value, which an absent field has. */
+  readonly zero: unknown
+  /** A value as it is kept, without what JSON cannot express (-0, a lone surrogate); undefined if it is not valid. */
+  check(value: unknown): Value | undefined
+  /** What Go decodes from a JSON value, still to be checked; undefined if it has another type or is out of range. */
+  parse(json: string): unknown
+  /** The JSON of a valid value. */
+  write(value: Value): string
+}
+
+interface TableRow<Value> extends FieldType<Value> {
+  /** When a file has the field. One that may be missing from a file may be missing from a program's state, too. */
+  readonly written: 'always' | 'unless zero' | 'never'
+}
 
 /** A field of {@link SandboxState} that has a name of its own. */
 export type FieldName = Extract<keyof SandboxState, string>
 
-/** What each field must be, in words, in the order in which Go writes the fields. */
-const EXPECTED: Readonly<Record<FieldName, string>> = {
-  state: `one of ${STATES.join(', ')}`,
-  blockIndex: 'an integer from -(2^53 - 1) to 2^53 - 1',
-  guestMemoryBlockSize: 'an integer from 0 to 2^32 - 1',
-  guestMemoryHotplugProbe: 'true or false',
-  cgroupPath: 'a string',
-  persistVersion: 'an integer from 0 to 2^53 - 1',
+export interface Field extends TableRow<unknown> {
+  readonly name: FieldName
 }
 
-const FIELD_BY_KEY: ReadonlyMap<string, FieldName> = new Map(
-  (Object.keys(EXPECTED) as FieldName[]).flatMap(name => [
-    [name, name],
-    [foldKey(name), name],
-  ]),
+const text: FieldType<string> = {
+  expected: 'a string',
+  zero: '',
+  check: value => (typeof value === 'string' ? value.toWellFormed() : undefined),
+  parse: json => (json.startsWith('"') ? unquote(json) : undefined),
+  write: quote,
+}
+
+/** Go decodes any text, and Kata then asks whether it is a state. */
+const state: FieldType<StateString> = {
+  ...text,
+  expected: `one of ${STATES.join(', ')}`,
+  check: value => (isValidState(value) ? value : undefined),
+}
+
+const boolean: FieldType<boolean> = {
+  expected: 'true or false',
+  zero: false,
+  check: value => (typeof value === 'boolean' ? value : undefined),
+  parse: json => (json === 'true' || json === 'false' ? json === 'true' : undefined),
+  write: String,
+}
+
+/** An integer from `minimum` to `maximum`, written as one: neither as 1.0 nor as 1e2. */
+function integer(minimum: number, maximum: number, range: string): FieldType<number> {
+  // Go's unsigned integers take no sign, not even that of -0.
+  const digits = minimum < 0 ? /^-?\d+$/ : /^\d+$/
+  const check = (value: unknown) => {
+    if (typeof value !== 'number' || !Number.isSafeInteger(value)) return undefined
+    return value >= minimum && value <= maximum ? value + 0 : undefined // Adding 0 turns -0 into 0.
+  }
+  return {
+    expected: `an integer from ${range}`,
+    zero: 0,
+    check,
+    parse: json => (digits.test(json) ? check(Number(json)) : undefined),
+    write: String,
+  }
+}
+
+const MAX = Number.MAX_SAFE_INTEGER
+const int = integer(-MAX, MAX, '-(2^53 - 1) to 2^53 - 1')
+const uint = integer(0, MAX, '0 to 2^53 - 1')
+const uint32 = integer(0, 0xffff_ffff, '0 to 2^32 - 1')
+
+/** Everything there is to know about each field, in the order in which Go writes them. */
+const TABLE: { readonly [Name in FieldName]: TableRow<SandboxState[Name]> } = {
+  state: { ...state, written: 'always' },
+  blockIndex: { ...int, written: 'always' },
+  guestMemoryBlockSize: { ...uint32, written: 'always' },
+  guestMemoryHotplugProbe: { ...boolean, written: 'always' },
+  cgroupPath: { ...text, written: 'unless zero' },
+  persistVersion: { ...uint, written: 'never' },
+}
+
+const NAMES = Object.keys(TABLE) as readonly FieldName[]
+
+export const FIELDS: readonly Field[] = NAMES.map(name => ({ ...TABLE[name], name }))
+
+const FIELD_BY_KEY: ReadonlyMap<string, Field> = new Map(
+  FIELDS.flatMap(field => [[field.name, field] as const, [foldKey(field.name), field] as const]),
 )
 
 /** The field that a key of a file means: as Go, the exact name or the name in any case. */
-export function fieldNamed(key: string): FieldName | undefined {
+export function fieldNamed(key: string): Field | undefined {
   return FIELD_BY_KEY.get(key) ?? FIELD_BY_KEY.get(foldKey(key))
 }
 
 /** Whether it is a field's name in exactly the right case, as a program must write it. */
-export function isFieldName(name: string): name is FieldName {
-  return FIELD_BY_KEY.get(name) === name
+export function isFieldName(name: string): boolean {
+  return FIELD_BY_KEY.get(name)?.name === name
 }
 
-/** Go's zero values. */
-export function zeroFields(): CompleteFields {
-  return {
-    blockIndex: 0,
-    guestMemoryBlockSize: 0,
-    guestMemoryHotplugProbe: false,
-    cgroupPath: '',
-    persistVersion: 0,
-  }
-}
-
-/** Go's `int`, as far as JavaScript counts exactly. */
-export function isInt(value: unknown): value is number {
-  return Number.isSafeInteger(value)
-}
-
-/** Go's `uint`, as far as JavaScript counts exactly. */
-export function isUint(value: unknown): value is number {
-  return isInt(value) && value >= 0
-}
-
-/** Go's `uint32`. */
-export function isUint32(value: unknown): value is number {
-  return isUint(value) && value <= 0xffff_ffff
-}
-
-/** JSON and Go's integers know no -0. */
-export function withoutNegativeZero(value: number): number {
-  return value === 0 ? 0 : value
+/** The names of the fields in a file, other than the state, that differ. */
+export function changedFields(before: SandboxState, after: SandboxState): FieldName[] {
+  return FIELDS.filter(
+    ({ name, written, write }) =>
+      name !== 'state' && written !== 'never' && write(before[name]) !== write(after[name]),
+  ).map(({ name }) => name)
 }
 
 export function invalidState(message: string): StateStoreError {
   return new StateStoreError('INVALID_STATE', message)
 }
 
-/** `found` is what stood there, in words. */
-export function invalidField(field: FieldName, found: string): StateStoreError {
-  return invalidState(`${field} must be ${EXPECTED[field]}, found ${found}`)
-}
-
-export function unknownField(name: string): StateStoreError {
-  return invalidState(`unknown field ${show(name)}`)
-}
-
-export function notAnObject(value: unknown): StateStoreError {
-  return invalidState(`expected an object with the fields of a sandbox state, found ${show(value)}`)
-}
-
-export function malformedUnknownKeys(): StateStoreError {
-  return invalidState('the unknown keys are not as they were decoded')
+/** @param found the value at fault, in words */
+export function invalidField({ name, expected }: Field, found: string): StateStoreError {
+  return invalidState(`${name} must be ${expected}, found ${found}`)
 }

@@ -2,8 +2,17 @@ import { Buffer, isUtf8 } from 'node:buffer'
 
 const NEEDS_ESCAPE = /["\\<>&\u0000-\u001f\u2028\u2029\ud800-\udfff]/
 const ESCAPED = /["\\<>&\u0000-\u001f\u2028\u2029]/g
+const SHORT: Readonly<Record<string, string>> = {
+  '"': '\\"',
+  '\\': '\\\\',
+  '\n': '\\n',
+  '\r': '\\r',
+  '\t': '\\t',
+}
 const HTML_SENSITIVE = /[<>&\u2028\u2029]/g
-const REPLACEMENT = '\ufffd'
+
+/** In UTF-8 read as Latin-1: a character of two to four bytes, or else a byte that belongs to none. */
+const BEYOND_ASCII = /[\xc0-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf7][\x80-\xbf]{3}|[\x80-\xff]/g
 
 /**
  * A JSON string as Go 1.19 writes it: `<`, `>`, `&` and the line separators U+2028 and U+2029 are escaped, of the
@@ -35,73 +44,32 @@ export function foldKey(key: string): string {
   return key.toLowerCase().replaceAll('\u017f', 's')
 }
 
+/** Whether a value is a Uint8Array, be it of another realm, as in jsdom or node:vm, where `instanceof` fails. */
+export function isBytes(value: unknown): value is Uint8Array {
+  if (value instanceof Uint8Array) return true
+  return ArrayBuffer.isView(value) && Object.prototype.toString.call(value) === '[object Uint8Array]'
+}
+
 /** Text from bytes as Go reads them: each byte that is not part of a UTF-8 character becomes one U+FFFD. Keeps a BOM. */
 export function textOf(bytes: Uint8Array): string {
-  // isUtf8 throws for a detached buffer, whose length is 0.
+  // The length of a detached buffer is 0, and nothing else can be done with it.
   if (bytes.length === 0) return ''
-  return isUtf8(bytes) ? decodeUtf8(bytes, 0, bytes.length) : decodeWithReplacements(bytes)
+  const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  if (isUtf8(buffer)) return buffer.toString('utf8')
+  // Decoded as a whole, a truncated character would become one U+FFFD, where Go has one for each of its bytes.
+  return buffer.toString('latin1').replace(BEYOND_ASCII, decodeCharacter)
 }
 
-/** TextDecoder and Buffer replace a truncated character by one U+FFFD, where Go writes one for each of its bytes. */
-function decodeWithReplacements(bytes: Uint8Array): string {
-  const parts: string[] = []
-  let validFrom = 0
-  for (let at = 0; at < bytes.length; ) {
-    const length = characterLength(bytes, at)
-    if (length === 0) {
-      parts.push(decodeUtf8(bytes, validFrom, at), REPLACEMENT)
-      validFrom = at + 1
-    }
-    at += Math.max(length, 1)
-  }
-  parts.push(decodeUtf8(bytes, validFrom, bytes.length))
-  return parts.join('')
-}
-
-/**
- * The number of bytes of the UTF-8 character that begins at `at`; 0 when none does, or when it is cut short. A whole one
- * that UTF-8 forbids, such as a surrogate, counts: one U+FFFD for each of its bytes is what decodeUtf8 makes of it, too.
- */
-function characterLength(bytes: Uint8Array, at: number): number {
-  const length = lengthByLead(bytes[at] ?? 0)
-  for (let next = at + 1; next < at + length; next++) {
-    if (!isWithin(bytes[next] ?? 0, 0x80, 0xbf)) return 0
-  }
-  return length
-}
-
-function lengthByLead(lead: number): number {
-  if (lead < 0x80) return 1
-  if (isWithin(lead, 0xc0, 0xdf)) return 2
-  if (isWithin(lead, 0xe0, 0xef)) return 3
-  if (isWithin(lead, 0xf0, 0xf7)) return 4
-  return 0
-}
-
-function isWithin(byte: number, low: number, high: number): boolean {
-  return byte >= low && byte <= high
-}
-
-function decodeUtf8(bytes: Uint8Array, from: number, to: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString('utf8')
+/** Latin-1 text that UTF-8 forbids, such as a surrogate, decodes to one U+FFFD for each byte, as in Go. */
+function decodeCharacter(latin1: string): string {
+  return Buffer.from(latin1, 'latin1').toString('utf8')
 }
 
 function escapeSequence(character: string): string {
-  switch (character) {
-    case '"':
-    case '\\':
-      return `\\${character}`
-    case '\n':
-      return '\\n'
-    case '\r':
-      return '\\r'
-    case '\t':
-      return '\\t'
-    default:
-      return unicodeEscape(character)
-  }
+  return SHORT[character] ?? unicodeEscape(character)
 }
 
-function unicodeEscape(character: string): string {
-  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+/** Every UTF-16 unit as a JSON escape. */
+export function unicodeEscape(text: string): string {
+  return text.replace(/[\s\S]/g, unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }

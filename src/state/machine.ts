@@ -49,22 +49,12 @@ export function checkTransition(current: string, expected: string, next: string)
     const message = `the state is ${word(current)}, expected ${word(expected)}`
     throw new StateStoreError('STATE_MISMATCH', message, details)
   }
-  if (!mayFollow(current, next)) {
-    const message = `cannot move from ${word(current)} to ${word(next)} (${waysOut(current)})`
+  // TRANSITIONS is never indexed with text such as `__proto__`.
+  const ways: readonly string[] = isValidState(current) ? TRANSITIONS[current] : []
+  if (!ways.includes(next)) {
+    const hint =
+      ways.length === 0 ? `${word(current)} is not a state` : `from ${current}: ${ways.join(' or ')}`
+    const message = `cannot move from ${word(current)} to ${word(next)} (${hint})`
     throw new StateStoreError('INVALID_TRANSITION', message, details)
   }
-}
-
-function mayFollow(current: string, next: string): boolean {
-  return isValidState(current) && nextStates(current).includes(next)
-}
-
-function waysOut(current: string): string {
-  if (!isValidState(current)) return `${word(current)} is not a state`
-  return `from ${current}: ${nextStates(current).join(' or ')}`
-}
-
-/** Takes a checked state only: `TRANSITIONS` is never indexed with text such as `__proto__`. */
-function nextStates(state: StateString): readonly string[] {
-  return TRANSITIONS[state]
 }

@@ -36,8 +36,10 @@ export interface SandboxState {
   [UNKNOWN_KEYS]?: UnknownKeys
 }
 
-/** Every field but the state: a sandbox always starts `ready`. */
-export type CompleteFields = Omit<SandboxState, 'state' | typeof UNKNOWN_KEYS>
-
-/** The fields that `create` takes. One that is absent or undefined starts as Go's zero value: 0, false or `''`. */
-export type SandboxFields = { [Field in keyof CompleteFields]?: CompleteFields[Field] | undefined }
+/**
+ * The fields that `create` takes: all but the state, as a sandbox always starts `ready`. One that is absent or undefined
+ * starts as Go's zero value: 0, false or `''`.
+ */
+export type SandboxFields = {
+  [Field in Exclude<keyof SandboxState, 'state' | typeof UNKNOWN_KEYS>]?: SandboxState[Field] | undefined
+}

@@ -1,3 +1,5 @@
+import { unicodeEscape } from './go-text.js'
+
 const LONGEST_SHOWN = 60
 const PLAIN_WORD = /^[\w.+-]+$/
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu
@@ -10,7 +12,7 @@ export function quoted(text: string): string {
 
 /** Text with everything in it that a terminal could obey, or that nobody would see, as JSON escapes. */
 export function visible(text: string): string {
-  return text.replace(INVISIBLE, escaped)
+  return text.replace(INVISIBLE, unicodeEscape)
 }
 
 /** As {@link quoted}, but a plain word such as `ready` stands without quotes. */
@@ -27,10 +29,7 @@ export function show(value: unknown): string {
   return word(String(value))
 }
 
-/** As JSON escapes: each UTF-16 unit by itself. */
-function escaped(character: string): string {
-  return character
-    .split('')
-    .map(unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
-    .join('')
+/** As {@link show}, of a value's JSON, with every digit of a number. */
+export function showJson(json: string): string {
+  return /^[-\d]/.test(json) ? word(json) : show(JSON.parse(json))
 }

@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decodeState, encodeState, isForeignSchema, MAX_STATE_BYTES } from '#src/state/codec.js'
@@ -302,14 +303,28 @@ describe('decodeState', () => {
     }
   })
 
-  it.each([undefined, null, 1, {}, [123, 125], new Uint16Array(2), new ArrayBuffer(2)])(
-    'takes no %o',
-    value => {
-      const decode = () => decodeState(value as unknown as string)
-      expect(decode).toThrow(TypeError)
-      expect(decode).toThrow('a state is text or bytes')
-    },
-  )
+  it('reads bytes of another realm, such as that of jsdom', () => {
+    const foreign: Uint8Array = runInNewContext(`Uint8Array.from(${JSON.stringify([...bytesOf(REAL)])})`)
+    expect(foreign).not.toBeInstanceOf(Uint8Array)
+    expect(decodeState(foreign)).toEqual(decodeState(REAL))
+  })
+
+  const fake = { length: 2, [Symbol.toStringTag]: 'Uint8Array' }
+  it.each([
+    undefined,
+    null,
+    1,
+    {},
+    [123, 125],
+    new Uint16Array(2),
+    new ArrayBuffer(2),
+    new DataView(new ArrayBuffer(2)),
+    fake,
+  ])('takes no %o', value => {
+    const decode = () => decodeState(value as unknown as string)
+    expect(decode).toThrow(TypeError)
+    expect(decode).toThrow('a state is text or bytes')
+  })
 })
 
 describe('isForeignSchema', () => {

@@ -1,7 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { formatSockets, parseSockets, type Socket } from '#src/state/sockets.js'
-import { formatVolumes, parseVolumes, type Volume } from '#src/state/volumes.js'
+import {
+  formatSockets,
+  formatVolumes,
+  parseSockets,
+  parseVolumes,
+  type Socket,
+  type Volume,
+} from '#src/state/colon-lists.js'
 import { anyText, codeOf, stateError } from './support.js'
 import { socketVectors, volumeVectors } from './vectors.js'
 

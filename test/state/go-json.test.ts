@@ -1,14 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import {
-  compact,
-  type GoJson,
-  isMemberValue,
-  MAX_DEPTH,
-  objectMembers,
-  toGoJson,
-} from '#src/state/go-json.js'
-import { codeOf, goText, nearlyJson, stateError } from './support.js'
+import { compact, isMemberValue, MAX_DEPTH, objectMembers } from '#src/state/go-json.js'
+import { codeOf, nearlyJson, stateError } from './support.js'
 
 /** What JSON.parse, which has the same grammar, makes of a text; undefined when it refuses. */
 function parsed(text: string): unknown {
@@ -52,22 +45,9 @@ describe('objectMembers', () => {
     )
   })
 
-  it('tells the kinds apart', () => {
-    const text = '{"a":"x","b":-1,"c":true,"d":false,"e":null,"f":[],"g":{}}'
-    expect(objectMembers(text).map(({ kind }) => kind)).toEqual([
-      'string',
-      'number',
-      'boolean',
-      'boolean',
-      'null',
-      'array',
-      'object',
-    ])
-  })
-
   it('takes every escape that JSON has, hexadecimal digits in either case', () => {
     const json = String.raw`"\"\\\/\b\f\n\r\t\u09af\u09AF"`
-    expect(objectMembers(`{"a":${json}}`)).toEqual([{ key: 'a', kind: 'string', json }])
+    expect(objectMembers(`{"a":${json}}`)).toEqual([{ key: 'a', json }])
   })
 
   it('takes null for an object without members', () => {
@@ -76,26 +56,26 @@ describe('objectMembers', () => {
   })
 
   it.each([
-    ['', 'it ends too early, at position 0'],
-    ['[]', 'unexpected "[", at position 0'],
-    ['{"a":1} x', 'unexpected "x", at position 8'],
-    ['{"a":01}', 'unexpected "1", at position 6'],
-    ['{"a":"\\u00', 'it ends too early, at position 10'],
-    ['{"a":"\u0000"}', 'unexpected "\\u0000", at position 6'],
-    ['{"a":"\u001f"}', 'unexpected "\\u001f", at position 6'],
-    ['{"a":"\\x"}', 'unexpected "x", at position 7'],
-    ['{"a":"\\', 'it ends too early, at position 7'],
-    ['{"a":"\\u00g0"}', 'unexpected "g", at position 10'],
-    ['{"a":"b', 'it ends too early, at position 7'],
-    ['{"a":-}', 'unexpected "}", at position 6'],
-    ['{"a":1.}', 'unexpected "}", at position 7'],
-    ['{"a":1e+}', 'unexpected "}", at position 8'],
-    ['{"a" 1}', 'unexpected "1", at position 5'],
-    ['{"a":[{"b":nul]}', 'unexpected "n", at position 11'],
-    ['{"a":[1,]}', 'unexpected "]", at position 8'],
-    ['\ufeff{}', 'unexpected "\\ufeff", at position 0'],
-  ])('says what is wrong with %j, and where', (text, fault) => {
-    expect(stateError(() => objectMembers(text)).message).toBe(`not a JSON object: ${fault}`)
+    '',
+    '[]',
+    '{"a":1} x',
+    '{"a":01}',
+    '{"a":"\\u00',
+    '{"a":"\u0000"}',
+    '{"a":"\u001f"}',
+    '{"a":"\\x"}',
+    '{"a":"\\',
+    '{"a":"b',
+    '{"a":1.}',
+    '{"a" 1}',
+    '{"a":[{"b":nul]}',
+    '{"a":[1,]}',
+    '\ufeff{}',
+    '\u202e{}',
+  ])('says what is wrong with %j, with nothing that a terminal could obey', text => {
+    const { code, message } = stateError(() => objectMembers(text))
+    expect(code).toBe('CORRUPT_STATE')
+    expect(message).toMatch(/^not a JSON object: [^\p{Cc}\p{Cf}]{10,120}$/u)
   })
 
   it.each(['[', '{"a":'])('allows just the depth that Go allows of %s', open => {
@@ -104,7 +84,7 @@ describe('objectMembers', () => {
     expect(MAX_DEPTH).toBe(10_000)
     expect(objectMembers(nested(10_000))).toHaveLength(1)
     expect(stateError(() => objectMembers(nested(10_001))).message).toBe(
-      `not a JSON object: it is nested too deeply, at position ${5 + 9_999 * open.length}`,
+      'not a JSON object: it is nested too deeply',
     )
   })
 
@@ -153,46 +133,4 @@ describe('compact', () => {
   it('escapes what Go escapes for HTML', () => {
     expect(compact('{"<k>":"a&b\u2028\u2029"}')).toBe('{"\\u003ck\\u003e":"a\\u0026b\\u2028\\u2029"}')
   })
-})
-
-describe('toGoJson', () => {
-  const plain = fc.letrec<{ value: GoJson }>(tie => ({
-    value: fc.oneof(
-      { depthSize: 'small' },
-      goText,
-      fc.maxSafeInteger(),
-      fc.boolean(),
-      fc.constant(null),
-      fc.array(tie('value')),
-      fc.dictionary(goText, tie('value')),
-    ),
-  })).value
-
-  it('is read back by JSON.parse', () => {
-    fc.assert(
-      fc.property(plain, value => {
-        expect(JSON.parse(toGoJson(value))).toEqual(value)
-      }),
-    )
-  })
-
-  it('is compact already', () => {
-    fc.assert(
-      fc.property(plain, value => {
-        expect(compact(toGoJson(value))).toBe(toGoJson(value))
-      }),
-    )
-  })
-
-  it('keeps the order of the keys, and writes no -0', () => {
-    expect(toGoJson({ b: [], a: { z: -0, y: null } })).toBe('{"b":[],"a":{"z":0,"y":null}}')
-  })
-
-  it.each([1.5, 2 ** 53, Number.NaN, Number.POSITIVE_INFINITY, undefined, 1n, () => 1])(
-    'refuses %o',
-    value => {
-      expect(() => toGoJson(value as GoJson)).toThrow(TypeError)
-      expect(() => toGoJson({ a: [value as GoJson] })).toThrow(TypeError)
-    },
-  )
 })

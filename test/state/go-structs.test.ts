@@ -1,9 +1,15 @@
+import {
+  Cmd,
+  EnvVar,
+  LinuxCapabilities,
+  Resources,
+  Socket,
+  Sockets,
+  Volume,
+  Volumes,
+} from 'sandbox-state/schemas'
 import { describe, expect, it } from 'vitest'
-import { Cmd, EnvVar, LinuxCapabilities } from '#src/state/command.js'
-import { toGoJson } from '#src/state/go-json.js'
-import { Resources } from '#src/state/resources.js'
-import { Socket, Sockets } from '#src/state/sockets.js'
-import { Volume, Volumes } from '#src/state/volumes.js'
+import { escapeHtml } from '#src/state/go-text.js'
 import { typeVectors } from './vectors.js'
 
 const SCHEMAS = {
@@ -18,6 +24,8 @@ const SCHEMAS = {
   Volumes,
   VolumesEmpty: Volumes,
 }
+
+const toGoJson = (value: unknown) => escapeHtml(JSON.stringify(value))
 
 const accepts = (schema: { safeParse(value: unknown): { success: boolean } }, value: unknown) =>
   schema.safeParse(value).success

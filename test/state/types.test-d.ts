@@ -1,12 +1,16 @@
 // Checked by `npm run typecheck`: a line marked as an error must be one.
+
+import type {
+  Cmd,
+  Resources,
+  SandboxState as SandboxStateSchema,
+  Sockets,
+  Volumes,
+} from 'sandbox-state/schemas'
 import type * as z from 'zod'
-import type { Cmd } from '#src/state/command.js'
+import type { Socket, Volume } from '#src/state/colon-lists.js'
 import { type NextState, STATES, type StateString, TRANSITIONS } from '#src/state/machine.js'
-import type { Resources } from '#src/state/resources.js'
-import type { CompleteFields, SandboxFields, SandboxState } from '#src/state/sandbox-state.js'
-import type { SandboxFieldsSchema, SandboxStateSchema } from '#src/state/schema.js'
-import type { Sockets } from '#src/state/sockets.js'
-import type { Volumes } from '#src/state/volumes.js'
+import type { SandboxFields, SandboxState } from '#src/state/sandbox-state.js'
 
 /** True only for types that are the same, modifiers of their properties included. */
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
@@ -71,11 +75,9 @@ export function constants(): void {
 
 export function schemas(): void {
   same<z.infer<typeof SandboxStateSchema>, SandboxState>(true)
-  same<z.infer<typeof SandboxFieldsSchema>, CompleteFields>(true)
-  same<keyof SandboxFields, keyof CompleteFields>(true)
   same<keyof SandboxFields | 'state', Extract<keyof SandboxState, string>>(true)
   // The check itself can fail.
-  same<SandboxState, CompleteFields>(false)
+  same<SandboxState, SandboxFields>(false)
   same<Readonly<SandboxState>, SandboxState>(false)
 }
 
@@ -87,4 +89,6 @@ export function goTypes(): void {
   same<Resources, { Memory: number; MemorySlots: number }>(true)
   same<Volumes, { MountTag: string; HostPath: string }[]>(true)
   same<Sockets, { DeviceID: string; ID: string; HostPath: string; Name: string }[]>(true)
+  same<Volumes, Volume[]>(true)
+  same<Sockets, Socket[]>(true)
 }

@@ -6,7 +6,7 @@ import { decodeState, encodeState } from '#src/state/codec.js'
 import { compact } from '#src/state/go-json.js'
 import { quote } from '#src/state/go-text.js'
 import { type SandboxState, UNKNOWN_KEYS, type UnknownKeys } from '#src/state/sandbox-state.js'
-import { parseSandboxState } from '#src/state/schema.js'
+import { validState } from '#src/state/validate.js'
 import { temporaryFolder } from '../support/root.js'
 import { goText, stateError } from './support.js'
 
@@ -42,7 +42,7 @@ describe('unknown keys', () => {
     fc.assert(
       fc.property(unknown, entries => {
         const keys = entries.map(([key, json]) => `,${quote(key)}:${compact(json)}`).join('')
-        const once = parseSandboxState({ ...decodeState(`{${KNOWN}${keys}}`), state: 'running' })
+        const once = validState({ ...decodeState(`{${KNOWN}${keys}}`), state: 'running' })
         const twice = { ...decodeState(encodeState(once)), state: 'ready' } as const
         expect(encodeState(twice)).toBe(`{${KNOWN}${keys}}`)
       }),
@@ -74,7 +74,7 @@ describe('unknown keys', () => {
   it('are absent when there are none', () => {
     expect(UNKNOWN_KEYS in decodeState(`{${KNOWN}}`)).toBe(false)
     expect(UNKNOWN_KEYS in decodeState(`{${KNOWN},"PersistVersion":9}`)).toBe(false)
-    expect(UNKNOWN_KEYS in parseSandboxState(decodeState(`{${KNOWN}}`))).toBe(false)
+    expect(UNKNOWN_KEYS in validState(decodeState(`{${KNOWN}}`))).toBe(false)
   })
 
   it('of which one occurs twice keep its last value in its first place', () => {
@@ -115,7 +115,7 @@ describe('unknown keys that did not come from a file', () => {
   it('may be written when they are as a file would have given them', () => {
     const state = withKeys(list(pair('pid', '7')))
     expect(encodeState(state)).toBe(`{${KNOWN},"pid":7}`)
-    expect(parseSandboxState(state)).toEqual(state)
+    expect(validState(state)).toEqual(state)
   })
 
   it.each([
@@ -139,7 +139,7 @@ describe('unknown keys that did not come from a file', () => {
     ['a value with white space', list(pair('a', '[ 1]'))],
     ['a value that is nested too deeply', list(pair('a', '['.repeat(10_000) + ']'.repeat(10_000)))],
   ])('are refused: %s', (_, keys) => {
-    for (const check of [encodeState, parseSandboxState]) {
+    for (const check of [encodeState, validState]) {
       expect(stateError(() => check(withKeys(keys)))).toMatchObject({
         code: 'INVALID_STATE',
         message: 'the unknown keys are not as they were decoded',

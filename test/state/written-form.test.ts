@@ -2,6 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { StateStoreError } from '#src/errors.js'
 import { decodeState, encodeState } from '#src/state/codec.js'
+import { FIELDS } from '#src/state/fields.js'
+import type { SandboxState } from '#src/state/sandbox-state.js'
 import { decodeWrittenForm } from '#src/state/written-form.js'
 import { codeOf, decodedState, withMistakes } from './support.js'
 
@@ -20,17 +22,17 @@ function outcome(input: string | Uint8Array): string {
 describe('a state in its written form', () => {
   it('is taken apart without reading it as JSON', () => {
     const state = {
-      state: 'paused',
+      state: 'paused' as const,
       blockIndex: -12,
       guestMemoryBlockSize: 4_294_967_295,
       guestMemoryHotplugProbe: true,
       cgroupPath: "/kata/a b!#$%'()*+,-.:;=?@[]^_`{|}~",
       persistVersion: 0,
-    } as const
+    } satisfies SandboxState
     for (const given of [state, { ...state, cgroupPath: '' }]) {
       const text = encodeState(given)
       expect(decodeWrittenForm(text)).toStrictEqual(given)
-      expect(decodeWrittenForm(Buffer.from(text))).toStrictEqual(given)
+      expect(Object.keys(given)).toEqual(FIELDS.map(({ name }) => name))
     }
   })
 
@@ -76,6 +78,6 @@ describe('a state in its written form', () => {
   it('is a part of a larger buffer that is taken alone', () => {
     const text = encodeState({ ...decodeState('{"state":"ready"}'), cgroupPath: '/a' })
     const buffer = new TextEncoder().encode(`xx${text}xx`)
-    expect(decodeWrittenForm(buffer.subarray(2, -2))?.cgroupPath).toBe('/a')
+    expect(decodeState(buffer.subarray(2, -2)).cgroupPath).toBe('/a')
   })
 })

@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest'
-import { changedFields } from '#src/state/changed-fields.js'
-import { zeroFields } from '#src/state/fields.js'
+import { changedFields } from '#src/state/fields.js'
 import type { SandboxState } from '#src/state/sandbox-state.js'
+import { newState } from '#src/state/validate.js'
 
-const BEFORE: SandboxState = { state: 'ready', ...zeroFields() }
+const BEFORE = newState()
 
 it('every field that a file holds is told when it changed, and only then', () => {
   const changes = {

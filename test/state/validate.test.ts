@@ -1,8 +1,9 @@
 import fc from 'fast-check'
+import { SandboxState as Schema } from 'sandbox-state/schemas'
 import { describe, expect, it } from 'vitest'
 import { decodeState, encodeState } from '#src/state/codec.js'
 import type { SandboxState } from '#src/state/sandbox-state.js'
-import { parseSandboxFields, parseSandboxState, SandboxStateSchema } from '#src/state/schema.js'
+import { newState, validState } from '#src/state/validate.js'
 import { anyText, codeOf, decodedState, stateError } from './support.js'
 
 const FIELDS = [
@@ -42,16 +43,16 @@ const anyValue: fc.Arbitrary<unknown> = fc.oneof(
   fc.anything(),
 )
 
-describe('the schema and the codec', () => {
+describe('the schema, validState and the codec', () => {
   it('accept the same values in a state of a program', () => {
     const accepted = { schema: 0, total: 0 }
     fc.assert(
       fc.property(fc.constantFrom(...FIELDS, 'other', '__proto__'), anyValue, (field, value) => {
         const state = { ...READY }
         Object.defineProperty(state, field, { value, enumerable: true })
-        const result = SandboxStateSchema.safeParse(state)
+        const result = Schema.safeParse(state)
         expect(codeOf(() => encodeState(state))).toBe(result.success ? undefined : 'INVALID_STATE')
-        expect(codeOf(() => parseSandboxState(state))).toBe(result.success ? undefined : 'INVALID_STATE')
+        expect(codeOf(() => validState(state))).toBe(result.success ? undefined : 'INVALID_STATE')
         accepted.total += 1
         if (!result.success) return
         accepted.schema += 1
@@ -68,7 +69,7 @@ describe('the schema and the codec', () => {
       fc.property(fc.constantFrom(...FIELDS.slice(0, 5)), jsonValue, (field, value) => {
         fc.pre(value !== null && !(typeof value === 'number' && /[.e]/.test(JSON.stringify(value))))
         const file = JSON.stringify({ ...READY, [field]: value })
-        const result = SandboxStateSchema.safeParse({ ...READY, [field]: value, persistVersion: 0 })
+        const result = Schema.safeParse({ ...READY, [field]: value, persistVersion: 0 })
         if (result.success) expect(decodeState(file)).toEqual(result.data)
         else expect(codeOf(() => decodeState(file))).toBe('INVALID_STATE')
       }),
@@ -77,7 +78,7 @@ describe('the schema and the codec', () => {
   })
 
   it.each([null, undefined, 'ready', 7, [], [READY], () => READY])('take no %o for a state', value => {
-    const error = stateError(() => parseSandboxState(value))
+    const error = stateError(() => validState(value))
     expect(error.code).toBe('INVALID_STATE')
     expect(error.message).toMatch(/^expected an object with the fields of a sandbox state, found /)
     expect(stateError(() => encodeState(value as unknown as SandboxState))).toEqual(error)
@@ -89,19 +90,19 @@ describe('the schema and the codec', () => {
         const state = { ...READY, [field]: value } as SandboxState
         fc.pre(codeOf(() => encodeState(state)) !== undefined)
         const { message } = stateError(() => encodeState(state))
-        expect(stateError(() => parseSandboxState(state)).message).toBe(message)
+        expect(stateError(() => validState(state)).message).toBe(message)
         expect(message).toContain(field)
       }),
     )
   })
 })
 
-describe('parseSandboxState', () => {
+describe('validState', () => {
   it('gives a valid state back, as a copy with its fields in the order of Kata', () => {
     fc.assert(
       fc.property(decodedState, state => {
         const backwards = Object.fromEntries(Object.entries(state).reverse())
-        const result = parseSandboxState(backwards)
+        const result = validState(backwards)
         expect(result).toEqual(state)
         expect(result).not.toBe(backwards)
         expect(Object.keys(result)).toEqual(FIELDS)
@@ -110,27 +111,28 @@ describe('parseSandboxState', () => {
   })
 
   it('repairs only what JSON cannot say', () => {
-    const result = parseSandboxState({ ...READY, cgroupPath: 'a\udc00', blockIndex: -0, persistVersion: -0 })
+    const result = validState({ ...READY, cgroupPath: 'a\udc00', blockIndex: -0, persistVersion: -0 })
     expect(result).toStrictEqual({ ...READY, cgroupPath: 'a\ufffd', blockIndex: 0, persistVersion: 0 })
   })
 
   it('adds what a file does not hold', () => {
     const { cgroupPath: _, persistVersion: __, ...written } = READY
-    expect(parseSandboxState(written)).toEqual({ ...READY, cgroupPath: '', persistVersion: 0 })
+    expect(validState(written)).toEqual({ ...READY, cgroupPath: '', persistVersion: 0 })
   })
 
   it('names the field and its value', () => {
-    const error = stateError(() => parseSandboxState({ ...READY, blockIndex: '\u001b7' }))
+    const error = stateError(() => validState({ ...READY, blockIndex: '\u001b7' }))
     expect(error.message).toBe('blockIndex must be an integer from -(2^53 - 1) to 2^53 - 1, found "\\u001b7"')
-    expect(stateError(() => parseSandboxState({ ...READY, typo: 1 })).message).toBe('unknown field "typo"')
-    expect(stateError(() => parseSandboxState(null)).message).toBe(
+    expect(stateError(() => validState({ ...READY, typo: 1 })).message).toBe('unknown field "typo"')
+    expect(stateError(() => validState(null)).message).toBe(
       'expected an object with the fields of a sandbox state, found null',
     )
   })
 })
 
-describe('parseSandboxFields', () => {
+describe('newState', () => {
   const zero = {
+    state: 'ready',
     blockIndex: 0,
     guestMemoryBlockSize: 0,
     guestMemoryHotplugProbe: false,
@@ -139,17 +141,33 @@ describe('parseSandboxFields', () => {
   }
 
   it('completes the fields with zero values', () => {
-    expect(parseSandboxFields(undefined)).toEqual(zero)
-    expect(parseSandboxFields({})).toEqual(zero)
-    expect(parseSandboxFields({ blockIndex: undefined, cgroupPath: '/x' })).toEqual({
+    expect(newState(undefined)).toEqual(zero)
+    expect(newState({})).toEqual(zero)
+    expect(newState({ blockIndex: undefined, cgroupPath: '/x' })).toEqual({
       ...zero,
       cgroupPath: '/x',
     })
   })
 
+  it('accepts for each field what the schema accepts, and undefined', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...FIELDS.slice(1), 'other'), anyValue, (field, value) => {
+        const { success, data } = Schema.safeParse({ ...zero, [field]: value ?? Object(zero)[field] })
+        fc.pre(value !== null)
+        if (success) expect(newState({ [field]: value })).toStrictEqual(data)
+        else expect(codeOf(() => newState({ [field]: value }))).toBe('INVALID_STATE')
+      }),
+      { numRuns: 3000 },
+    )
+  })
+
+  it('takes fields that the given object inherits', () => {
+    expect(newState(Object.create({ blockIndex: 7 }))).toStrictEqual({ ...zero, blockIndex: 7 })
+  })
+
   it('keeps what it is given', () => {
     const { state: _, ...fields } = READY
-    expect(parseSandboxFields(fields)).toEqual(fields)
+    expect(newState(fields)).toEqual(READY)
   })
 
   it.each([
@@ -162,6 +180,6 @@ describe('parseSandboxFields', () => {
     [null, 'expected an object with the fields of a sandbox state, found null'],
     [[], 'expected an object with the fields of a sandbox state, found an array'],
   ])('refuses %o', (value, message) => {
-    expect(stateError(() => parseSandboxFields(value))).toMatchObject({ code: 'INVALID_STATE', message })
+    expect(stateError(() => newState(value))).toMatchObject({ code: 'INVALID_STATE', message })
   })
 })

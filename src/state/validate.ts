@@ -1,0 +1,95 @@
+import { FIELDS, type Field, fieldNamed, invalidField, invalidState, isFieldName } from './fields.js'
+import { compact, isMemberValue } from './go-json.js'
+import { type SandboxState, UNKNOWN_KEYS, type UnknownKey, type UnknownKeys } from './sandbox-state.js'
+import { show } from './show.js'
+
+/** Values by the names of their fields, not checked yet. */
+export type Values = Readonly<Record<string, unknown>>
+
+/**
+ * A whole state as a program gives it, such as the result of an update function: strict, no coercion, no other keys.
+ * What a file does not hold may be absent: an empty `cgroupPath`, and `persistVersion`. The unknown keys stay.
+ *
+ * @returns a new object
+ * @throws StateStoreError `INVALID_STATE`, with the name and the value of the first field at fault
+ */
+export function validState(value: unknown): SandboxState {
+  assertFields(value)
+  const state = completeState(value)
+  const unknown = validUnknownKeys(value)
+  if (unknown !== undefined) state[UNKNOWN_KEYS] = unknown
+  return state
+}
+
+/**
+ * The state of a new sandbox: `ready`, with the given fields; one that is absent or undefined has Go's zero value.
+ *
+ * @throws StateStoreError `INVALID_STATE`, with the name and the value of the first field at fault
+ */
+export function newState(fields: unknown = {}): SandboxState {
+  assertFields(fields)
+  if ('state' in fields) throw unknownField('state')
+  return completeState(fields, ({ name, zero }) => (name === 'state' ? 'ready' : zero))
+}
+
+/** An object with no other keys than the fields, so that a misspelt field is not silently lost. */
+export function assertFields(value: unknown): asserts value is Values {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw invalidState(`expected an object with the fields of a sandbox state, found ${show(value)}`)
+  }
+  for (const key in value) if (!isFieldName(key)) throw unknownField(key)
+}
+
+/** A state of checked values; `absent` gives the value of a field that has none. */
+export function completeState(given: Values, absent: (field: Field) => unknown = notInFile): SandboxState {
+  const state: Record<string, unknown> = {}
+  for (const field of FIELDS) state[field.name] = validField(given, field, absent)
+  return state as unknown as SandboxState // Each field is there, and was checked by its own type.
+}
+
+/** Reads the value of a field once, and checks it. */
+export function validField(given: Values, field: Field, absent = notInFile): unknown {
+  const { [field.name]: value = absent(field) } = given
+  const valid = field.check(value)
+  if (valid === undefined) throw invalidField(field, show(value))
+  return valid
+}
+
+function notInFile({ written, zero }: Field): unknown {
+  return written === 'always' ? undefined : zero
+}
+
+export function validUnknownKeys(given: object): UnknownKeys | undefined {
+  if (!(UNKNOWN_KEYS in given)) return undefined
+  const keys = given[UNKNOWN_KEYS]
+  if (!isUnknownKeys(keys)) throw invalidState('the unknown keys are not as they were decoded')
+  return keys
+}
+
+function unknownField(name: string): Error {
+  return invalidState(`unknown field ${show(name)}`)
+}
+
+/** The list of keys with their JSON text. */
+export function freezeUnknownKeys(entries: Iterable<UnknownKey>): UnknownKeys {
+  return Object.freeze(Array.from(entries, ([key, json]) => Object.freeze([key, json] as const)))
+}
+
+/**
+ * Whether a value is a list as {@link freezeUnknownKeys} makes it from a decoded file. It can come from anyone who has
+ * seen the symbol, so nothing is taken on trust: what passes can be written, and is read back unchanged. That includes
+ * being frozen, since a list that can still change could change after this check.
+ */
+export function isUnknownKeys(value: unknown): value is UnknownKeys {
+  if (!Array.isArray(value) || !Object.isFrozen(value) || !value.every(isUnknownKey)) return false
+  // Only the last value of a repeated key would be read back.
+  return new Set(value.map(([key]) => key)).size === value.length
+}
+
+function isUnknownKey(value: unknown): value is UnknownKey {
+  if (!Array.isArray(value) || !Object.isFrozen(value) || value.length !== 2) return false
+  const [key, json]: unknown[] = value
+  if (typeof key !== 'string' || typeof json !== 'string') return false
+  const isKey = key.isWellFormed() && fieldNamed(key) === undefined
+  return isKey && json.isWellFormed() && isMemberValue(json) && compact(json) === json
+}
