@@ -1,95 +1,155 @@
 import { randomUUID } from 'node:crypto'
-import type { Change } from '../change.js'
-import { StateStoreError } from '../errors.js'
+import type { ChangeRequest } from '../backend.js'
+import { alreadyExists } from '../change.js'
+import { StateStoreError, withSubject } from '../errors.js'
+import { encodeState } from '../state/codec.js'
 import type { SandboxState } from '../state/sandbox-state.js'
-import { yieldToOthers } from './backoff.js'
-import { type Attempt, attemptOn, type Base, baseIn, baseRequests } from './base.js'
-import { type Cluster, type Reply, RequestFailed } from './cluster.js'
-import type { Keys } from './keys.js'
-import { fateOf } from './past.js'
-import { operationOf, whoMade } from './record.js'
-import type { TransactionAnswer } from './wire.js'
+import { pause, retryDelay } from './backoff.js'
+import { type Cluster, outcomeUnknown } from './cluster.js'
+import { authorOf, changeRecord, deletionRecord, MAX_RECORDS, operationOf } from './history.js'
+import { type Keys, keysBelow } from './keys.js'
+import { decodeEntry } from './read.js'
+import { deleteRange, isAt, type KeyValue, put, type Result, range, type Transaction } from './wire.js'
 
-/** When a change gives up, on the clock of `performance.now()`. */
-export interface Deadlines {
-  /** What was allowed for others, in ms, for the message. */
-  readonly lockTimeout: number
-  /** To be overtaken by others' changes. */
-  readonly contention: number
-  /** To be without an answer from etcd. */
-  readonly answer: number
+/** What is to be done. Times are on the clock of `performance.now()`. */
+export interface EtcdChange {
+  readonly id: string
+  readonly change: ChangeRequest
+  readonly history: boolean
+  /** Until when it starts over if other writers win. */
+  readonly contentionDeadline: number
+  /** Until when it waits for etcd. */
+  readonly deadline: number
+}
+
+/** What a change starts from. */
+interface Snapshot {
+  /** The store's revision when it was read. */
+  readonly revision: bigint
+  /** The state's key; undefined when there is no sandbox. */
+  readonly state: KeyValue | undefined
+  /** The last write of the key for deletions; 0 when there was none yet. */
+  readonly deletionRevision: bigint
+}
+
+/** A change of a sandbox on top of a snapshot, which takes effect completely or not at all. */
+interface Txn {
+  /** Identifies the operation in the record that it writes. */
+  readonly op: string
+  readonly recordKey: string
+  readonly after: SandboxState | undefined
+  /**
+   * Takes effect at most once, however often it is sent, because it compares what it writes. If something has changed,
+   * it reads the record at `recordKey`, and that of the change that came first.
+   */
+  readonly transaction: Transaction
 }
 
 /**
- * One change of one sandbox: reads what is there, applies the change to it, and writes the result if what was read is
- * still there; if not, once more from what is there now.
- * @throws StateStoreError as `applyChange`; `LOCK_TIMEOUT` `OUTCOME_UNKNOWN` `IO_ERROR`
+ * One change of one sandbox: reads its state, applies the change to it, and writes the result if nobody else has
+ * written meanwhile; otherwise it starts over.
+ * @throws StateStoreError as `applyChange`; `LOCK_TIMEOUT` `OUTCOME_UNKNOWN` `CORRUPT_STATE` `INVALID_STATE` `IO_ERROR`
  */
-export async function changeInEtcd(
-  cluster: Cluster,
-  keys: Keys,
-  id: string,
-  change: Change,
-  history: boolean,
-  deadlines: Deadlines,
-): Promise<SandboxState | undefined> {
-  for (let overtaken = 0; ; overtaken++) {
-    const base = baseIn(await cluster.ranges(baseRequests(keys, id), deadlines.answer, id))
-    const attempt = attemptOn(keys, id, change, base, randomUUID(), history)
-    const reply = await send(cluster, id, attempt, deadlines)
-    if (reply.answer.succeeded || (await wasMade(cluster, keys, id, base, attempt, reply, deadlines))) {
-      return attempt.after
-    }
-    if (performance.now() >= deadlines.contention) throw overtakenTooOften(id, reply.answer, deadlines)
-    await yieldToOthers(overtaken)
+export async function changeEtcd(cluster: Cluster, request: EtcdChange): Promise<SandboxState | undefined> {
+  for (let losses = 0; ; losses++) {
+    const snapshot = await readSnapshot(cluster, request)
+    const txn = buildTxn(cluster.keys, snapshot, request)
+    const result = await cluster.transaction(txn.transaction, request)
+    if (result.succeeded) return txn.after
+    if (result.uncertain && (await wasCommitted(cluster, snapshot, txn, result, request))) return txn.after
+    if (performance.now() >= request.contentionDeadline) throw lostToOthers(request.id, result)
+    // At first about the time of a change.
+    await pause(retryDelay(losses, 4, 48))
   }
 }
 
-async function send(
-  cluster: Cluster,
-  id: string,
-  { transaction }: Attempt,
-  deadlines: Deadlines,
-): Promise<Reply<TransactionAnswer>> {
-  try {
-    return await cluster.transaction(transaction, deadlines.answer)
-  } catch (error) {
-    if (!(error instanceof RequestFailed)) throw error
-    if (error.doubtful) throw unknownOutcome(id, error.message, error.reason)
-    throw new StateStoreError('IO_ERROR', error.message, { id, cause: error.reason })
-  }
+async function readSnapshot(cluster: Cluster, request: EtcdChange, at?: bigint): Promise<Snapshot> {
+  const state = { key: cluster.keys.state(request.id), revision: at }
+  const deletion = { key: cluster.keys.deletions(request.id), revision: at, keysOnly: true }
+  const { revision, ranges } = await cluster.read([state, deletion], request)
+  const [[current] = [], [lastDeletion] = []] = ranges
+  return { revision, state: current, deletionRevision: lastDeletion?.modRevision ?? 0n }
 }
 
-/** Whether an attempt that met something else was itself what made it so: an earlier sending of it, without an answer. */
-async function wasMade(
+function buildTxn(keys: Keys, snapshot: Snapshot, { id, change, history }: EtcdChange): Txn {
+  const { before, after } = applyTo(snapshot.state, change, id)
+  const op = randomUUID()
+  const seq = (snapshot.state?.version ?? 0n) + 1n
+  const [state, deletions, nextRecord] = [keys.state(id), keys.deletions(id), keys.record(id, seq)]
+  const compare = [isAt(state, snapshot.state?.modRevision ?? 0n)]
+  if (snapshot.state === undefined) compare.push(isAt(deletions, snapshot.deletionRevision))
+  const recordKey = after === undefined ? deletions : nextRecord
+  const success =
+    after === undefined
+      ? [
+          deleteRange({ key: state }),
+          deleteRange(keysBelow(keys.historyOf(id))),
+          put(recordKey, deletionRecord(op, id)),
+        ]
+      : [
+          put(
+            state,
+            withSubject(`sandbox ${id}`, { id }, () => encodeState(after)),
+          ),
+          put(recordKey, history ? changeRecord(op, before, after) : JSON.stringify({ op })),
+          ...removeOldRecords(keys, id, seq),
+        ]
+  const failure = [range({ key: recordKey }), range({ key: nextRecord })]
+  return { op, recordKey, after, transaction: { compare, success, failure } }
+}
+
+function applyTo(state: KeyValue | undefined, change: ChangeRequest, id: string) {
+  // Neither a creation nor a forced deletion needs to understand the state that is there.
+  if (state !== undefined && change.kind === 'create') throw alreadyExists(id)
+  if (state !== undefined && change.force) return {}
+  const before = state && decodeEntry(state, id)
+  return { before, after: change.apply(before) }
+}
+
+/** Removes the records of an earlier sandbox with the same id, and the oldest record. */
+function removeOldRecords(keys: Keys, id: string, seq: bigint): object[] {
+  const { key, end } = keysBelow(keys.historyOf(id))
+  if (seq === 1n) return [deleteRange({ key: keys.record(id, 2n), end })]
+  if (seq <= MAX_RECORDS) return []
+  return [deleteRange({ key, end: keys.record(id, seq - MAX_RECORDS + 1n) })]
+}
+
+/**
+ * Whether a transaction that did not succeed was committed by an earlier sending, whose answer was lost. Looks for its
+ * record: in the last answer, and then in etcd's past, at the first revision that differs from the snapshot. A
+ * transaction compares all that it depends on, so if it was committed, it was at that revision.
+ * @throws StateStoreError `OUTCOME_UNKNOWN` when that past is compacted away, or not available in time
+ */
+async function wasCommitted(
   cluster: Cluster,
-  keys: Keys,
-  id: string,
-  base: Base,
-  attempt: Attempt,
-  { answer, doubtful }: Reply<TransactionAnswer>,
-  { answer: deadline }: Deadlines,
+  snapshot: Snapshot,
+  { op, recordKey }: Txn,
+  { revision, ranges: [lastRecord] }: Result,
+  request: EtcdChange,
 ): Promise<boolean> {
-  if (!doubtful) return false
-  const [[record] = []] = answer.found
-  if (record !== undefined && operationOf(record.value) === attempt.op) return true
-  const fate = await fateOf(cluster, keys, base, attempt, deadline)
-  if (fate === 'unknown') throw unknownOutcome(id, "etcd's history of that time is not to be had")
-  return fate === 'made'
+  const isIn = (entries: readonly KeyValue[] = []) => entries.some(({ value }) => operationOf(value) === op)
+  if (isIn(lastRecord)) return true
+  try {
+    let same = snapshot.revision
+    let different = revision
+    while (different - same > 1n) {
+      const middle = (same + different) / 2n
+      const { state, deletionRevision } = await readSnapshot(cluster, request, middle)
+      const isSame = state?.modRevision === snapshot.state?.modRevision
+      // Other sandboxes' deletions write that key as well, and matter only to a creation.
+      if (isSame && (state !== undefined || deletionRevision === snapshot.deletionRevision)) same = middle
+      else different = middle
+    }
+    const { ranges } = await cluster.read([{ key: recordKey, revision: different }], request)
+    return isIn(ranges[0])
+  } catch (error) {
+    throw outcomeUnknown(request.id, error)
+  }
 }
 
-function unknownOutcome(id: string, reason: string, cause?: unknown): StateStoreError {
-  const message = `sandbox ${id}: the change may have been made or not, its answer was lost: ${reason}`
-  return new StateStoreError('OUTCOME_UNKNOWN', message, { id, cause })
-}
-
-function overtakenTooOften(
-  id: string,
-  { found }: TransactionAnswer,
-  { lockTimeout }: Deadlines,
-): StateStoreError {
-  const [, [first] = []] = found
-  const who = (first && whoMade(first.value)) ?? 'others'
-  const message = `sandbox ${id} was changed each time by others, the last time by ${who}; gave up after ${lockTimeout / 1000} s`
+function lostToOthers(id: string, { ranges }: Result): StateStoreError {
+  const [winner] = ranges[1] ?? []
+  const who = (winner && authorOf(winner.value)) ?? 'another writer'
+  const message = `sandbox ${id} was changed by other writers each time before this change, the last time by ${who}`
   return new StateStoreError('LOCK_TIMEOUT', message, { id })
 }

@@ -1,236 +1,174 @@
 import { Buffer } from 'node:buffer'
-import {
-  Agent,
-  type AgentOptions,
-  type ClientRequest,
-  type IncomingMessage,
-  request as requestHttp,
-} from 'node:http'
+import { X509Certificate } from 'node:crypto'
+import { Agent, type IncomingMessage, request as requestHttp } from 'node:http'
 import { Agent as AgentTls, request as requestHttps } from 'node:https'
-import type { Socket } from 'node:net'
-import { errorIn, errorOfAnswer, GatewayError } from './gateway-error.js'
+import { createSecureContext } from 'node:tls'
+import { errorIn, errorOfRequest, errorOfResponse, GatewayError, parseJson } from './gateway-error.js'
 import type { EtcdOptions } from './options.js'
-import { secureContext } from './secure-context.js'
 
 /** How long a member may take to answer, in ms; then another one is asked. */
 export const REQUEST_TIMEOUT = 2_000
-/** How often a stream that says nothing is checked for a member that is still there, in ms. */
-const SILENCE = 5_000
-/** Of one answer, or one line of a stream: more than a page of the largest values that etcd takes by default. */
-const MAX_ANSWER_BYTES = 320 * 1024 * 1024
-/** At once, to one member. More would only wait there. */
+/**
+ * While it serves a stream, a member is asked this often, in ms, for something that it answers by itself: an open
+ * connection does not show that a process was stopped or that the network path is gone.
+ */
+const PROBE_INTERVAL = 5_000
+const PROBE = { path: '/v3/maintenance/status', body: '{}' }
+/** Connections to one member. More requests at once would only wait there instead of here. */
 const MAX_SOCKETS = 64
 
-/** One member of etcd, over the JSON gateway of its client port. Sockets that are idle keep no process alive. */
+/** A request to one member. */
+export interface Post {
+  readonly path: string
+  readonly body: string
+  readonly token?: string | undefined
+  /** On the clock of `performance.now()`. */
+  readonly deadline: number
+  /** Ends it. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** One member of etcd, over the JSON gateway of its client port. Idle sockets do not keep the process alive. */
 export class Endpoint {
+  private readonly isTls: boolean
+  /** For each connection. */
+  private readonly secure: ReturnType<typeof secureContext> | undefined
   private readonly calls: Agent
-  private readonly streams: Agent
-  private readonly connected = new WeakSet<Socket>()
 
   constructor(
     /** Such as `http://127.0.0.1:2379`. */
     readonly origin: string,
     options: EtcdOptions,
   ) {
-    const tls = origin.startsWith('https:') ? { secureContext: secureContext(options) } : undefined
-    const agentWith = (pool: AgentOptions) => (tls ? new AgentTls({ ...pool, ...tls }) : new Agent(pool))
-    this.calls = agentWith({ keepAlive: true, maxSockets: MAX_SOCKETS })
-    this.streams = agentWith({ keepAlive: false })
+    this.isTls = origin.startsWith('https:')
+    this.secure = this.isTls ? secureContext(options) : undefined
+    const pool = { keepAlive: true, maxSockets: MAX_SOCKETS, ...this.secure }
+    this.calls = this.isTls ? new AgentTls(pool) : new Agent(pool)
   }
 
   /**
-   * Asks once. Neither the wait for a free socket nor that for an answer takes longer than {@link REQUEST_TIMEOUT}:
-   * however many wait for a member that says nothing, all of them soon ask another.
-   * @param deadline on the clock of `performance.now()`
-   * @param signal ends it
+   * Sends a request once.
    * @throws GatewayError
    */
-  post(
-    path: string,
-    body: string,
-    token: string | undefined,
-    deadline: number,
-    signal?: AbortSignal,
-  ): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      const { request, wasSent } = this.start(this.calls, path, body, token, signal)
-      const fail = (error: unknown) => {
-        clearTimeout(timer)
-        reject(asGatewayError(error, wasSent()))
-      }
-      const expire = () => {
-        const ms = Math.max(Math.round(Math.min(deadline - performance.now(), REQUEST_TIMEOUT)), 1)
-        return setTimeout(() => {
-          request.destroy()
-          // A request without a socket would say only when it is given one that it was destroyed.
-          fail(new Error(`no answer within ${ms} ms`))
-        }, ms)
-      }
-      let timer = expire()
-      request.once('socket', () => {
-        if (request.destroyed) return
-        clearTimeout(timer)
-        timer = expire()
-      })
-      request.once('error', fail)
-      request.once('response', response => {
-        readAll(response).then(text => {
-          clearTimeout(timer)
-          const answer = parse(text)
-          if (response.statusCode === 200) resolve(answer)
-          else reject(errorOfAnswer(response.statusCode ?? 0, answer, text))
-        }, fail)
-      })
-    })
+  async post(post: Post): Promise<unknown> {
+    let body = ''
+    for await (const chunk of this.answerTo(post, this.calls)) body += chunk
+    return parseJson(body)
   }
 
   /**
-   * Asks for a stream of answers, one JSON text a line.
-   * @param probe a request that this member answers by itself: while the stream is silent, it tells whether the
-   * member lives, which the connection does not when a process was stopped or a network path is gone
+   * Requests a stream of answers, one JSON text per line.
    * @throws GatewayError when the stream ends, unless `signal` ends it
    */
-  async *stream(
-    path: string,
-    body: string,
-    token: string | undefined,
-    probe: { readonly path: string; readonly body: string },
-    signal: AbortSignal,
-  ): AsyncGenerator<unknown, void, undefined> {
-    if (signal.aborted) return
-    const { request, wasSent } = this.start(this.streams, path, body, token, signal)
-    const fail = (message: string, cause?: unknown) => request.destroy(new Error(message, { cause }))
-    const late = () => fail(`no answer within ${REQUEST_TIMEOUT} ms`)
-    let ended = false
-    let timer = setTimeout(late, REQUEST_TIMEOUT)
-    const heard = () => {
-      clearTimeout(timer)
-      if (!ended) timer = setTimeout(check, SILENCE)
-    }
-    const check = () => {
-      this.post(probe.path, probe.body, token, performance.now() + REQUEST_TIMEOUT).then(heard, error => {
-        if (error.failure === 'unknown' || error.failure === 'undone') fail('the member is silent', error)
-        else heard()
+  async *stream(post: Post): AsyncIterable<unknown> {
+    const silence = new AbortController()
+    const probing = setInterval(() => {
+      const deadline = performance.now() + REQUEST_TIMEOUT
+      this.post({ ...PROBE, token: post.token, deadline }).catch((cause: GatewayError) => {
+        // Any other failure is an answer.
+        if (cause.failure !== 'unknown' && cause.failure !== 'not applied') return
+        silence.abort(new GatewayError('unknown', 'the member is silent', { cause }))
       })
-    }
+    }, PROBE_INTERVAL)
+    const signals = post.signal === undefined ? [] : [post.signal]
+    const signal = AbortSignal.any([...signals, silence.signal])
     try {
-      const response = await responseOf(request)
-      if (response.statusCode !== 200) {
-        const text = await readAll(response)
-        throw errorOfAnswer(response.statusCode ?? 0, parse(text), text)
+      let rest = ''
+      for await (const chunk of this.answerTo({ ...post, signal }, false)) {
+        const lines = `${rest}${chunk}`.split('\n')
+        rest = lines.pop() ?? ''
+        for (const line of lines) {
+          const answer = parseJson(line)
+          const error = errorIn(answer)
+          if (error !== undefined) throw error
+          yield answer
+        }
       }
-      for await (const line of linesOf(response)) {
-        heard()
-        const answer = parse(line)
-        const error = errorIn(answer)
-        if (error !== undefined) throw error
-        yield answer
-      }
-      throw new Error('the stream ended')
+      throw new GatewayError('unknown', 'the stream ended')
     } catch (error) {
-      if (!signal.aborted) throw asGatewayError(error, wasSent())
+      if (!post.signal?.aborted) throw silence.signal.reason ?? error
     } finally {
-      ended = true
+      clearInterval(probing)
+    }
+  }
+
+  /**
+   * Sends a request, and yields its answer as it arrives. Neither the wait for a free socket, nor for an answer, nor for
+   * more of it takes longer than {@link REQUEST_TIMEOUT}, so calls that queue for a member that is silent soon ask
+   * another one.
+   * @param agent false for a stream, which has a connection of its own, and all the time it needs
+   * @throws GatewayError
+   */
+  private async *answerTo(post: Post, agent: Agent | false): AsyncGenerator<string, void, undefined> {
+    const { path, body, token, deadline, signal } = post
+    const send = this.isTls ? requestHttps : requestHttp
+    const request = send(`${this.origin}${path}`, {
+      agent,
+      ...this.secure,
+      method: 'POST',
+      signal,
+      headers: {
+        'content-type': 'application/json',
+        // A member that has lost its leader then ends a stream with an error instead of falling silent.
+        'grpc-metadata-hasleader': 'true',
+        ...(token !== undefined && { authorization: token }),
+      },
+    })
+    let sent = false
+    let timeout: Error | undefined
+    let timer: NodeJS.Timeout | undefined
+    const responded = new Promise<IncomingMessage>((resolve, reject) => {
+      request.once('response', resolve).on('error', reject)
+      const ms = Math.max(Math.round(Math.min(deadline - performance.now(), REQUEST_TIMEOUT)), 1)
+      timer = setTimeout(() => {
+        timeout = new Error(`no answer within ${ms} ms`)
+        reject(timeout) // A request that waits for a socket has no error before it gets one.
+        request.destroy()
+      }, ms)
+    })
+    request.once('socket', socket => {
+      timer?.refresh()
+      sent = !socket.connecting
+      if (!sent) socket.once(this.isTls ? 'secureConnect' : 'connect', () => (sent = true))
+    })
+    request.end(body)
+    try {
+      const response = await responded
+      const isOk = response.statusCode === 200
+      let refusal = ''
+      if (isOk && !agent) clearTimeout(timer)
+      for await (const chunk of response.setEncoding('utf8') as AsyncIterable<string>) {
+        if (agent && performance.now() < deadline) timer?.refresh()
+        if (isOk) yield chunk
+        else refusal += chunk
+      }
+      if (!isOk) throw errorOfResponse(response.statusCode, refusal)
+    } catch (error) {
+      throw errorOfRequest(timeout ?? error, sent)
+    } finally {
       clearTimeout(timer)
-      request.destroy()
+      request.destroy() // The connection of an answer that was read to its end is kept.
     }
   }
 
   close(): void {
     this.calls.destroy()
-    this.streams.destroy()
-  }
-
-  private start(agent: Agent, path: string, body: string, token: string | undefined, signal?: AbortSignal) {
-    const send = agent instanceof AgentTls ? requestHttps : requestHttp
-    const request = send(`${this.origin}${path}`, {
-      agent,
-      method: 'POST',
-      signal,
-      headers: {
-        'content-type': 'application/json',
-        'content-length': Buffer.byteLength(body),
-        // For streams: an end with an error, rather than silence, from a member that has lost its leader.
-        'grpc-metadata-hasleader': 'true',
-        ...(token === undefined ? {} : { authorization: token }),
-      },
-    })
-    let sent = false
-    request.once('socket', socket => {
-      sent = this.connected.has(socket)
-      if (sent) return
-      socket.once(agent instanceof AgentTls ? 'secureConnect' : 'connect', () => {
-        this.connected.add(socket)
-        sent = true
-      })
-    })
-    // An error may come before anyone listens, or after everyone has gone.
-    request.on('error', () => {})
-    request.end(body)
-    return { request, wasSent: () => sent }
   }
 }
 
-function responseOf(request: ClientRequest): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    request.once('response', resolve)
-    request.once('error', reject)
-    request.once('close', () => reject(new Error('the connection was closed')))
-  })
-}
-
-async function readAll(response: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  let length = 0
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    length += chunk.length
-    if (length > MAX_ANSWER_BYTES) throw new Error(TOO_LARGE)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
-}
-
-/** The whole lines of a body. One that the end cuts short is none. */
-async function* linesOf(response: IncomingMessage): AsyncGenerator<string> {
-  let parts: Buffer[] = []
-  let length = 0
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    let start = 0
-    for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, start)) {
-      parts.push(chunk.subarray(start, end))
-      yield Buffer.concat(parts).toString('utf8')
-      parts = []
-      length = 0
-      start = end + 1
-    }
-    parts.push(chunk.subarray(start))
-    length += chunk.length - start
-    if (length > MAX_ANSWER_BYTES) throw new Error(TOO_LARGE)
-  }
-}
-
-const TOO_LARGE = `the answer is larger than ${MAX_ANSWER_BYTES} bytes`
-
-/** An answer that is none: the caller, who looks for its fields, says so. */
-function parse(text: string): unknown {
+/**
+ * The trusted authorities and our own certificate, for every connection to a member.
+ * @throws TypeError when they are not PEM, or the key does not belong to the certificate
+ */
+function secureContext({ ca, cert, key }: EtcdOptions) {
+  const bufferOf = (pem: string | Uint8Array | undefined) => pem && Buffer.from(pem)
   try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
+    // Node ignores an authority that is not a certificate without a word.
+    if (ca !== undefined) new X509Certificate(ca)
+    const secureContext = createSecureContext({ ca: bufferOf(ca), cert: bufferOf(cert), key: bufferOf(key) })
+    return { secureContext }
+  } catch (cause) {
+    const { message } = cause as Error
+    throw new TypeError(`the etcd options ca, cert and key cannot be used: ${message}`, { cause })
   }
 }
-
-/** What never reached a member had no effect; nor does it have one where no etcd is that we trust, or that trusts us. */
-function asGatewayError(error: unknown, sent: boolean): GatewayError {
-  if (error instanceof GatewayError) return error
-  const { message, code = '', reason } = error as NodeJS.ErrnoException & { reason?: unknown }
-  const failure = TLS_REFUSAL.test(code) || (!sent && TLS_FAILURE.test(code)) ? 'unusable' : undefined
-  const text = typeof reason === 'string' ? `TLS: ${reason}` : message || code
-  return new GatewayError(failure ?? (sent ? 'unknown' : 'undone'), text, { cause: error })
-}
-
-/** OpenSSL's and Node's codes for a handshake that failed, or a certificate that is not trusted. */
-const TLS_FAILURE = /^(ERR_TLS_|ERR_SSL_|EPROTO$|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/
-
-/** A member's word on our own certificate, which in TLS 1.3 comes only after we believe to be connected. */
-const TLS_REFUSAL = /^ERR_SSL_.*ALERT_.*(CERTIFICATE|UNKNOWN_CA)/

@@ -1,15 +1,18 @@
+import { StateStoreError } from '../errors.js'
 import { quoted, visible } from '../state/show.js'
 
 /**
- * Why a request to etcd failed, as far as it matters to whoever asked:
- * - `undone`: it took no effect, and may if it is asked again;
- * - `unauthenticated`: it took no effect, for want of a token that holds;
- * - `refused`: it took no effect, and will not if it is asked again;
- * - `unusable`: it took no effect, because no etcd that we can speak to is at this address;
+ * Why a request to etcd failed, as far as it decides what to do next:
+ * - `not applied`: it had no effect, and may succeed if it is sent again;
+ * - `unauthenticated`: it had no effect, because it needs a valid token;
+ * - `refused`: it had no effect, and would be refused again;
+ * - `compacted`: it asks for a revision that etcd has compacted away;
+ * - `unusable`: it had no effect, because there is no etcd that we can talk to at this address;
  * - `unknown`: it may have taken effect.
  */
-export type Failure = 'undone' | 'unauthenticated' | 'refused' | 'unusable' | 'unknown'
+export type Failure = 'not applied' | 'unauthenticated' | 'refused' | 'compacted' | 'unusable' | 'unknown'
 
+/** A request to one member that failed. */
 export class GatewayError extends Error {
   override readonly name = 'GatewayError'
 
@@ -20,61 +23,75 @@ export class GatewayError extends Error {
   ) {
     super(message, options)
   }
+}
 
-  /** That etcd was asked for a revision that it has compacted away. */
-  get isCompacted(): boolean {
-    return this.failure === 'refused' && this.message.includes('has been compacted')
+/** Why etcd failed, from an error of a store; undefined for any other error. */
+export function failureOf(error: unknown): Failure | undefined {
+  const cause = error instanceof StateStoreError ? error.cause : undefined
+  return cause instanceof GatewayError ? cause.failure : undefined
+}
+
+/** OpenSSL's and Node's codes for a handshake that failed, or a certificate that is not trusted. */
+const TLS_FAILURE = /^(ERR_TLS_|ERR_SSL_|EPROTO$|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/
+/** A member rejects our own certificate; in TLS 1.3 that arrives only after we believe to be connected. */
+const TLS_REFUSAL = /^ERR_SSL_.*ALERT_.*(CERTIFICATE|UNKNOWN_CA)/
+
+/** A request that never reached a member had no effect; neither had one that failed in the TLS handshake. */
+export function errorOfRequest(cause: unknown, sent: boolean): GatewayError {
+  if (cause instanceof GatewayError) return cause
+  const { message, code = '', reason } = cause as NodeJS.ErrnoException & { reason?: unknown }
+  if (TLS_REFUSAL.test(code) || (!sent && TLS_FAILURE.test(code))) {
+    return new GatewayError('unusable', `TLS: ${reason ?? message}`, { cause })
   }
+  return new GatewayError(sent ? 'unknown' : 'not applied', message || code, { cause })
 }
 
-/** What an answer other than 200 says. */
-export function errorOfAnswer(status: number, answer: unknown, text: string): GatewayError {
-  const failure = status >= 500 ? 'unknown' : 'unusable'
-  return errorIn(answer) ?? new GatewayError(failure, `HTTP status ${status}, ${quoted(text.trim())}`)
+/** The error in a response with a status other than 200. */
+export function errorOfResponse(status: number | undefined, text: string): GatewayError {
+  const failure = (status ?? 0) >= 500 ? 'unknown' : 'unusable'
+  const message = `HTTP status ${status}, ${quoted(text.trim())}`
+  return errorIn(parseJson(text)) ?? new GatewayError(failure, message)
 }
 
-/** The error that an answer, or one line of a stream, carries: gRPC's code and a message. */
+/** The error in an answer, or in one line of a stream: gRPC's code and a message. */
 export function errorIn(answer: unknown): GatewayError | undefined {
   const outer = fieldsOf(answer)
-  // A stream's error is an object of its own, with other names in it.
-  const { code, grpc_code = code, message, error } = { ...outer, ...fieldsOf(outer.error) }
-  if (typeof grpc_code !== 'number') return undefined
-  const text = [message, error].find(value => typeof value === 'string') ?? `gRPC status ${grpc_code}`
-  return new GatewayError(failureOf(grpc_code, text), visible(text.slice(0, LONGEST_MESSAGE)))
-}
-
-/** That etcd ended a watch: it says why in words only. */
-export function canceledWatch(reason: unknown): GatewayError {
-  const text = typeof reason === 'string' ? reason : ''
-  const shown = visible(text.slice(0, LONGEST_MESSAGE))
-  return new GatewayError(failureOfWatch(text), `the watch was canceled (${shown})`)
-}
-
-function failureOfWatch(reason: string): Failure {
-  if (/auth token|auth store|user name is empty/.test(reason)) return 'unauthenticated'
-  return reason.includes('permission denied') ? 'refused' : 'unknown'
-}
-
-const LONGEST_MESSAGE = 300
-
-function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null ? { ...value } : {}
+  // A stream wraps its error in an object of its own, with other names.
+  const { code, grpc_code = code, message = '' } = { ...outer, ...fieldsOf(outer.error) }
+  return typeof grpc_code === 'number' ? errorOfCode(grpc_code, String(message)) : undefined
 }
 
 /** gRPC's status codes: https://grpc.github.io/grpc/core/md_doc_statuscodes.html */
-const INVALID_ARGUMENT = 3
 const RESOURCE_EXHAUSTED = 8
 const UNAUTHENTICATED = 16
-/** Not found, already exists, permission denied, failed precondition, out of range, unimplemented. */
-const REFUSALS: ReadonlySet<number> = new Set([INVALID_ARGUMENT, 5, 6, 7, RESOURCE_EXHAUSTED, 9, 11, 12])
+/** Invalid argument, not found, already exists, permission denied, resource exhausted and so on: nothing was done. */
+const REFUSALS: ReadonlySet<unknown> = new Set([3, 5, 6, 7, RESOURCE_EXHAUSTED, 9, 11, 12])
 
-/** Of a token that is void since users were changed, and of none where one is needed. */
-const TOKEN_WANTED = /auth store is old|user name is empty/
+/**
+ * The error that etcd describes by a message, and by gRPC's code where it gives one. Only what it reports before it
+ * proposes a request, or instead of applying it, rules out an effect.
+ */
+export function errorOfCode(code: number | undefined, message: string): GatewayError {
+  // The token was invalidated because users changed, or there was no token where one is required.
+  const needsToken = /auth token|auth store is old|user name is empty/.test(message)
+  let failure: Failure = 'unknown'
+  if (code === UNAUTHENTICATED || needsToken) failure = 'unauthenticated'
+  else if (code === RESOURCE_EXHAUSTED && message.includes('too many requests')) failure = 'not applied'
+  else if (message.includes('has been compacted')) failure = 'compacted'
+  else if (REFUSALS.has(code) || message.includes('permission denied')) failure = 'refused'
+  return new GatewayError(failure, visible(message.slice(0, 300)) || `gRPC status ${code}`)
+}
 
-/** Only what etcd says before it proposes a request, or instead of applying it, is sure to have had no effect. */
-function failureOf(code: number, message: string): Failure {
-  if (code === UNAUTHENTICATED) return 'unauthenticated'
-  if (code === INVALID_ARGUMENT && TOKEN_WANTED.test(message)) return 'unauthenticated'
-  if (code === RESOURCE_EXHAUSTED && message.includes('too many requests')) return 'undone'
-  return REFUSALS.has(code) ? 'refused' : 'unknown'
+/** Undefined when it is not JSON: the code that reads its fields reports that. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** None of what is not an object. */
+export function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? { ...value } : {}
 }

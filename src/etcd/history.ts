@@ -1,34 +1,88 @@
+import { Buffer } from 'node:buffer'
 import type { HistoryEntry } from '../backend.js'
+import { thisProcess } from '../process-identity.js'
+import { changedFields } from '../state/fields.js'
+import { isValidState } from '../state/machine.js'
+import type { SandboxState } from '../state/sandbox-state.js'
+import { visible } from '../state/show.js'
 import type { Cluster } from './cluster.js'
-import { endOf, type Keys } from './keys.js'
-import { historyEntry, RECORDS } from './record.js'
+import { fieldsOf, parseJson } from './gateway-error.js'
+import { keysBelow } from './keys.js'
+
+/** How many records of a sandbox are kept: the newest. */
+export const MAX_RECORDS = 100n
 
 /**
- * The recorded changes of a sandbox, oldest first, {@link RECORDS} at the most. A state's version counts its changes,
- * by whomever, and so does a record's number: one that is missing shows.
+ * The record of a change, stored beside the state.
+ * @param op the operation's id, which identifies a transaction whose answer was lost
+ */
+export function changeRecord(op: string, before: SandboxState | undefined, after: SandboxState): string {
+  const { time, ...author } = authorNow()
+  const changed = before === undefined ? [] : changedFields(before, after)
+  const fields = changed.length > 0 ? { fields: changed } : {}
+  return JSON.stringify({ op, time, from: before?.state ?? null, to: after.state, ...fields, ...author })
+}
+
+/** The record of a deletion. */
+export function deletionRecord(op: string, id: string): string {
+  return JSON.stringify({ op, ...authorNow(), id })
+}
+
+function authorNow() {
+  const { pid, host, command } = thisProcess()
+  return { time: new Date().toISOString(), pid, host, command }
+}
+
+/** The operation that wrote a record; undefined when it is not a record. */
+export function operationOf(record: Uint8Array): string | undefined {
+  const { op } = parse(record)
+  return typeof op === 'string' ? op : undefined
+}
+
+/** Who made a recorded change, for a message; undefined when the record does not say. */
+export function authorOf(record: Uint8Array): string | undefined {
+  const { pid, host, command } = parse(record)
+  if (typeof pid !== 'number' || typeof host !== 'string' || typeof command !== 'string') return undefined
+  return visible(`pid ${pid} on ${host.slice(0, 64)} (${command.slice(0, 100)})`)
+}
+
+/**
+ * The recorded changes of a sandbox, oldest first, at most {@link MAX_RECORDS}. etcd counts every write of the state's
+ * key, and a record's number is that count, so a change without a record shows.
  * @throws StateStoreError `IO_ERROR`
  */
-export async function* historyInEtcd(
-  cluster: Cluster,
-  keys: Keys,
-  id: string,
-  deadline: number,
-): AsyncGenerator<HistoryEntry, void, undefined> {
-  const below = keys.historyOf(id)
-  const requests = [{ key: keys.state(id) }, { key: below, end: endOf(below) }]
-  const [[state] = [], records = []] = (await cluster.ranges(requests, deadline, id)).found
+export async function* historyEtcd(cluster: Cluster, id: string): AsyncIterable<HistoryEntry> {
+  const prefix = cluster.keys.historyOf(id)
+  const requests = [{ key: cluster.keys.state(id) }, keysBelow(prefix)]
+  const [[state] = [], records = []] = (await cluster.read(requests, { id })).ranges
   if (state === undefined) return
   const numbered = records.flatMap(({ key, value }) => {
-    const seq = /^\d{19}$/.test(key.slice(below.length)) ? BigInt(key.slice(below.length)) : 0n
-    return seq === 0n ? [] : [{ seq, value }]
+    const number = key.slice(prefix.length)
+    return /^(?!0+$)\d{19}$/.test(number) ? [{ seq: BigInt(number), value }] : []
   })
   const newest = numbered.at(-1)?.seq ?? 0n
-  // What is older than the oldest one kept has gone as it should.
-  let told = newest > RECORDS ? newest - RECORDS : 0n
+  // Records older than these were removed by design: that is not a gap.
+  let previous = newest > MAX_RECORDS ? newest - MAX_RECORDS : 0n
   for (const { seq, value } of numbered) {
-    const entry = historyEntry(seq, value)
+    const entry = entryIn(value, seq)
     if (entry === undefined) continue
-    yield seq === told + 1n ? entry : { ...entry, gap: true }
-    told = seq
+    yield seq === previous + 1n ? entry : { ...entry, gap: true }
+    previous = seq
   }
+}
+
+const ISO_TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/
+
+/** Undefined when there is no history entry in the record, or it makes no sense. */
+function entryIn(record: Uint8Array, seq: bigint): HistoryEntry | undefined {
+  const { time, from, to, fields, pid, host, command } = parse(record)
+  if (typeof time !== 'string' || !ISO_TIME.test(time) || !isValidState(to)) return undefined
+  if (from !== null && !isValidState(from)) return undefined
+  if (!Number.isSafeInteger(pid) || typeof host !== 'string' || typeof command !== 'string') return undefined
+  const changed = Array.isArray(fields) && fields.every(field => typeof field === 'string') ? { fields } : {}
+  return { seq: Number(seq), time, from, to, ...changed, pid: Number(pid), host, command }
+}
+
+function parse(record: Uint8Array): Readonly<Record<string, unknown>> {
+  return fieldsOf(parseJson(Buffer.from(record).toString('utf8')))
 }

@@ -1,16 +1,14 @@
 import { createHash } from 'node:crypto'
 
-/** What the keys of a store are called. One place for each kind of key lets a list or a watch ask for one kind only. */
+/** The names of a store's keys. Each kind of key has a place of its own, so that a list or a watch can ask for one kind. */
 export class Keys {
   /** Below it one key for each sandbox: the state, as in a file. */
   readonly states: string
   /** Below it a key for each recorded change. */
   readonly histories: string
 
-  constructor(
-    /** Such as `/sandbox-state`. */
-    readonly prefix: string,
-  ) {
+  /** @param prefix such as `/sandbox-state` */
+  constructor(private readonly prefix: string) {
     this.states = `${prefix}/state/`
     this.histories = `${prefix}/history/`
   }
@@ -19,7 +17,7 @@ export class Keys {
     return `${this.states}${id}`
   }
 
-  /** What is left of a state's key. */
+  /** The sandbox of a state's key. */
   idOf(stateKey: string): string {
     return stateKey.slice(this.states.length)
   }
@@ -34,16 +32,16 @@ export class Keys {
   }
 
   /**
-   * The key that every deletion of a sandbox writes and every creation of it compares, so that a creation from
-   * before a deletion never takes effect after it. One key for each id would be left for ever; 256 keys are few
-   * enough to stay, and enough for two sandboxes to be in each other's way rarely.
+   * The key that every deletion of a sandbox writes and every creation compares, so that a creation that was sent
+   * before a deletion never takes effect after it. A key for each id would stay forever; 256 keys are few enough to
+   * stay, and enough that two sandboxes rarely share one.
    */
   deletions(id: string): string {
     return `${this.prefix}/deletions/${createHash('sha256').update(id).digest('hex').slice(0, 2)}`
   }
 }
 
-/** The end of the range of all keys that begin with a text, which ends in a slash: the slash's successor. */
-export function endOf(prefix: string): string {
-  return `${prefix.slice(0, -1)}0`
+/** The range of all keys that begin with a text that ends in a slash: up to the slash's successor. */
+export function keysBelow(prefix: string): { readonly key: string; readonly end: string } {
+  return { key: prefix, end: `${prefix.slice(0, -1)}0` }
 }

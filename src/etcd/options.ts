@@ -1,4 +1,5 @@
-import { show } from '../state/show.js'
+import { types } from 'node:util'
+import { assertOptions } from '../options.js'
 
 /** How to reach an etcd that asks for more than its address. */
 export interface EtcdOptions {
@@ -14,36 +15,29 @@ export interface EtcdOptions {
   readonly password?: string
 }
 
-const FOR_TLS = ['ca', 'cert', 'key'] as const
-const NAMES: readonly string[] = [...FOR_TLS, 'user', 'password'] satisfies (keyof EtcdOptions)[]
-
 /** @throws TypeError for an option that is not known, of a wrong type, or without the one that it needs */
 export function checkEtcdOptions(given: unknown, tls: boolean): EtcdOptions {
   if (given === undefined) return {}
-  if (typeof given !== 'object' || given === null) throw new TypeError('the etcd options must be an object')
-  const options = given as Readonly<Record<string, unknown>>
-  for (const name of Object.keys(options)) {
-    if (!NAMES.includes(name)) throw new TypeError(`there is no etcd option ${show(name)}`)
-  }
-  for (const name of FOR_TLS) {
-    const value = options[name]
+  assertOptions(given, 'ca', 'cert', 'key', 'user', 'password')
+  const options: EtcdOptions = { ...(given as EtcdOptions) }
+  for (const [name, value] of Object.entries(options)) {
     if (value === undefined) continue
-    if (typeof value !== 'string' && !(value instanceof Uint8Array))
-      throw new TypeError(`${name} must be PEM`)
-    if (!tls) throw new TypeError(`${name} is for etcds://, which is etcd over TLS`)
+    if (name === 'user' || name === 'password') {
+      if (typeof value === 'string' && value !== '') continue
+      throw new TypeError(`the etcd ${name} must be a string that is not empty`)
+    }
+    // The bytes may come from another realm, as in Jest.
+    const isPem = typeof value === 'string' || types.isUint8Array(value)
+    if (!isPem) throw new TypeError(`the etcd option ${name} must be PEM`)
+    if (!tls) throw new TypeError(`the etcd option ${name} is for etcds://, which is etcd over TLS`)
   }
-  for (const name of ['user', 'password']) {
-    const value = options[name]
-    if (value === undefined) continue
-    if (typeof value !== 'string' || value === '') throw new TypeError(`the etcd ${name} must be a text`)
+  const pairs = [
+    ['cert', 'key'],
+    ['user', 'password'],
+  ] as const
+  for (const [one, other] of pairs) {
+    if ((options[one] === undefined) === (options[other] === undefined)) continue
+    throw new TypeError(`the etcd options ${one} and ${other} must be given together`)
   }
-  requireBoth(options, 'cert', 'key')
-  requireBoth(options, 'user', 'password')
-  return { ...options }
-}
-
-function requireBoth(options: Readonly<Record<string, unknown>>, one: string, other: string): void {
-  if ((options[one] === undefined) !== (options[other] === undefined)) {
-    throw new TypeError(`the etcd options ${one} and ${other} are given together`)
-  }
+  return options
 }

@@ -1,201 +1,154 @@
 import { Buffer } from 'node:buffer'
-import { canceledWatch } from './gateway-error.js'
+import { errorOfCode, GatewayError } from './gateway-error.js'
 
-// The messages of etcd's JSON gateway: keys and values in base64, 64-bit numbers as texts, and whatever is zero,
-// false or empty left out. What comes back is checked before it is believed.
+// The messages of etcd's JSON gateway: keys and values in base64, 64-bit numbers as strings, and zero, false and empty
+// values omitted. Answers are checked before they are trusted; JSON.stringify drops what is undefined in a request.
 
 /** A key with its value, as etcd keeps it. */
 export interface KeyValue {
   readonly key: string
   readonly value: Uint8Array
-  /** The store's revision when it was written last. */
+  /** The store's revision at its last write. */
   readonly modRevision: bigint
-  /** How often it was written since it was made: 1 for a new key. */
+  /** The number of writes since the key was created: 1 for a new key. */
   readonly version: bigint
 }
 
 export interface RangeRequest {
   readonly key: string
   /** The first key after the range; without it, only the key itself. */
-  readonly end?: string
+  readonly end?: string | undefined
   readonly limit?: number
-  /** Of the past; now, without it. */
-  readonly revision?: bigint
+  /** A past revision; the present one without it. */
+  readonly revision?: bigint | undefined
   readonly keysOnly?: boolean
 }
 
-export type Operation =
-  | { readonly kind: 'put'; readonly key: string; readonly value: string }
-  | { readonly kind: 'delete'; readonly key: string; readonly end?: string }
-  | ({ readonly kind: 'range' } & RangeRequest)
-
-/** What is done when each of the keys was written last at the revision given, 0 for a key that is not there, or else. */
+/** If each condition holds, `success` is done, otherwise `failure`; all at once. */
 export interface Transaction {
-  readonly compare: readonly { readonly key: string; readonly modRevision: bigint }[]
-  readonly success: readonly Operation[]
-  readonly failure: readonly Operation[]
+  /** Made by {@link isAt}. */
+  readonly compare: readonly object[]
+  /** Made by {@link put}, {@link deleteRange} and {@link range}. */
+  readonly success: readonly object[]
+  readonly failure: readonly object[]
 }
 
-export interface RangeAnswer {
+/** The result of a transaction that may have been sent more than once. */
+export interface Result {
   /** The store's revision. */
   readonly revision: bigint
-  readonly found: readonly KeyValue[]
-  /** Whether the limit cut it short. */
-  readonly more: boolean
-}
-
-export interface TransactionAnswer {
-  readonly revision: bigint
   readonly succeeded: boolean
-  /** One for each operation; empty for those that are no range. */
-  readonly found: readonly (readonly KeyValue[])[]
+  /** The entries of each operation; empty for those that are not ranges. */
+  readonly ranges: readonly (readonly KeyValue[])[]
+  /** Whether an earlier sending, whose answer was lost, may have taken effect. */
+  readonly uncertain: boolean
 }
 
 export interface WatchEvent {
-  /** Without a value when the key was deleted. */
   readonly kind: 'put' | 'delete'
-  readonly at: KeyValue
+  /** Without a value when the key was deleted. */
+  readonly entry: KeyValue
 }
 
-/** What a watch hears at once; a revision's events always come together. */
-export type WatchAnswer =
-  | { readonly kind: 'created' }
-  | { readonly kind: 'events'; readonly events: readonly WatchEvent[] }
-  /** The revisions before this one are no more to be had. */
-  | { readonly kind: 'compacted' }
+/** The condition that a key's last write was at a revision; 0 stands for a key that does not exist. */
+export function isAt(key: string, revision: bigint): object {
+  return { key: base64(key), target: 'MOD', result: 'EQUAL', mod_revision: revision.toString() }
+}
 
-export function rangeMessage({ key, end, limit, revision, keysOnly }: RangeRequest): object {
+export function put(key: string, value: string): object {
+  return { request_put: { key: base64(key), value: Buffer.from(value).toString('base64') } }
+}
+
+export function deleteRange(request: Pick<RangeRequest, 'key' | 'end'>): object {
+  return { request_delete_range: rangeMessage(request) }
+}
+
+export function range(request: RangeRequest): object {
+  return { request_range: rangeMessage(request) }
+}
+
+function rangeMessage({ key, end, limit, revision, keysOnly }: RangeRequest) {
   return {
     key: base64(key),
-    ...(end === undefined ? {} : { range_end: base64(end) }),
-    ...(limit === undefined ? {} : { limit: String(limit) }),
-    ...(revision === undefined ? {} : { revision: String(revision) }),
-    ...(keysOnly ? { keys_only: true } : {}),
+    range_end: end === undefined ? undefined : base64(end),
+    limit,
+    revision: revision?.toString(),
+    keys_only: keysOnly,
   }
 }
 
-export function transactionMessage({ compare, success, failure }: Transaction): object {
-  return {
-    compare: compare.map(({ key, modRevision }) => ({
-      key: base64(key),
-      target: 'MOD',
-      result: 'EQUAL',
-      mod_revision: String(modRevision),
-    })),
-    success: success.map(operationMessage),
-    failure: failure.map(operationMessage),
-  }
+export function watchMessage({ revision, ...keys }: RangeRequest): object {
+  return { create_request: { ...rangeMessage(keys), start_revision: revision?.toString() } }
 }
 
-export function watchMessage(key: string, end: string | undefined, startRevision: bigint): object {
-  const range = { key: base64(key), ...(end === undefined ? {} : { range_end: base64(end) }) }
-  return { create_request: { ...range, start_revision: String(startRevision) } }
-}
-
-function operationMessage(operation: Operation): object {
-  switch (operation.kind) {
-    case 'put':
-      return {
-        request_put: { key: base64(operation.key), value: Buffer.from(operation.value).toString('base64') },
-      }
-    case 'delete': {
-      const { key, end } = operation
-      return {
-        request_delete_range: { key: base64(key), ...(end === undefined ? {} : { range_end: base64(end) }) },
-      }
-    }
-    case 'range':
-      return { request_range: rangeMessage(operation) }
-  }
-}
-
-export function readRangeAnswer(answer: unknown): RangeAnswer {
-  const message = object(answer)
-  return { revision: headerRevision(message), found: keyValues(message), more: message.more === true }
-}
-
-export function readTransactionAnswer(answer: unknown): TransactionAnswer {
-  const message = object(answer)
-  const found = list(message.responses).map(response => {
-    const { response_range } = object(response)
-    return response_range === undefined ? [] : keyValues(object(response_range))
+export function parseResult(answer: unknown, { success, failure }: Transaction): Omit<Result, 'uncertain'> {
+  const { header, succeeded, responses } = object(answer)
+  const each = list(responses)
+  const ranges = (succeeded === true ? success : failure).map((operation, i) => {
+    if (!('request_range' in operation)) return []
+    return list(object(object(each[i]).response_range).kvs).map(parseEntry)
   })
-  return { revision: headerRevision(message), succeeded: message.succeeded === true, found }
+  return { revision: revisionIn(object(header).revision), succeeded: succeeded === true, ranges }
 }
 
-export function readWatchAnswer(answer: unknown): WatchAnswer {
-  const message = object(object(answer).result)
-  if (message.canceled === true) {
-    if (int64(message.compact_revision) > 0n) return { kind: 'compacted' }
-    throw canceledWatch(message.cancel_reason)
+/** The events of one revision always come together; the answer that opens a watch has no events. */
+export function parseWatch(answer: unknown): readonly WatchEvent[] {
+  const { canceled, compact_revision, cancel_reason, events } = object(object(answer).result)
+  if (canceled === true) {
+    const compacted = 'the revision has been compacted'
+    const reason = int64(compact_revision) > 0n ? compacted : cancel_reason
+    throw errorOfCode(undefined, `the watch was canceled: ${reason}`)
   }
-  if (message.created === true) return { kind: 'created' }
-  return { kind: 'events', events: list(message.events).map(watchEvent) }
+  return list(events).map(event => {
+    const { type, kv } = object(event)
+    return { kind: type === 'DELETE' ? 'delete' : 'put', entry: parseEntry(kv) }
+  })
 }
 
-export function readToken(answer: unknown): string {
+export function parseToken(answer: unknown): string {
   const { token } = object(answer)
   if (typeof token !== 'string' || !/^[\x21-\x7e]+$/.test(token)) throw malformed('token')
   return token
 }
 
-function watchEvent(event: unknown): WatchEvent {
-  const { type, kv } = object(event)
-  return { kind: type === 'DELETE' ? 'delete' : 'put', at: keyValue(kv) }
-}
-
-function keyValues(message: Message): KeyValue[] {
-  return list(message.kvs).map(keyValue)
-}
-
-function keyValue(given: unknown): KeyValue {
+function parseEntry(given: unknown): KeyValue {
   const { key, value, mod_revision, version } = object(given)
-  const modRevision = int64(mod_revision)
-  if (modRevision === 0n) throw malformed('mod_revision')
-  return {
-    key: bytes(key).toString('latin1'),
-    value: bytes(value),
-    modRevision,
-    version: int64(version),
-  }
+  const modRevision = revisionIn(mod_revision)
+  return { key: bytes(key).toString('latin1'), value: bytes(value), modRevision, version: int64(version) }
 }
 
-function headerRevision(message: Message): bigint {
-  const revision = int64(object(message.header).revision)
+function revisionIn(value: unknown): bigint {
+  const revision = int64(value)
   if (revision === 0n) throw malformed('revision')
   return revision
 }
 
-type Message = Readonly<Record<string, unknown>>
-
-function object(value: unknown): Message {
+function object(value: unknown): Readonly<Record<string, unknown>> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw malformed('object')
-  return value as Message
+  return { ...value }
 }
 
-function list(value: unknown): readonly unknown[] {
-  if (value === undefined) return []
+function list(value: unknown = []): readonly unknown[] {
   if (!Array.isArray(value)) throw malformed('list')
   return value
 }
 
-function int64(value: unknown): bigint {
-  if (value === undefined) return 0n
+function int64(value: unknown = '0'): bigint {
   if (typeof value !== 'string' || !/^\d{1,19}$/.test(value)) throw malformed('number')
   return BigInt(value)
 }
 
-function bytes(value: unknown): Buffer {
-  if (value === undefined) return Buffer.alloc(0)
+function bytes(value: unknown = ''): Buffer {
   if (typeof value !== 'string') throw malformed('bytes')
   return Buffer.from(value, 'base64')
 }
 
-/** Ours are ASCII. A stranger's may be any bytes; this way each is one text, and back again. */
+/** Our keys are ASCII. Other programs' may be any bytes; latin1 maps each to one string and back. */
 function base64(key: string): string {
   return Buffer.from(key, 'latin1').toString('base64')
 }
 
-function malformed(what: string): Error {
-  return new Error(`the answer is not one of etcd's (${what})`)
+/** An answer that makes no sense says nothing about the effect of the request. */
+function malformed(what: string): GatewayError {
+  return new GatewayError('unknown', `the answer is not one of etcd's (${what})`)
 }

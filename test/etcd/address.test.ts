@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm'
 import { openStore, type StoreOptions } from 'sandbox-state'
 import { expect, test } from 'vitest'
 import { parseAddress } from '#src/etcd/address.js'
@@ -12,7 +13,7 @@ test.each<[string, string[], string]>([
   ['etcd://a,a:2379', ['http://a:2379'], '/sandbox-state'],
   ['etcds://[::1]:9,[fe80::1]/p', ['https://[::1]:9', 'https://[fe80::1]:2379'], '/p'],
 ])('the root %s is at %j below %s', (root, origins, prefix) => {
-  expect(parseAddress(root)).toEqual({ origins, prefix })
+  expect(parseAddress(root)).toEqual({ origins, tls: /^etcds/.test(root), prefix })
 })
 
 test.each<[string, StoreOptions]>([
@@ -48,6 +49,14 @@ test.each<[string, StoreOptions]>([
   const error = await openStore(root, options).catch((error: unknown) => error)
   expect(error).toBeInstanceOf(TypeError)
   expect(String(error)).not.toContain('secret')
+})
+
+test('the bytes of a certificate may be of another realm, such as that of jsdom', async () => {
+  const foreign: Uint8Array = runInNewContext('Uint8Array.from([110, 111])')
+  const [refusal, usual] = await Promise.all(
+    [foreign, Uint8Array.from(foreign)].map(ca => openStore('etcds://a', { etcd: { ca } }).catch(String)),
+  )
+  expect(refusal).toBe(usual)
 })
 
 test('the keys of a store stay what they are', () => {

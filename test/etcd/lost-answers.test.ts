@@ -4,6 +4,8 @@ import { all } from '../support/all.js'
 import { describeEtcd, TestEtcd, until } from '../support/etcd.js'
 import { type EtcdProxy, isChange, storesBesideProxy, type Verdict } from '../support/etcd-proxy.js'
 
+const SAME_DELETIONS_KEY_AS_A = 'x63'
+
 describeEtcd('an answer of etcd that is lost', () => {
   let etcd: TestEtcd
   let proxy: EtcdProxy
@@ -124,6 +126,28 @@ describeEtcd('an answer of etcd that is lost', () => {
     expect(seen).toEqual([10, 11])
     expect(updated.blockIndex).toBe(111)
     expect((await other.read('a')).blockIndex).toBe(111)
+  })
+
+  test('is not mixed up with the deletion of another sandbox that shares its deletions key', async () => {
+    const deleteAnother = async () => {
+      await other.create(SAME_DELETIONS_KEY_AS_A)
+      await other.delete(SAME_DELETIONS_KEY_AS_A)
+    }
+    const beforeCreate = cutBeforeCommit(deleteAnother)
+    await store.create('a', { blockIndex: 10 })
+    expect(beforeCreate.times).toBe(1)
+    let changes = 0
+    proxy.before = async (passing): Promise<Verdict> => {
+      if (isChange(passing) && changes++ === 0) await deleteAnother()
+      return 'pass'
+    }
+    const afterUpdate = cutAfterCommit(async () => {
+      await other.delete('a')
+      await other.create('a', { blockIndex: 50 })
+    })
+    expect((await increment(store)).blockIndex).toBe(11)
+    expect(afterUpdate.times).toBe(1)
+    expect((await other.read('a')).blockIndex).toBe(50)
   })
 
   test('of a create that another was faster with is ALREADY_EXISTS', async () => {

@@ -65,6 +65,11 @@ describe.concurrent('an etcd', () => {
     '{"kvs":{},"header":{"revision":"1"}}',
     '{"kvs":[]}',
     '{"header":{"revision":1}}',
+    '{"header":{"revision":"1"},"succeeded":true}',
+    '{"header":{"revision":"1"},"succeeded":true,"responses":[{}]}',
+    '{"header":{"revision":"1"},"succeeded":true,"responses":[{"response_range":{"kvs":[{"key":1}]}}]}',
+    '{"header":{"revision":"1"},"succeeded":true,"responses":[{"response_range":{"kvs":{}}}]}',
+    '{"succeeded":true,"responses":[{"response_range":{"kvs":[]}}]}',
     'null',
     '<html>',
     '',
@@ -73,6 +78,46 @@ describe.concurrent('an etcd', () => {
     const server = createWebServer((_, response) => void response.end(answer))
     const store = await open(await listen(server, context), context)
     await expect(store.read('a')).rejects.toMatchObject(IO_ERROR)
+  })
+
+  test('that answers slowly, but goes on, is heard to the end', async context => {
+    const { expect } = context
+    const answer = '{"header":{"revision":"1"},"succeeded":true,"responses":[{"response_range":{}}]}'
+    const server = createWebServer((_, response) => {
+      const pieces = answer.match(/.{1,9}/g) ?? []
+      const timer = setInterval(() => {
+        response.write(pieces.shift() ?? '')
+        if (pieces.length === 0) response.end(() => clearInterval(timer))
+      }, 300)
+      response.on('close', () => clearInterval(timer))
+    })
+    const store = await open(await listen(server, context), context)
+    await expect(store.read('a')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  })
+
+  test.for([
+    'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n',
+    'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{',
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz',
+    'HTTP/1.1 500 Oops\r\nContent-Length: 30\r\n\r\n{"error":{"grpc_code":1e999}}\n\n',
+    'not HTTP\r\n\r\n',
+    '',
+  ])('whose response is %j fails that call and the watch, and nothing else', async (response, context) => {
+    const { expect } = context
+    const server = createServer(socket => {
+      socket.on('error', () => {})
+      socket.once('data', () => socket.end(response))
+    })
+    const store = await open(await listen(server, context), context)
+    await Promise.all([
+      expect(store.read('a')).rejects.toMatchObject({
+        ...IO_ERROR,
+        id: 'a',
+        message: expect.not.stringContaining('TLS'),
+      }),
+      expect(store.create('a')).rejects.toMatchObject({ ...IO_ERROR, id: 'a' }),
+      expect(store.watch().next()).rejects.toMatchObject(IO_ERROR),
+    ])
   })
 
   test('that is none, but a web server, is an IO_ERROR at once', async context => {
