@@ -1,5 +1,5 @@
 import type { ListEntry } from './backend.js'
-import { StateStoreError } from './errors.js'
+import { type ErrorCode, StateStoreError } from './errors.js'
 import { assertOptions, assertProgress, assertSignal } from './options.js'
 import { encodeState } from './state/codec.js'
 import type { SandboxStore } from './store.js'
@@ -8,11 +8,11 @@ import type { SandboxStore } from './store.js'
 export interface CopyProgress {
   /** The sandbox. */
   readonly id: string
-  /** `same`: it was there already, just so, as after a copy that was interrupted. */
+  /** `same`: it was already there in just this state, as after a copy that was interrupted. */
   readonly outcome: 'copied' | 'same' | 'failed'
-  /** Sandboxes that are done with, this one included. */
+  /** Number of sandboxes done, this one included. */
   readonly done: number
-  /** Of so many. */
+  /** Total number of sandboxes. */
   readonly total: number
 }
 
@@ -24,18 +24,26 @@ export interface CopyOptions {
   readonly signal?: AbortSignal
 }
 
-/** What a copy came to. */
+/** The outcome of a copy. */
 export interface CopyResult {
-  /** How many sandboxes were made in the target. */
+  /** Number of sandboxes created in the target. */
   readonly copied: number
-  /** How many were there already, just so. */
+  /** Number of sandboxes that were already there in just this state. */
   readonly same: number
-  /** Those that could not be read, or that somebody else made in the target meanwhile; sorted by id. */
+  /** Those that could not be read, or not be created in the target; sorted by id. */
   readonly failed: readonly { readonly id: string; readonly error: StateStoreError }[]
 }
 
-/** Sandboxes under way at once: each waits for the disks, or the network. */
+/** How many sandboxes are copied at once: each waits for the disks, or the network. */
 const AT_ONCE = 8
+
+/** Errors of a create that concern its sandbox only, such as one that somebody else created meanwhile. */
+const OF_ONE_SANDBOX: ReadonlySet<ErrorCode> = new Set([
+  'ALREADY_EXISTS',
+  'CORRUPT_STATE',
+  'INVALID_STATE',
+  'LOCK_TIMEOUT',
+])
 
 /**
  * Copies every sandbox of a store into another, in the state that it is in; its history begins anew there. Nothing
@@ -44,9 +52,9 @@ const AT_ONCE = 8
  * missed: stop what writes to it before.
  * @param from the source, which is only read
  * @param to the target
- * @param options whom to tell, and what ends the copy
+ * @param options progress, and what ends the copy
  * @throws StateStoreError `ALREADY_EXISTS` before anything is written; what reading the source or writing to the
- * target throws; what the signal was aborted with
+ * target throws, unless it concerns one sandbox only; what the signal was aborted with
  */
 export async function copyStore(
   from: Pick<SandboxStore, 'list'>,
@@ -60,41 +68,46 @@ export async function copyStore(
   signal?.throwIfAborted()
   const plan = await planCopy(from, to, signal)
   refuseConflicts(plan)
-  const outcomes = { copied: 0, same: 0, failed: 0 }
+  const counts = { copied: 0, same: 0, failed: 0 }
   const failed: { id: string; error: StateStoreError }[] = []
-  const waiting = plan.values()
-  let broken = false
+  // A generator that several loops share: when one of them throws, it is closed, which ends the others, too.
+  const queue = (function* () {
+    yield* plan
+  })()
   const work = async () => {
-    for (const planned of waiting) {
-      if (broken) return
+    for (const planned of queue) {
       signal?.throwIfAborted()
       const { id } = planned
       const result = await copyOne(planned, to)
-      if (result instanceof StateStoreError) failed.push({ id, error: result })
-      const outcome = result instanceof StateStoreError ? 'failed' : result
-      outcomes[outcome]++
-      const done = outcomes.copied + outcomes.same + outcomes.failed
+      const outcome = typeof result === 'string' ? result : 'failed'
+      if (typeof result !== 'string') failed.push({ id, error: result })
+      counts[outcome]++
+      const done = counts.copied + counts.same + counts.failed
       onProgress?.({ id, outcome, done, total: plan.length })
     }
   }
-  const stopAll = (error: unknown) => {
-    broken = true
-    throw error
-  }
-  const results = await Promise.allSettled(Array.from({ length: AT_ONCE }, () => work().catch(stopAll)))
+  const results = await Promise.allSettled(Array.from({ length: AT_ONCE }, work))
   for (const result of results) if (result.status === 'rejected') throw result.reason
-  return {
-    copied: outcomes.copied,
-    same: outcomes.same,
-    failed: failed.sort((a, b) => (a.id < b.id ? -1 : 1)),
+  return { ...counts, failed: failed.sort((a, b) => (a.id < b.id ? -1 : 1)) }
+}
+
+async function copyOne(planned: PlannedCopy, to: SandboxStore): Promise<'copied' | 'same' | StateStoreError> {
+  if ('error' in planned) return planned.error
+  if (planned.outcome === 'same') return 'same'
+  try {
+    await to.createWithState(planned.id, planned.state)
+    return 'copied'
+  } catch (error) {
+    if (error instanceof StateStoreError && OF_ONE_SANDBOX.has(error.code)) return error
+    throw error
   }
 }
 
 /** A sandbox of the source, and what a copy would do about it. */
 export type PlannedCopy = ListEntry & {
   /**
-   * `new`: make it in the target; `same`: nothing, since it is there already, just so; `conflict`: the target has it in
-   * another state, so nothing at all; `unreadable`: leave it out.
+   * `new`: create it in the target; `same`: nothing, since it is already there in just this state; `conflict`: the target
+   * has it in another state, so nothing at all; `unreadable`: leave it out.
    */
   readonly outcome: 'new' | 'same' | 'conflict' | 'unreadable'
 }
@@ -108,28 +121,25 @@ export async function planCopy(
   to: Pick<SandboxStore, 'list'>,
   signal?: AbortSignal,
 ): Promise<PlannedCopy[]> {
-  const wanted: Encoded[] = []
+  const wanted = new Map<string, ReturnType<typeof encoded>>()
   for await (const entry of from.list()) {
     signal?.throwIfAborted()
-    wanted.push(encoded(entry))
+    wanted.set(entry.id, encoded(entry))
   }
-  const ids = new Set(wanted.map(({ entry }) => entry.id))
   const there = new Map<string, string | undefined>()
   for await (const entry of to.list()) {
     signal?.throwIfAborted()
-    if (ids.has(entry.id)) there.set(entry.id, encoded(entry).text)
+    if (wanted.has(entry.id)) there.set(entry.id, encoded(entry).text)
   }
-  return wanted.map(({ entry, text }) => ({ ...entry, outcome: outcomeOf(entry.id, text, there) }))
+  return Array.from(wanted, ([id, { entry, text }]) => {
+    if (!there.has(id)) return { ...entry, outcome: text === undefined ? 'unreadable' : 'new' }
+    return { ...entry, outcome: text !== undefined && text === there.get(id) ? 'same' : 'conflict' }
+  })
 }
 
-interface Encoded {
-  readonly entry: ListEntry
-  /** Undefined when it cannot be read. */
-  readonly text: string | undefined
-}
-
-function encoded(entry: ListEntry): Encoded {
-  if ('error' in entry) return { entry, text: undefined }
+/** An entry with the text of its state; without it when it cannot be read. */
+function encoded(entry: ListEntry): { readonly entry: ListEntry; readonly text?: string } {
+  if ('error' in entry) return { entry }
   const { id, state } = entry
   try {
     return { entry, text: encodeState(state) }
@@ -137,17 +147,8 @@ function encoded(entry: ListEntry): Encoded {
     // A state that could be read may be too long with its characters escaped.
     if (!(cause instanceof StateStoreError)) throw cause
     const error = new StateStoreError(cause.code, `sandbox ${id}: ${cause.message}`, { id, cause })
-    return { entry: { id, error }, text: undefined }
+    return { entry: { id, error } }
   }
-}
-
-function outcomeOf(
-  id: string,
-  text: string | undefined,
-  there: ReadonlyMap<string, string | undefined>,
-): PlannedCopy['outcome'] {
-  if (!there.has(id)) return text === undefined ? 'unreadable' : 'new'
-  return text !== undefined && text === there.get(id) ? 'same' : 'conflict'
 }
 
 function refuseConflicts(plan: readonly PlannedCopy[]): void {
@@ -157,16 +158,4 @@ function refuseConflicts(plan: readonly PlannedCopy[]): void {
   const more = others.length === 0 ? '' : `, and ${others.length} more`
   const message = `the target already has a sandbox ${id} in another state${more}; nothing was copied`
   throw new StateStoreError('ALREADY_EXISTS', message, { id })
-}
-
-async function copyOne(planned: PlannedCopy, to: SandboxStore): Promise<'copied' | 'same' | StateStoreError> {
-  if ('error' in planned) return planned.error
-  if (planned.outcome === 'same') return 'same'
-  try {
-    await to.adopt(planned.id, planned.state)
-    return 'copied'
-  } catch (error) {
-    if (error instanceof StateStoreError && error.code === 'ALREADY_EXISTS') return error
-    throw error
-  }
 }

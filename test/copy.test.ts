@@ -133,6 +133,14 @@ describe('a copy from files to files', () => {
     expect(told).toBeLessThan(34)
   })
 
+  test('leaves out what has no room in the target, and copies the rest', async () => {
+    const { roots, from, to } = await setUp()
+    mkdirSync(join(roots.to, 'paused', 'lock'), { recursive: true })
+    await from.create('z')
+    expect(await copyStore(from, to)).toMatchObject({ copied: 4, failed: [{ id: 'paused' }] })
+    expect((await all(to.list())).map(({ id }) => id)).toEqual(['ready', 'running', 'stopped', 'z'])
+  })
+
   test('leaves out what somebody else makes in the target meanwhile, and says so', async () => {
     const { from, to } = await setUp()
     for (let i = 0; i < 30; i++) await from.create(`more-${i}`)

@@ -5,16 +5,17 @@ import { isEtcdRoot } from '../root.js'
 import { visible } from '../state/show.js'
 import type { SandboxStore, StoreOptions } from '../store.js'
 import { EXIT, UsageError } from './errors.js'
-import type { GlobalOptions } from './options.js'
-import { Input, type InputStream, Output, type OutputStream } from './output.js'
+import { jsonRows } from './json.js'
+import type { GlobalOptions, RowsFormat } from './options.js'
+import { Output, type OutputStream } from './output.js'
 import { Progress } from './progress.js'
 import { assertExpanded, resolveRoot } from './root.js'
+import { type Row, tableLines } from './table.js'
 
 /** The world around a command line; `process` is one. */
 export interface Io {
   readonly stdout: OutputStream
   readonly stderr: OutputStream
-  readonly stdin?: InputStream
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
@@ -32,12 +33,6 @@ export class Cli {
     this.err = new Output(io.stderr)
   }
 
-  /** The keyboard, where there is one. It is opened when it is asked for: an open one keeps a process from ending. */
-  get input(): Input | undefined {
-    const { stdin } = this.io
-    return stdin?.isTTY === true ? new Input(stdin) : undefined
-  }
-
   /** Whether the output is a terminal with a cursor that can be moved. */
   get canDraw(): boolean {
     return this.out.isTerminal && this.io.env.TERM !== 'dumb'
@@ -45,18 +40,15 @@ export class Cli {
 
   /** Whether to print in colour: for people who have not said no (https://no-color.org). */
   get colors(): boolean {
-    const { NO_COLOR, TERM } = this.io.env
-    return this.out.isTerminal && !NO_COLOR && TERM !== 'dumb'
+    return this.canDraw && !this.io.env.NO_COLOR
   }
 
   /**
-   * Shows on a terminal's stderr how far a long work is, until it is disposed of.
-   * @param what such as `sandboxes listed`, after their number; undefined where nothing is counted
-   * @param printsMeanwhile whether stdout is written while it goes on: on a terminal that is progress enough
+   * Shows on a terminal's stderr how far some long work is, until it is disposed of.
+   * @param what such as `sandboxes checked`, after their number
    */
-  progress(what?: string, printsMeanwhile = false): Progress {
-    const isShown = this.err.isTerminal && this.io.env.TERM !== 'dumb'
-    return new Progress(this.err, what, isShown && !(printsMeanwhile && this.out.isTerminal))
+  progress(what: string): Progress {
+    return new Progress(this.err, what, this.err.isTerminal && this.io.env.TERM !== 'dumb')
   }
 
   /** The root that a command is asked to work on. */
@@ -64,37 +56,54 @@ export class Cli {
     return resolveRoot(command.optsWithGlobals<GlobalOptions>().root, this.io.env)
   }
 
-  /** The same, to be told to people. One that is missing is an empty one, and may be a mistake. */
+  /** The root as people read it. A missing one counts as empty, but may be a mistake. */
   rootWords(command: Command): string {
     const root = this.root(command)
     return `${visible(root)}${isMissing(root) ? ', which does not exist yet' : ''}`
   }
 
-  /** Whoever looks for faults in a root that is missing, and finds none, has perhaps mistyped it; a script is told so, too. */
+  /** A script that finds no fault in a missing root has perhaps mistyped it. */
   async warnOfMissingRoot(command: Command): Promise<void> {
     const root = this.root(command)
     if (!this.out.isTerminal && isMissing(root)) await this.err.write(`${visible(root)} does not exist yet\n`)
   }
 
-  /** For tables. */
+  /** Prints an array of JSON, or a table. */
+  async printRows<T>(
+    format: RowsFormat,
+    items: readonly T[],
+    headings: readonly string[],
+    rowOf: (item: T) => Row,
+  ): Promise<void> {
+    if (format === 'json') await this.out.write(jsonRows(items))
+    else await this.printTable(headings, items.map(rowOf))
+  }
+
+  /** Prints no headings without rows, so that a script sees from an empty output that there are none. */
+  async printTable(headings: readonly string[], rows: readonly Row[]): Promise<void> {
+    if (rows.length > 0) await this.printLines(tableLines([headings, ...rows], this.colors))
+  }
+
   async printLines(lines: readonly string[]): Promise<void> {
     for (const line of lines) await this.out.write(`${line}\n`)
   }
 
-  /** Says something beside the output, on a terminal only: a script is left in peace. */
-  async tellPerson(line: string): Promise<void> {
+  /** Says something beside the output, on a terminal only: scripts do not want it. */
+  async remark(line: string): Promise<void> {
     if (!this.out.isTerminal) return
     await this.out.flush()
     await this.err.write(`${line}\n`)
   }
 
-  /** Opens the store that a command is asked to work on, lends it, and closes it. */
-  async withStore<T>(command: Command, use: (store: SandboxStore) => Promise<T>): Promise<T> {
-    return this.withStoreAt(this.root(command), command, use)
-  }
-
-  /** The same for a root that was not given by `--root`. */
-  async withStoreAt<T>(root: string, command: Command, use: (store: SandboxStore) => Promise<T>): Promise<T> {
+  /**
+   * Opens a store, lends it, and closes it.
+   * @param root the one that the command is asked to work on, unless another is given
+   */
+  async withStore<T>(
+    command: Command,
+    use: (store: SandboxStore) => Promise<T>,
+    root = this.root(command),
+  ): Promise<T> {
     assertExpanded(root)
     const { lockTimeout } = command.optsWithGlobals<GlobalOptions>()
     const { openStore } = await import('../store.js')
@@ -103,11 +112,21 @@ export class Cli {
     try {
       return await use(store)
     } catch (error) {
-      throw isMissingSandbox(error) ? notFoundIn(root, error) : error
+      throw withRoot(error, root)
     } finally {
       await store.close()
     }
   }
+}
+
+export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = []
+  for await (const item of items) all.push(item)
+  return all
+}
+
+export function byPath(one: { readonly path: string }, other: { readonly path: string }): number {
+  return one.path < other.path ? -1 : 1
 }
 
 /** Users and certificates of etcd come from the environment: everybody on the machine can read a command line. */
@@ -121,16 +140,15 @@ function isMissing(root: string): boolean {
   return !isEtcdRoot(root) && !existsSync(root)
 }
 
-function isMissingSandbox(error: unknown): error is StateStoreError {
-  return error instanceof StateStoreError && error.code === 'NOT_FOUND' && error.id !== undefined
-}
-
-/** Not to find a sandbox is most often to look in another root than the one where it is. */
-function notFoundIn(root: string, { code, message, id, cause }: StateStoreError): StateStoreError {
+/** Who does not find a sandbox has most often looked in the wrong root. */
+function withRoot(error: unknown, root: string): unknown {
+  if (!(error instanceof StateStoreError)) return error
+  const { code, message, id, cause } = error
+  if (code !== 'NOT_FOUND' || id === undefined) return error
   return new StateStoreError(code, `${message} in ${root}`, { id, cause })
 }
 
-/** The store is given nothing but what was on the command line. */
+/** The store's arguments all come from the command line. */
 function asUsageError(error: unknown): never {
   throw error instanceof TypeError ? new UsageError(error.message) : error
 }

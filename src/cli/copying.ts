@@ -1,19 +1,29 @@
-import { type CopyResult, copyStore, planCopy } from '../copy.js'
+import { type CopyResult, copyStore, type PlannedCopy, planCopy } from '../copy.js'
 import type { SandboxStore } from '../store.js'
 import type { Cli } from './cli.js'
-import { type Done, tellPlan } from './copy-plan.js'
 import { EXIT, failureJson, failureLine, failureOf } from './errors.js'
+import type { HelpText } from './help.js'
+import { entryJson, jsonArray } from './json.js'
+import { LISTING_HEADINGS, listingRow } from './listing.js'
 import type { ChangeFormat } from './options.js'
 import { counted } from './words.js'
+
+/** What a command that copies calls what it did. */
+export type Done = 'copied' | 'imported'
 
 export interface CopyCommandOptions {
   readonly dryRun?: boolean
   readonly format: ChangeFormat
 }
 
-/** For the helps of the commands that copy. */
-export function copyNote(done: Done): string {
-  return `On a terminal it says in one line what it did. With --format json it prints
+/** What the helps of the commands that copy have in common. */
+export function copyHelp(done: Done): Pick<HelpText, 'notes' | 'done' | 'failed'> {
+  return {
+    notes: `Nothing is overwritten: when a sandbox of the target has the id of one of the
+source's and another state, nothing is ${done} at all. Histories begin anew.
+First stop what changes the source. If it is interrupted, start it again.
+
+On a terminal it says in one line what it did. With --format json it prints
 {copied, same, failed}, with the ids and errors of those that failed.
 
 With --dry-run it prints each sandbox, and first what would become of it:
@@ -22,44 +32,52 @@ With --dry-run it prints each sandbox, and first what would become of it:
   conflict    another of its id is there, so nothing would be ${done} at all
   unreadable  it would be left out
 With --format json as well, it prints one array of {id, outcome, state: {...}}
-and {id, outcome, error: {code, message}}.`
+and {id, outcome, error: {code, message}}.`,
+    done: 'all of them are there (with --dry-run: would be)',
+    failed: `ALREADY_EXISTS (nothing is ${done}), IO_ERROR, or some were left out: stderr names them`,
+  }
 }
 
-/** Copies sandboxes into a store, with progress, and tells what came of it; or only what would. */
-export async function copyAndTell(
+/** Copies sandboxes into a store, and reports what was done, or would be done. */
+export async function copyAndReport(
   cli: Cli,
   source: Pick<SandboxStore, 'list'>,
   target: SandboxStore,
-  { dryRun = false, format, done }: CopyCommandOptions & { readonly done: Done },
+  { dryRun, format }: CopyCommandOptions,
+  done: Done,
 ): Promise<void> {
-  if (dryRun) return tellPlan(cli, await planCopy(source, target), format, done)
-  const result = await copyWithProgress(cli, source, target, done)
+  if (dryRun) return printPlan(cli, await planCopy(source, target), format)
+  const result = await copyWithProgress(cli, source, target)
   if (result.failed.length > 0) cli.status = EXIT.failed
   for (const { error } of result.failed) {
     await cli.err.write(format === 'json' ? failureJson(failureOf(error, cli.help)) : failureLine(error))
   }
-  if (format === 'json') await cli.out.write(`${JSON.stringify(printable(result))}\n`)
-  else {
-    await cli.tellPerson(
-      `${counted(result.copied, 'sandbox', 'sandboxes')} ${done}, ${result.same} there already`,
-    )
-  }
+  const { copied, same } = result
+  if (format === 'text')
+    return cli.remark(`${counted(copied, 'sandbox', 'sandboxes')} ${done}, ${same} there already`)
+  const failed = result.failed.map(({ id, error: { code, message } }) => ({ id, error: { code, message } }))
+  await cli.out.write(`${JSON.stringify({ ...result, failed })}\n`)
 }
 
 async function copyWithProgress(
   cli: Cli,
   source: Pick<SandboxStore, 'list'>,
   target: SandboxStore,
-  done: Done,
 ): Promise<CopyResult> {
-  using progress = cli.progress(`sandboxes ${done}`)
+  using progress = cli.progress('sandboxes copied')
   return await copyStore(source, target, { onProgress: ({ done }) => progress.at(done) })
 }
 
-function printable({ copied, same, failed }: CopyResult) {
-  return {
-    copied,
-    same,
-    failed: failed.map(({ id, error: { code, message } }) => ({ id, error: { code, message } })),
+/** Its exit status is that of the copy. */
+async function printPlan(cli: Cli, plan: readonly PlannedCopy[], format: ChangeFormat): Promise<void> {
+  const isFailure = ({ outcome }: PlannedCopy) => outcome === 'conflict' || outcome === 'unreadable'
+  if (plan.some(isFailure)) cli.status = EXIT.failed
+  if (format === 'json') {
+    return cli.out.write(jsonArray(plan.map(planned => entryJson(planned, { outcome: planned.outcome }))))
   }
+  const rows = plan.map(planned => [
+    { text: planned.outcome, color: isFailure(planned) ? ('red' as const) : undefined },
+    ...listingRow(planned),
+  ])
+  await cli.printTable(['OUTCOME', ...LISTING_HEADINGS], rows)
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { StateStoreError } from '../errors.js'
+import { ioError } from '../errno.js'
 import type { StoreOptions } from '../store.js'
 
 type EtcdOptions = NonNullable<StoreOptions['etcd']>
@@ -32,8 +32,7 @@ function certificatesIn({ ETCDCTL_CACERT, ETCDCTL_CERT, ETCDCTL_KEY }: NodeJS.Pr
 function read(path: string): string {
   try {
     return readFileSync(path, 'utf8')
-  } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause)
-    throw new StateStoreError('IO_ERROR', message, { path, cause })
+  } catch (error) {
+    throw ioError(error, 'read', undefined, path)
   }
 }

@@ -44,40 +44,30 @@ export function jsonArray(objects: readonly string[]): string {
  */
 const DEEPEST = 32
 
-const TOKEN = /"(?:[^"\\]+|\\.)*"|\{\}|\[\]|[{}[\],:]|[^"{}[\],:]+/g
+const TOKEN = /"(?:[^"\\]+|\\.)*"|\{\}|\[\]|[{}[\],:]/g
 
 /**
- * Breaks compact JSON into lines that are indented by two spaces. It goes by the text alone, for
+ * Breaks compact JSON into lines that are indented by two spaces. It goes by the text alone, because
  * `JSON.parse` would round the numbers and sort some of the keys.
  */
 export function indentJson(compact: string): string {
-  const parts: string[] = []
   let depth = 0
-  for (const [token] of compact.matchAll(TOKEN)) {
-    switch (token) {
-      case '{':
-      case '[':
-        depth += 1
-        parts.push(token, lineBreak(depth, depth))
-        break
-      case '}':
-      case ']':
-        parts.push(lineBreak(depth, depth - 1), token)
-        depth -= 1
-        break
-      case ',':
-        parts.push(token, lineBreak(depth, depth))
-        break
-      case ':':
-        parts.push(': ')
-        break
-      default:
-        parts.push(token)
+  const lineBreak = (indent: number) => (depth > DEEPEST ? '' : `\n${'  '.repeat(indent)}`)
+  return compact.replace(TOKEN, token => {
+    if (token === ':') return ': '
+    if (token === ',') return token + lineBreak(depth)
+    if (token === '{' || token === '[') {
+      depth += 1
+      return token + lineBreak(depth)
     }
-  }
-  return parts.join('')
+    if (token !== '}' && token !== ']') return token
+    const before = lineBreak(depth - 1)
+    depth -= 1
+    return before + token
+  })
 }
 
-function lineBreak(depth: number, indent: number): string {
-  return depth > DEEPEST ? '' : `\n${'  '.repeat(indent)}`
+/** A state as JSON for people: indented, with its newline. */
+export function statePage(state: SandboxState): string {
+  return `${indentJson(stateJson(state))}\n`
 }

@@ -1,7 +1,7 @@
 import { Argument, type Command, InvalidArgumentError, Option } from 'commander'
-import { isInt, isUint32, withoutNegativeZero } from '../state/fields.js'
+import { type FieldName, fieldNamed } from '../state/fields.js'
 import { STATES } from '../state/machine.js'
-import type { CompleteFields } from '../state/sandbox-state.js'
+import type { SandboxState } from '../state/sandbox-state.js'
 
 // The arguments and options that commands share.
 
@@ -12,58 +12,52 @@ export interface GlobalOptions {
   readonly lockTimeout: number
 }
 
-export function rootOption(): Option {
-  return new Option('--root <dir>', 'the folder that holds the sandboxes')
+export function addGlobalOptions(command: Command): Command {
+  return command
+    .option('--root <dir>', 'the folder that holds the sandboxes')
+    .option('--lock-timeout <seconds>', 'how long to wait for a locked sandbox', seconds, 10)
 }
 
-export function lockTimeoutOption(): Option {
-  return new Option('--lock-timeout <seconds>', 'how long to wait for a locked sandbox')
-    .argParser(seconds)
-    .default(10)
-}
-
-export function idArgument(): Argument {
-  return new Argument('<id>', "the sandbox's name: letters, digits, _ . and -")
-}
-
-export function optionalIdArgument(description: string): Argument {
-  return new Argument('[id]', description)
-}
-
-export function stateArgument(name: string, description: string): Argument {
-  return choiceArgument(name, description, STATES)
+/** @param placeholder `<id>`, or `[id]` where it may be left out */
+export function idArgument(
+  placeholder: '<id>' | '[id]' = '<id>',
+  description = "the sandbox's name: letters, digits, _ . and -",
+): Argument {
+  return new Argument(placeholder, description)
 }
 
 export function choiceArgument(name: string, description: string, choices: readonly string[]): Argument {
-  return new Argument(`<${name}>`, description).choices(choices)
+  return new Argument(name, description).choices(choices)
 }
 
 export function stateOption(flags: string, description: string): Option {
   return new Option(flags, description).choices(STATES)
 }
 
-/** The first format is the default. */
-export function formatOption(description: string, formats: readonly [string, ...string[]]): Option {
-  return formatOptionOf(description, formats).default(formats[0])
+/** How a command prints rows. */
+export type RowsFormat = 'table' | 'json'
+
+export function rowsFormatOption(description = 'how to print them'): Option {
+  return formatOption(description, ['table', 'json'])
 }
 
-/** Without a default. */
-export function formatOptionOf(description: string, formats: readonly string[]): Option {
-  return new Option('--format <format>', description).choices(formats)
+/** The first format is the default. */
+export function formatOption(description: string, formats: readonly string[]): Option {
+  return new Option('--format <format>', description).choices(formats).default(formats[0])
 }
 
 export function dryRunOption(): Option {
   return new Option('--dry-run', 'only print what would be done')
 }
 
-/** How a change tells what it made. */
+/** How a command says what it did. */
 export type ChangeFormat = 'text' | 'json'
 
 export function changeFormatOption(): Option {
   return formatOption('what to print', ['text', 'json'])
 }
 
-/** The options of a command that is told a state's fields. */
+/** The options of a command that takes a state's fields. */
 export interface FieldOptions {
   readonly format: ChangeFormat
   readonly cgroupPath?: string
@@ -76,13 +70,21 @@ export function addFieldOptions(command: Command): Command {
   return command
     .addArgument(idArgument())
     .option('--cgroup-path <path>', "the cgroup that holds the sandbox's processes")
-    .option('--block-index <n>', 'the index of the block device passed to the hypervisor', int)
-    .option('--memory-block-size <n>', "the size of the guest's memory blocks, in MiB", uint32)
+    .option(
+      '--block-index <n>',
+      'the index of the block device passed to the hypervisor',
+      integer('blockIndex'),
+    )
+    .option(
+      '--memory-block-size <n>',
+      "the size of the guest's memory blocks, in MiB",
+      integer('guestMemoryBlockSize'),
+    )
     .option('--hotplug-probe', "the guest's kernel can probe hotplugged memory")
 }
 
 /** The fields that were given, and no others. */
-export function givenFields(options: FieldOptions): Partial<CompleteFields> {
+export function givenFields(options: FieldOptions): Partial<SandboxState> {
   const { cgroupPath, blockIndex, memoryBlockSize, hotplugProbe } = options
   return {
     ...(cgroupPath === undefined ? {} : { cgroupPath }),
@@ -92,15 +94,13 @@ export function givenFields(options: FieldOptions): Partial<CompleteFields> {
   }
 }
 
-const int = integer(isInt, '-(2^53 - 1) to 2^53 - 1')
-const uint32 = integer(isUint32, '0 to 2^32 - 1')
-
 /** Text such as `1e3` or the empty one is a number to JavaScript, but hardly one to a user. */
-function integer(isInRange: (value: number) => boolean, range: string): (text: string) => number {
+function integer(name: FieldName): (text: string) => unknown {
+  const field = fieldNamed(name)
   return text => {
-    const value = /^-?\d+$/.test(text) ? Number(text) : Number.NaN
-    if (!isInRange(value)) throw new InvalidArgumentError(`It must be an integer from ${range}.`)
-    return withoutNegativeZero(value)
+    const value = field?.parse(text)
+    if (value === undefined) throw new InvalidArgumentError(`It must be ${field?.expected}.`)
+    return value
   }
 }
 
@@ -112,7 +112,6 @@ function seconds(text: string): number {
 /** The longest that a timer takes, in seconds: some 24 days. */
 const LONGEST_TIMER = Math.floor((2 ** 31 - 1) / 1000)
 
-/** Seconds for a timer. */
 export function timerSeconds(text: string): number {
   const value = seconds(text)
   if (value > LONGEST_TIMER) throw new InvalidArgumentError(`It must be ${LONGEST_TIMER} seconds at most.`)

@@ -2,46 +2,39 @@ import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import type { Cli } from './cli.js'
 import { COMMANDS, defineCommand } from './commands.js'
-import { helpTail, narrowed } from './help.js'
-import { lockTimeoutOption, rootOption } from './options.js'
+import { describe, type HelpText, WIDTH } from './help.js'
+import { addGlobalOptions } from './options.js'
 
-const DESCRIPTION =
-  'Keeps the state of each sandbox in a JSON file of its own. A change is made under a lock, checked ' +
-  'against the state machine, and replaces the whole file.'
-
-const HELP_TAIL = helpTail({
+const HELP: HelpText = {
+  description:
+    'Keeps the state of each sandbox in a JSON file of its own. A change is made under a lock, checked ' +
+    'against the state machine, and replaces the whole file.',
   notes: `Root:
   --root, else $SANDBOX_STATE_ROOT, else $XDG_STATE_HOME/sandbox-state, else
-  ~/.local/state/sandbox-state. Only create makes it.`,
+  ~/.local/state/sandbox-state. Only create makes that folder.`,
   examples: [
     ['demo', 'see what it does'],
-    ['create a', 'make a sandbox'],
+    ['create a', 'create a sandbox'],
     ['transition a running', 'start it'],
     ['list --root /run/vc/sbs', "list Kata's sandboxes"],
     ['help transition', 'explain one command'],
   ],
   done: 'done',
   failed: 'the operation failed: stderr says why, as "sandbox-state: CODE: message"',
-})
+}
 
 /** The shape of the command line. What a command takes is defined when it is called: see {@link defineCommand}. */
 export function createProgram(cli: Cli): Command {
-  const program = new Command('sandbox-state')
+  const program = describe(addGlobalOptions(new Command('sandbox-state')), HELP)
     .usage('[options] <command>')
-    .description(DESCRIPTION)
-    .addOption(rootOption())
-    .addOption(lockTimeoutOption())
     .version(version(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show this help')
     .helpCommand(false)
-    .addHelpText('after', HELP_TAIL)
-    .configureHelp({ subcommandTerm: command => command.name(), showGlobalOptions: true })
+    .configureHelp({ helpWidth: WIDTH, subcommandTerm: command => command.name(), showGlobalOptions: true })
     .configureOutput({
-      writeOut: text => cli.out.add(narrowed(text, cli.out.columns)),
-      writeErr: text => cli.err.add(narrowed(text, cli.err.columns)),
+      writeOut: text => cli.out.add(text),
+      writeErr: text => cli.err.add(text),
       outputError: () => {}, // The error that is thrown says it all.
-      getOutHelpWidth: () => cli.out.columns,
-      getErrHelpWidth: () => cli.err.columns,
     })
     .exitOverride()
     .hook('preSubcommand', async (_, command) => {

@@ -5,7 +5,7 @@ import { OutputError } from './output.js'
 import { createProgram } from './program.js'
 
 /**
- * Runs one command line. It is given all that it needs and never ends the process, so that a test can call it.
+ * Runs one command line. It gets all that it needs and never ends the process, so that a test can call it.
  *
  * @param argv the arguments, without the program
  * @returns the exit status: 0 done, 1 the operation failed, 2 the command line is wrong, 124 a wait timed out
@@ -13,10 +13,15 @@ import { createProgram } from './program.js'
 export async function run(argv: readonly string[], io: Io): Promise<number> {
   const cli = new Cli(io)
   try {
-    await parse(argv, cli)
+    if (argv[0] !== '__complete') await parse(argv, cli)
+    else {
+      // For the scripts of `sandbox-state completion`; in no help.
+      const { candidates } = await import('./complete.js')
+      await cli.printLines(await candidates(argv.slice(1), cli))
+    }
     await cli.out.flush()
   } catch (error) {
-    if (!isClosedPipe(error)) await fail(error, argv, cli)
+    if (!(error instanceof OutputError && error.isClosedPipe)) await fail(error, argv, cli)
   }
   await cli.err.flush().catch(ignore)
   return cli.status
@@ -42,7 +47,7 @@ async function fail(error: unknown, argv: readonly string[], cli: Cli): Promise<
   cli.err.add(asksForJson(argv) ? failureJson(failure) : failureLine(failure))
 }
 
-/** Asked of the bare arguments, since the error may be that they cannot be parsed. */
+/** Looks at the bare arguments, since the error may be that they cannot be parsed. */
 function asksForJson(argv: readonly string[]): boolean {
   const end = argv.indexOf('--')
   const options = end === -1 ? argv : argv.slice(0, end)
@@ -51,9 +56,5 @@ function asksForJson(argv: readonly string[]): boolean {
   )
 }
 
-function isClosedPipe(error: unknown): boolean {
-  return error instanceof OutputError && error.isClosedPipe
-}
-
-/** For an output that cannot be written while something worse is told, or when there is nowhere to tell it. */
+/** An output that cannot be written does not matter once something worse has happened. */
 function ignore(): void {}

@@ -1,52 +1,55 @@
-import { widthOf } from './width.js'
+import type { StateString } from '../state/machine.js'
 
-/** Puts a cell's text, already padded, in colour. */
-export type Paint = (text: string) => string
+/** Select Graphic Rendition parameters (ECMA-48), in the terminal's own colours. */
+const SGR = { red: 31, green: 32, yellow: 33, cyan: 36, dim: 2 } as const
 
-export interface Cell {
-  readonly text: string
-  /** Numbers are easier to compare when their last digits stand below each other. */
-  readonly align?: 'left' | 'right'
-  readonly paint?: Paint
+export type Color = keyof typeof SGR
+
+export const STATE_COLORS = {
+  ready: 'cyan',
+  running: 'green',
+  paused: 'yellow',
+  stopped: 'dim',
+} as const satisfies Record<StateString, Color>
+
+function paint(text: string, color: Color | undefined): string {
+  return color === undefined ? text : `\x1b[${SGR[color]}m${text}\x1b[0m`
 }
 
-export type Row = readonly Cell[]
+interface Cell {
+  readonly text: string
+  /** Numbers are easier to compare when their last digits line up. */
+  readonly align?: 'left' | 'right'
+  readonly color?: Color | undefined
+}
+
+export type Row = readonly (string | Cell)[]
 
 const GAP = '  '
 
 /**
- * Lines of aligned columns, without trailing spaces. The last cell of a row takes what is left of its line: it may be
- * long, and a row may have fewer cells than others.
+ * Lines of aligned columns, without trailing spaces. The last cell of a row takes the rest of its line: it may be long,
+ * and a row may have fewer cells than others.
  */
-export function tableLines(rows: readonly Row[]): string[] {
+export function tableLines(rows: readonly Row[], colors = false): string[] {
+  const table = rows.map(row => row.map(cell => (typeof cell === 'string' ? { text: cell } : cell)))
   const widths: number[] = []
-  for (const row of rows) {
+  for (const row of table) {
     for (const [column, { text }] of row.slice(0, -1).entries()) {
-      widths[column] = Math.max(widths[column] ?? 0, widthOf(text))
+      widths[column] = Math.max(widths[column] ?? 0, text.length)
     }
   }
-  return rows.map(row => {
-    const cells = row.map((cell, column) => padded(cell, widths[column] ?? 0))
-    return cells.join(GAP).trimEnd()
-  })
+  return table.map(row =>
+    row
+      .map((cell, column) => padded(cell, widths[column] ?? 0, colors))
+      .join(GAP)
+      .trimEnd(),
+  )
 }
 
-/** As {@link tableLines}, below headings; of no rows, no lines: a script sees from their absence that there are none. */
-export function headedLines(headings: readonly string[], rows: readonly Row[]): string[] {
-  return rows.length === 0 ? [] : tableLines([headings.map(text => ({ text })), ...rows])
-}
-
-/** A cell that may be in colour. */
-export function painted(text: string, paint: Paint | false): Cell {
-  return paint ? { text, paint } : { text }
-}
-
-/** The spaces are outside of the paint, which could show on them. */
-function padded({ text, align = 'left', paint = plain }: Cell, width: number): string {
-  const space = ' '.repeat(Math.max(width - widthOf(text), 0))
-  return align === 'left' ? paint(text) + space : space + paint(text)
-}
-
-function plain(text: string): string {
-  return text
+/** The spaces are outside of the colour, which could show on them. */
+function padded({ text, align, color }: Cell, width: number, colors: boolean): string {
+  const space = ' '.repeat(Math.max(width - text.length, 0))
+  const painted = colors ? paint(text, color) : text
+  return align === 'right' ? space + painted : painted + space
 }

@@ -1,4 +1,54 @@
+import { hostname } from 'node:os'
+import type { LockHolder } from '../backend.js'
+import { visible } from '../state/show.js'
+
 /** Such as `1 fault`, `2 faults`. */
-export function counted(count: number, one: string, many: string): string {
+export function counted(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`
+}
+
+/** What is known of a process. */
+export interface Who {
+  readonly pid?: number
+  readonly host?: string
+  readonly command?: string
+}
+
+/** Such as `pid 4711 (node server.js)`; the host only when it is another one. */
+export function whoWords({ pid, host, command }: Who): string {
+  if (pid === undefined) return 'an unknown process'
+  const words = [`pid ${pid}`]
+  if (command) words.push(`(${visible(command)})`)
+  if (host !== undefined && host !== hostname()) words.push(`on ${visible(host)}`)
+  return words.join(' ')
+}
+
+export function holderWords(holder: LockHolder): string {
+  return holder.lock === 'flock' ? whoWords(holder) : 'another program (proper-lockfile)'
+}
+
+const SECOND = 1000
+const MINUTE = 60 * SECOND
+const HOUR = 60 * MINUTE
+const DAY = 24 * HOUR
+
+/**
+ * A length of time in at most two units, such as `0.4s`, `12s`, `4m 12s`, `3h 5m` or `12d 4h`: rounded down, so that
+ * nothing seems to have lasted longer than it has.
+ * @param ms negative counts as zero, as after a clock was set back
+ */
+export function duration(ms: number): string {
+  const two = (big: number, bigName: string, small: number, smallName: string) =>
+    `${Math.floor(ms / big)}${bigName} ${Math.floor((ms % big) / small)}${smallName}`
+  if (!(ms > 0)) return '0s'
+  if (ms < 10 * SECOND) return `${(Math.floor(ms / 100) / 10).toFixed(1)}s`
+  if (ms < MINUTE) return `${Math.floor(ms / SECOND)}s`
+  if (ms < HOUR) return two(MINUTE, 'm', SECOND, 's')
+  return ms < DAY ? two(HOUR, 'h', MINUTE, 'm') : two(DAY, 'd', HOUR, 'h')
+}
+
+/** Such as `12s ago`. */
+export function ago(time: string, now: number): string {
+  const ms = now - Date.parse(time)
+  return ms < 0 ? `in ${duration(-ms)}` : `${duration(ms)} ago`
 }

@@ -1,6 +1,5 @@
 import * as z from 'zod'
 import { StateStoreError } from '../errors.js'
-import { isInt, isUint32 } from '../state/fields.js'
 import { STATES } from '../state/machine.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { show } from '../state/show.js'
@@ -8,26 +7,26 @@ import { show } from '../state/show.js'
 const cgroupPath = z.string().default('')
 
 /**
- * What Kata Containers 1.11 and later keep of a sandbox in `persist.json` (`persistapi.SandboxState`), as far as the
- * state of 1.10 has a field for it. The keys are Go's field names. `CgroupPath` was renamed in 2.2. Of the hypervisor's
- * block devices 1.11 keeps the count; later versions keep the numbers that are taken, as the keys of an object.
+ * The part of Kata Containers' `persist.json` (`persistapi.SandboxState`, 1.11 and later) for which the state of 1.10 has
+ * a field. The keys are Go's field names. 2.2 renamed `CgroupPath`. 1.11 keeps the number of the hypervisor's block
+ * devices; later versions keep the numbers that are taken, as the keys of an object.
  */
 const Persist = z.object({
   State: z.enum(STATES),
-  GuestMemoryBlockSizeMB: z.custom<number>(isUint32).default(0),
+  GuestMemoryBlockSizeMB: z.uint32().default(0),
   GuestMemoryHotplugProbe: z.boolean().default(false),
   CgroupPath: cgroupPath,
   SandboxCgroupPath: cgroupPath,
   HypervisorState: z
     .object({
-      BlockIndex: z.custom<number>(isInt).optional(),
+      BlockIndex: z.int().optional(),
       BlockIndexMap: z.record(z.string().regex(/^\d{1,15}$/), z.unknown()).nullish(),
     })
     .default({}),
 })
 
 /**
- * The state that a `persist.json` tells of. What else it says, of devices, agents and networks, has no place there.
+ * The state in a `persist.json`, without the devices, agents and networks.
  * @throws StateStoreError `CORRUPT_STATE` when the text is no JSON object, `INVALID_STATE` when a field is missing or wrong
  */
 export function stateFromPersist(text: string): SandboxState {

@@ -111,6 +111,14 @@ describe.skipIf(!has('bash'))(`completion in bash${skipped('bash')}`, () => {
     }
   })
 
+  it('offers no option of another command, and nothing after an unknown one or after all arguments', async () => {
+    const { script, env } = await setUp('bash')
+    for (const line of ['list --for', 'list --forc', 'nonsense ', 'state db ', 'list --format x']) {
+      const ran = spawnSync('bash', ['-c', BASH, 'bash', script, line], { env, encoding: 'utf8' })
+      expect([line, linesOf(ran)]).toEqual([line, line === 'list --for' ? ['--format'] : []])
+    }
+  })
+
   it.skipIf(!hasTmux)('completes what is typed, with = too', async () => {
     const { script, root, env } = await setUp('bash')
     const tmux = new Tmux(150, 10)
@@ -144,6 +152,19 @@ describe.skipIf(!has('fish'))(`completion in fish${skipped('fish')}`, () => {
       expect([line, folders]).toEqual([line, ['my folder/', 'my-other/']])
     }
   })
+
+  it('takes = too', async () => {
+    const { folder, script, root, env } = await setUp('fish')
+    for (const [line, words] of [
+      ['list --format=js', ['--format=json']],
+      ['list --root=my-', ['--root=my-other/']],
+      [`--root=${root.path} state d`, ['db']],
+    ] as const) {
+      const typed = `sandbox-state ${line}`
+      const ran = spawnSync('fish', ['-c', COMPLETE, script, typed], { cwd: folder, env, encoding: 'utf8' })
+      expect([line, linesOf(ran).map(text => text.split('\t')[0])]).toEqual([line, words])
+    }
+  })
 })
 
 describe.skipIf(!has('zsh') || !hasTmux)(`completion in zsh${skipped('zsh')}`, () => {
@@ -162,11 +183,12 @@ describe.skipIf(!has('zsh') || !hasTmux)(`completion in zsh${skipped('zsh')}`, (
       ['transition db sto', 'transition db stopped'],
       ['transition --from ready db pa', 'transition --from ready db paused'],
       ['wait db de', 'wait db deleted'],
-      ['list --stat', 'list --state='],
+      ['list --stat', 'list --state'],
       ['list --format=js', 'list --format=json'],
       ['help rep', 'help repair'],
       ['--root ~/link state d', '--root ~/link state db'],
       ['copy my-o', 'copy my-other/'],
+      ['list --root=my-o', 'list --root=my-other/'],
       [`--root ${root.path} state d`, `--root ${root.path} state db`],
     ] as const) {
       tmux.type(`sandbox-state ${typed}`, 'Tab')

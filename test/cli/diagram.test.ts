@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { STATES, TRANSITIONS } from 'sandbox-state'
 import { describe, expect, it } from 'vitest'
-import { cli, Root } from './support.js'
+import { cli } from './support.js'
 
 const MOVES = STATES.flatMap(from => TRANSITIONS[from].map(to => `${from} ${to}`)).sort()
 
@@ -28,13 +28,6 @@ function movesIn(drawing: string): string[] {
   return leaving.flatMap(([from, columns]) => columns.map(column => `${from} ${lanes.get(column)}`)).sort()
 }
 
-async function sandboxes(): Promise<Root> {
-  const root = new Root()
-  for (const id of ['a', 'b', 'c']) await root.done(`create ${id}`)
-  await root.done('transition b running')
-  return root
-}
-
 describe('diagram', () => {
   it('draws every move, and no other', async () => {
     const { status, stdout, stderr } = await cli(['diagram'])
@@ -48,34 +41,6 @@ describe('diagram', () => {
         stderr,
       },
     )
-  })
-
-  it('counts the sandboxes of --root', async () => {
-    const root = await sandboxes()
-    const stdout = await root.done('diagram')
-    for (const label of ['ready (2)', 'running (1)', 'paused (0)', 'stopped (0)']) {
-      expect(stdout.split('\n').filter(line => line.startsWith(`${label} `))).toHaveLength(1)
-      expect(await root.done('diagram --format mermaid')).toContain(
-        `state "${label}" as ${label.split(' ')[0]}\n`,
-      )
-      expect(await root.done('diagram --format svg')).toContain(`>${label}</text>`)
-    }
-    expect(movesIn(stdout)).toEqual(MOVES)
-  })
-
-  it('tells which could not be counted', async () => {
-    const root = await sandboxes()
-    root.put('bad', 'nonsense')
-    const { status, stdout, stderr } = await root.cli('diagram')
-    expect(status).toBe(1)
-    expect(stdout).toContain('ready (2)')
-    expect(stderr).toMatch(/^sandbox-state: CORRUPT_STATE: .*\n$/)
-  })
-
-  it('is coloured on a terminal', async () => {
-    const { stdout } = await cli(['diagram'], { terminal: true })
-    expect(stdout).toContain('\u001b[32mrunning\u001b[0m ')
-    expect(stdout.replaceAll(/\u001b\[\d+m/g, '')).toBe((await cli(['diagram'])).stdout)
   })
 
   it('is text for mermaid', async () => {

@@ -16,7 +16,7 @@ async function someSandboxes(): Promise<Root> {
 }
 
 const message = (root: Root, id: string, fault: string) => `${root.path}/${id}/state.json: ${fault}`
-const BAD = 'not a JSON object: unexpected "n", at position 0'
+const BAD = `not a JSON object: Unexpected token 'o', "nonsense" is not valid JSON`
 const ODD = 'state must be one of ready, running, paused, stopped, found "asleep"'
 
 describe('list', () => {

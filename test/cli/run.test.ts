@@ -3,9 +3,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { COMMANDS } from '#src/cli/commands.js'
-import { run } from '#src/cli/run.js'
 import { temporaryFolder } from '../support/root.js'
-import { BIN, cli, HOSTILE, Root, Screen, spawnCli, UNPRINTABLE } from './support.js'
+import { BIN, cli, HOSTILE, Root, spawnCli, UNPRINTABLE } from './support.js'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
 
@@ -61,23 +60,11 @@ describe('a wrong command line', () => {
       ['list', '--root'],
       "option '--root <dir>' needs a value (see: sandbox-state --help)",
     ],
-    ['what others call a command', ['rm', 'a'], "unknown command 'rm', did you mean delete?"],
-    ['what OCI calls a move', ['pause', 'a'], "unknown command 'pause', did you mean transition ID paused?"],
     ['a command named as a property', ['constructor'], "unknown command 'constructor' (see"],
     [
-      'the state to move from as an argument',
+      'too many states',
       ['transition', 'a', 'ready', 'running'],
-      'too many arguments, expected an id and a state, did you mean: transition a running --from ready? (see',
-    ],
-    [
-      'a third argument that is no state',
-      ['transition', 'a', 'ready', 'x'],
-      'too many arguments, expected an id and a state (see',
-    ],
-    [
-      'options that contradict each other',
-      ['update', 'a', '--hotplug-probe', '--no-hotplug-probe'],
-      '--hotplug-probe and --no-hotplug-probe contradict each other',
+      "too many arguments for 'transition'. Expected 2 arguments but got 3",
     ],
     ['a ~ that no shell expanded', ['list', '--root=~/x'], 'no shell expanded the ~ of ~/x: write $HOME'],
     ['one that is all', ['create', 'a', '--root', '~'], 'no shell expanded the ~'],
@@ -102,12 +89,12 @@ describe('a wrong command line', () => {
     [
       'a misspelt state',
       ['transition', 'a', 'runing'],
-      "'runing' is invalid for argument 'to', did you mean running? Allowed choices are ready, running, ",
+      "'runing' is invalid for argument 'to'. Allowed choices are ready, running, ",
     ],
     [
       'a misspelt format',
       ['list', '--format', 'JSON'],
-      "argument 'JSON' is invalid, did you mean json? Allowed choices are table, ",
+      "argument 'JSON' is invalid. Allowed choices are table, ",
     ],
     ['an unknown format', ['list', '--format', 'yaml'], 'Allowed choices are table, json, ids (see'],
     [
@@ -118,7 +105,7 @@ describe('a wrong command line', () => {
     [
       'an unknown command to explain',
       ['help', 'lsit'],
-      "'lsit' is invalid for argument 'command', did you mean list? Allowed choices are list, state, create, ",
+      "'lsit' is invalid for argument 'command'. Allowed choices are list, state, create, ",
     ],
     ...['', 'x', '-1', '1e3', 'Infinity', '0x1', ' 1', '1.'].map(
       text =>
@@ -193,20 +180,6 @@ describe('an error', () => {
       id: 'a',
       path,
     })
-  })
-})
-
-describe('a help on a narrow screen', () => {
-  it.each([40, 60, 79])('breaks no word, of %i columns', async columns => {
-    for (const name of ['', ...COMMANDS.map(({ name }) => name)]) {
-      const screen = new Screen(true, columns)
-      await run(name === '' ? ['--help'] : [name, '--help'], { stdout: screen, stderr: screen, env: {} })
-      const { stdout } = await cli(name === '' ? ['--help'] : [name, '--help'])
-      const words = (text: string) => text.split(/\s+/)
-      expect(words(screen.text)).toEqual(words(stdout))
-      for (const line of screen.text.split('\n'))
-        if (line.length > columns) expect(line.trim().replace(/^\S+ {2,}/, '')).not.toMatch(/ /)
-    }
   })
 })
 

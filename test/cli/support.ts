@@ -19,10 +19,7 @@ export const BIN = fileURLToPath(new URL('../../dist/cli/bin.js', import.meta.ur
 export class Screen implements OutputStream {
   text = ''
 
-  constructor(
-    readonly isTTY: boolean = false,
-    readonly columns: number = 80,
-  ) {}
+  constructor(readonly isTTY: boolean = false) {}
 
   write(text: string, done: (error?: Error | null) => void): void {
     this.text += text

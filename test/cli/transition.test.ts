@@ -1,7 +1,5 @@
-import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { STATES, TRANSITIONS } from '#src/state/machine.js'
-import { holdFlock } from '../support/flock.js'
 import { holdLock } from './hold-lock.js'
 import { Root, stateText } from './support.js'
 
@@ -69,19 +67,6 @@ describe('transition', () => {
     setTimeout(() => lock[Symbol.dispose](), 100)
     await root.done('--lock-timeout 60 transition a running')
     expect(root.file('a')).toMatchObject({ state: 'running' })
-  })
-
-  it('shows on a terminal whom it waits for, and then only what it did', async () => {
-    const root = new Root()
-    await root.done('create a')
-    const shell = await holdFlock(join(root.path, 'a', 'lock'))
-    const running = root.cli('transition a running', { terminal: true })
-    setTimeout(() => void shell.release(), 1_500)
-    const { status, stdout, stderr } = await running
-    expect({ status, stdout }).toEqual({ status: 0, stdout: 'a: ready -> running\n' })
-    const shown = `\r\u001b[Kwaiting for a, held by pid ${shell.pid} `
-    expect(stderr.startsWith(shown)).toBe(true)
-    expect(stderr.endsWith('\r\u001b[K')).toBe(true)
   })
 
   it('gives up after as long as --lock-timeout says, and names the holder', async () => {

@@ -1,18 +1,20 @@
-import { Argument } from 'commander'
 import { COMMANDS, type Define, defineCommand } from '../commands.js'
-import { helpTail } from '../help.js'
+import { describe } from '../help.js'
+import { choiceArgument } from '../options.js'
 
 export const define: Define = (command, cli) =>
-  command
-    .description('Explain a command, or all of them in short.')
-    .addArgument(new Argument('[command]', 'which').choices(COMMANDS.map(({ name }) => name)))
-    .addHelpText(
-      'after',
-      helpTail({
-        examples: [['help create', 'the same as: sandbox-state create --help']],
-        done: 'explained',
-        failed: 'the output could not be written',
-      }),
+  describe(command, {
+    description: 'Explain a command, or list all of them.',
+    examples: [['help create', 'the same as: sandbox-state create --help']],
+    done: 'explained',
+    failed: 'the output could not be written',
+  })
+    .addArgument(
+      choiceArgument(
+        '[command]',
+        'which',
+        COMMANDS.map(({ name }) => name),
+      ),
     )
     .action(async (name: string | undefined) => {
       const program = command.parent ?? command

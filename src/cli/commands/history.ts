@@ -1,126 +1,76 @@
 import type { HistoryEntry } from '../../backend.js'
 import { StateStoreError } from '../../errors.js'
-import type { StateString } from '../../state/machine.js'
 import { visible } from '../../state/show.js'
 import type { SandboxStore } from '../../store.js'
-import { paint, paintState } from '../colors.js'
+import { collect } from '../cli.js'
 import type { Define } from '../commands.js'
-import { helpTail } from '../help.js'
+import { describe } from '../help.js'
 import { jsonRows } from '../json.js'
-import { formatOption, idArgument } from '../options.js'
-import { type Past, pastOf, type Stay } from '../past.js'
-import { headedLines, painted, type Row } from '../table.js'
-import { ago, duration, second } from '../times.js'
-import { whoWords } from '../who.js'
-
-interface Options {
-  readonly format: 'table' | 'json'
-}
+import { idArgument, type RowsFormat, rowsFormatOption } from '../options.js'
+import { type Row, STATE_COLORS } from '../table.js'
+import { ago, whoWords } from '../words.js'
 
 export const define: Define = (command, cli) =>
-  command
-    .description("Print a sandbox's recorded changes, oldest first. Takes no lock and makes no file.")
-    .addArgument(idArgument())
-    .addOption(formatOption('how to print them', ['table', 'json']))
-    .addHelpText(
-      'after',
-      helpTail({
-        notes: `Formats:
-  table  a line for each, with how long it then stayed in that state and who
-         made the change; below it how long it was in each state
+  describe(command, {
+    description: "Print a sandbox's recorded changes, oldest first. Takes no lock and creates no file.",
+    notes: `Formats:
+  table  a line for each, with who made the change
   json   one array of {seq, time, from, to, fields, pid, host, command, gap}
 
-A line "not recorded" stands where something happened that the history does not
-tell, because a process was killed or the disk was full; how long the state
-before it lasted is then unknown. The last changes are kept, about 128 KiB.`,
-        examples: [
-          ['history a', 'how it came to its state'],
-          ["history a --format json | jq '.[-1].command'", 'what changed it last'],
-        ],
-        done: 'printed',
-        failed: 'NOT_FOUND, INVALID_ID, CORRUPT_STATE or IO_ERROR',
-      }),
-    )
-    .action((id: string, { format }: Options) =>
+A line "not recorded" marks a gap, because a process was killed or the disk was
+full. The last changes are kept, about 128 KiB.`,
+    examples: [
+      ['history a', 'how it came to its state'],
+      ["history a --format json | jq '.[-1].command'", 'what changed it last'],
+    ],
+    done: 'printed',
+    failed: 'NOT_FOUND, INVALID_ID, CORRUPT_STATE or IO_ERROR',
+  })
+    .addArgument(idArgument())
+    .addOption(rowsFormatOption())
+    .action((id: string, { format }: { readonly format: RowsFormat }) =>
       cli.withStore(command, async store => {
-        const entries: HistoryEntry[] = []
-        for await (const entry of store.history(id)) entries.push(entry)
+        const entries = await collect(store.history(id))
         if (format === 'json') return cli.out.write(jsonRows(entries))
         const current = await currentState(store, id)
-        if (entries.length === 0)
-          return cli.tellPerson(`nothing is recorded of ${id}, which is ${current.text}`)
+        if (entries.length === 0) return cli.remark(`nothing is recorded of ${id}, which is ${current}`)
         const now = Date.now()
-        const past = pastOf(entries, current.state, now)
-        await cli.printLines(headedLines(HEADINGS, changeRows(entries, past, current, now, cli.colors)))
-        await cli.printLines(['', ...headedLines(['STATE', 'FOR', 'SHARE'], totalRows(past, cli.colors))])
+        const rows = entries.flatMap((entry, at) => rowsOf(entry, at === 0, now))
+        if (current !== entries.at(-1)?.to) rows.push(gap(`not recorded, now ${current}`))
+        await cli.printTable(['SEQ', 'TIME', 'AGO', 'CHANGE', 'BY'], rows)
       }),
     )
 
-const HEADINGS = ['SEQ', 'TIME', 'AGO', 'CHANGE', 'FOR', 'BY']
-
-interface Current {
-  /** Undefined when it cannot be told. */
-  readonly state?: StateString
-  readonly text: string
-}
-
-async function currentState(store: SandboxStore, id: string): Promise<Current> {
+/** The state now, or the code of the error when it cannot be read. */
+async function currentState(store: SandboxStore, id: string): Promise<string> {
   try {
-    const { state } = await store.read(id)
-    return { state, text: state }
+    return (await store.read(id)).state
   } catch (error) {
-    if (error instanceof StateStoreError) return { text: error.code }
+    if (error instanceof StateStoreError) return error.code
     throw error
   }
 }
 
-function changeRows(
-  entries: readonly HistoryEntry[],
-  { stays }: Past,
-  current: Current,
-  now: number,
-  colors: boolean,
-): Row[] {
-  const untold = (words: string): Row => [
-    { text: '?', align: 'right' },
-    { text: '-' },
-    { text: '-' },
-    painted(words, colors && paint('yellow')),
+function rowsOf(entry: HistoryEntry, isFirst: boolean, now: number): Row[] {
+  const { seq, time, from, to } = entry
+  const row: Row = [
+    { text: String(seq), align: 'right' },
+    time.replace(/\.\d+/, ''),
+    ago(time, now),
+    { text: changeWords(entry), color: from === to ? undefined : STATE_COLORS[to] },
+    whoWords(entry),
   ]
-  const rows = entries.flatMap((entry, at): Row[] => {
-    const row: Row = [
-      { text: String(entry.seq), align: 'right' },
-      { text: second(entry.time) },
-      { text: ago(entry.time, now) },
-      painted(changeWords(entry), colors && entry.from !== entry.to && paintState(entry.to)),
-      { text: stayWords(stays.get(entry)) },
-      { text: whoWords(entry) },
-    ]
-    const isDropped = at === 0 && entry.from !== null && entry.seq > 1
-    if (isDropped) return [untold('older changes are not kept'), row]
-    return entry.gap === true || (at === 0 && entry.from !== null) ? [untold('not recorded'), row] : [row]
-  })
-  if (current.state !== entries.at(-1)?.to) rows.push(untold(`not recorded, now ${current.text}`))
-  return rows
+  const isCut = isFirst && from !== null
+  if (isCut && seq > 1) return [gap('older changes are not kept'), row]
+  return isCut || entry.gap === true ? [gap('not recorded'), row] : [row]
+}
+
+function gap(words: string): Row {
+  return [{ text: '?', align: 'right' }, '-', '-', { text: words, color: 'yellow' }]
 }
 
 function changeWords({ from, to, fields = [] }: HistoryEntry): string {
-  const parts = from === null ? ['created', to] : from === to ? [] : [`${from} -> ${to}`]
-  if (from !== null) parts.push(...fields.map(visible))
+  if (from === null) return `created, ${to}`
+  const parts = [...(from === to ? [] : [`${from} -> ${to}`]), ...fields.map(visible)]
   return parts.length === 0 ? 'no known field' : parts.join(', ')
-}
-
-function stayWords(stay: Stay | undefined): string {
-  if (stay === undefined) return ''
-  if (stay.end !== 'unknown') return duration(stay.known)
-  return stay.known > 0 ? `>${duration(stay.known)}` : '?'
-}
-
-function totalRows({ totals }: Past, colors: boolean): Row[] {
-  const all = [...totals.values()].reduce((sum, time) => sum + time, 0)
-  return [...totals].map(([state, time]) => [
-    painted(state, colors && (state === 'unknown' ? paint('yellow') : paintState(state))),
-    { text: duration(time), align: 'right' },
-    { text: all === 0 ? '-' : `${Math.round((100 * time) / all)}%`, align: 'right' },
-  ])
 }

@@ -1,12 +1,10 @@
 import { checkMove } from '../../change.js'
-import { isValidState, STATES, type StateString, TRANSITIONS } from '../../state/machine.js'
+import { STATES, type StateString, TRANSITIONS } from '../../state/machine.js'
 import type { SandboxState } from '../../state/sandbox-state.js'
-import { printMade } from '../changed.js'
+import { changeSandbox } from '../change.js'
 import type { Define } from '../commands.js'
-import { UsageError } from '../errors.js'
-import { changeHelpTail } from '../help.js'
-import { showingHolder } from '../holder.js'
-import { type ChangeFormat, changeFormatOption, idArgument, stateArgument, stateOption } from '../options.js'
+import { describeChange } from '../help.js'
+import { type ChangeFormat, changeFormatOption, choiceArgument, idArgument, stateOption } from '../options.js'
 
 interface Options {
   readonly from?: StateString
@@ -16,48 +14,37 @@ interface Options {
 const MOVES = STATES.map(state => `  ${state.padEnd(7)} -> ${TRANSITIONS[state].join(', ')}`).join('\n')
 
 export const define: Define = (command, cli) =>
-  command
-    .description('Move a sandbox to another state, if the state machine allows it.')
+  describeChange(command, {
+    description: 'Move a sandbox to another state, if the state machine allows it.',
+    notes: `Moves:\n${MOVES}
+
+With --from, just one of several wins that race for the same move.`,
+    examples: [
+      ['transition a running', 'start it, or resume it'],
+      ['transition a running --from ready', 'start it, unless somebody has'],
+    ],
+    done: 'the sandbox is moved, and on the disk',
+    failed:
+      'it was not moved: STATE_MISMATCH (it is not in the state of --from), INVALID_TRANSITION (there is no such move), NOT_FOUND, INVALID_ID, INVALID_STATE, CORRUPT_STATE, LOCK_TIMEOUT or IO_ERROR',
+  })
     .addArgument(idArgument())
-    .addArgument(stateArgument('to', 'the state to move to'))
+    .addArgument(choiceArgument('<to>', 'the state to move to', STATES))
     .addOption(stateOption('--from <state>', 'only if it is in this state'))
     .addOption(changeFormatOption())
-    .allowExcessArguments()
-    .addHelpText(
-      'after',
-      changeHelpTail({
-        notes: `Moves:\n${MOVES}
-
-With --from, just one wins of several that race for the same move.`,
-        examples: [
-          ['transition a running', 'start it, or resume it'],
-          ['transition a running --from ready', 'start it, unless somebody has'],
-        ],
-        done: 'the sandbox is moved, and on the disk',
-        failed:
-          'it was not moved: STATE_MISMATCH (it is not in the state of --from), INVALID_TRANSITION (there is no such move), NOT_FOUND, INVALID_ID, INVALID_STATE, CORRUPT_STATE, LOCK_TIMEOUT or IO_ERROR',
-      }),
-    )
     .action((id: string, to: StateString, { from, format }: Options) => {
-      if (command.args.length > 2) throw tooMany(command.args)
-      return cli.withStore(command, async store => {
-        let left: StateString | undefined = from
-        const move = (current: SandboxState): SandboxState => {
-          left = current.state
-          // An update may leave the state as it is; a transition to where it is already is refused.
-          checkMove(id, left, left, to)
+      return changeSandbox(cli, command, id, format, async store => {
+        if (from !== undefined) return moved(from, await store.transition(id, from, to))
+        let before: StateString = to
+        const state = await store.update(id, current => {
+          before = current.state
+          // An update may leave the state as it is, but a transition to the present state is refused.
+          checkMove(id, before, before, to)
           return { ...current, state: to }
-        }
-        const state = await showingHolder(cli, store, id, () =>
-          from === undefined ? store.update(id, move) : store.transition(id, from, to),
-        )
-        await printMade(cli, { id, state, words: `${left} -> ${to}` }, format)
+        })
+        return moved(before, state)
       })
     })
 
-/** The library takes the state to move from as an argument, before the one to move to. */
-function tooMany([id, from, to, ...more]: readonly string[]): UsageError {
-  const isMove = more.length === 0 && isValidState(to)
-  const hint = isMove ? `, did you mean: transition ${id} ${to} --from ${from}?` : ''
-  return new UsageError(`too many arguments, expected an id and a state${hint}`)
+function moved(from: StateString, state: SandboxState) {
+  return { state, words: `${from} -> ${state.state}` }
 }

@@ -1,46 +1,44 @@
+import { changedFields } from '../../state/fields.js'
 import type { SandboxState } from '../../state/sandbox-state.js'
-import { difference, printMade } from '../changed.js'
+import { show } from '../../state/show.js'
+import { changeSandbox } from '../change.js'
 import type { Define } from '../commands.js'
 import { UsageError } from '../errors.js'
-import { changeHelpTail } from '../help.js'
-import { showingHolder } from '../holder.js'
+import { describeChange } from '../help.js'
 import { addFieldOptions, changeFormatOption, type FieldOptions, givenFields } from '../options.js'
 
-export const define: Define = (command, cli) => {
-  const given = new Set<string>()
-  for (const name of ['hotplug-probe', 'no-hotplug-probe'])
-    command.on(`option:${name}`, () => given.add(name))
-  return addFieldOptions(command)
-    .option('--no-hotplug-probe', "the guest's kernel cannot probe it")
-    .description(
+export const define: Define = (command, cli) =>
+  describeChange(addFieldOptions(command), {
+    description:
       "Change a sandbox's fields; one that is not given stays as it is. For its state, see transition.",
-    )
+    examples: [
+      ['update a --block-index 2', 'change one field'],
+      ["update a --cgroup-path '' --no-hotplug-probe", 'clear two fields'],
+    ],
+    done: 'the sandbox is changed, and on the disk',
+    failed:
+      'it was not changed: NOT_FOUND, INVALID_ID, INVALID_STATE, CORRUPT_STATE, LOCK_TIMEOUT or IO_ERROR',
+  })
+    .option('--no-hotplug-probe', "the guest's kernel cannot probe it")
     .addOption(changeFormatOption())
-    .addHelpText(
-      'after',
-      changeHelpTail({
-        examples: [
-          ['update a --block-index 2', 'change one field'],
-          ["update a --cgroup-path '' --no-hotplug-probe", 'clear two fields'],
-        ],
-        done: 'the sandbox is changed, and on the disk',
-        failed:
-          'it was not changed: NOT_FOUND, INVALID_ID, INVALID_STATE, CORRUPT_STATE, LOCK_TIMEOUT or IO_ERROR',
-      }),
-    )
     .action(async (id: string, options: FieldOptions) => {
-      if (given.size > 1) throw new UsageError('--hotplug-probe and --no-hotplug-probe contradict each other')
       const fields = givenFields(options)
       if (Object.keys(fields).length === 0) throw new UsageError('no field is given, such as --block-index 2')
-      await cli.withStore(command, async store => {
+      await changeSandbox(cli, command, id, options.format, async store => {
         let words = ''
-        const change = (before: SandboxState) => {
+        const state = await store.update(id, before => {
           const after = { ...before, ...fields }
           words = difference(before, after)
           return after
-        }
-        const state = await showingHolder(cli, store, id, () => store.update(id, change))
-        await printMade(cli, { id, state, words }, options.format)
+        })
+        return { state, words }
       })
     })
+
+/** Such as `blockIndex 1 -> 2, cgroupPath "" -> "/a"`. */
+function difference(before: SandboxState, after: SandboxState): string {
+  const changes = changedFields(before, after).map(
+    field => `${field} ${show(before[field])} -> ${show(after[field])}`,
+  )
+  return changes.length === 0 ? 'unchanged' : changes.join(', ')
 }

@@ -2,40 +2,33 @@ import { StateStoreError } from '../../errors.js'
 import type { StateEvent } from '../../watch.js'
 import type { Define } from '../commands.js'
 import { UsageError } from '../errors.js'
-import { helpTail, INTERRUPTED } from '../help.js'
+import { describe, INTERRUPTED } from '../help.js'
 import { errorJson, stateJson } from '../json.js'
-import { formatOptionOf, optionalIdArgument } from '../options.js'
-
-interface Options {
-  readonly format?: 'table' | 'json'
-}
+import { idArgument, type RowsFormat, rowsFormatOption } from '../options.js'
 
 export const define: Define = (command, cli) =>
-  command
-    .description('Follow the sandboxes, whoever changes them. Takes no lock and makes no file.')
-    .addArgument(optionalIdArgument('only this one, which need not exist yet'))
-    .addOption(formatOptionOf('table on a terminal, else json', ['table', 'json']))
-    .addHelpText(
-      'after',
-      helpTail({
-        notes: `Formats:
+  describe(command, {
+    description: 'Follow the sandboxes, no matter who changes them. Takes no lock and creates no file.',
+    notes: `Formats:
   table  on a terminal, unless TERM is dumb: each sandbox with its state, how
-         long it has had it, who changed it last and who holds it now. q or
-         Ctrl-C leaves. Those that do not fit are counted.
+         long it has been in it, who holds it now and who changed it last.
+         Those that do not fit are counted.
   json   a line for each event: first one {type: "created", id, state} for each
          sandbox that is there, then what happens: created, changed (with
          previous), deleted (with previous), error (with {code, message}). A
-         state that was soon overtaken may be missing, the last one never.`,
-        examples: [
-          ['watch', 'see all of them live'],
-          ["watch a --format json | jq -r '.state.state'", "one's states, as they come"],
-        ],
-        done: 'q was pressed',
-        failed: 'INVALID_ID, or the root cannot be read (IO_ERROR)',
-        others: [INTERRUPTED],
-      }),
-    )
-    .action((id: string | undefined, { format = cli.canDraw ? 'table' : 'json' }: Options) => {
+         state that was left at once may be missing, the last one never.`,
+    examples: [
+      ['watch', 'see all of them live'],
+      ["watch a --format json | jq -r '.state.state'", "one's states, as they come"],
+    ],
+    done: 'never: it ends when it is interrupted',
+    failed: 'INVALID_ID, or the root cannot be read (IO_ERROR)',
+    others: [INTERRUPTED],
+  })
+    .addArgument(idArgument('[id]', 'only this one, which need not exist yet'))
+    .addOption(rowsFormatOption('table on a terminal, else json').default(undefined))
+    .action((id: string | undefined, options: { readonly format?: RowsFormat }) => {
+      const format = options.format ?? (cli.canDraw ? 'table' : 'json')
       if (format === 'table' && !cli.canDraw)
         throw new UsageError('a table that changes needs a terminal; elsewhere take --format json')
       return cli.withStore(command, async store => {

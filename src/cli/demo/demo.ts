@@ -1,64 +1,199 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { mkdtempSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { visible } from '../../state/show.js'
 import type { Cli } from '../cli.js'
 import { EXIT } from '../errors.js'
-import { workAndTidy } from '../interrupt.js'
-import { type Check, Narrator } from './narrator.js'
-import { play } from './play.js'
-import { WorkerProcess } from './worker-process.js'
 
 export interface DemoOptions {
   /** Whether to leave the store there. */
-  readonly keep?: true
+  readonly keep?: boolean
   readonly format: 'text' | 'json'
 }
 
-/** Besides the one that is killed. */
-const OTHERS = 5
-/** Should a worker not answer, all of them are ended after so many ms: the demo fails then, but does not hang. */
-const LONGEST = 60_000
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-/** Plays the demo on a store and with processes of its own, of which nothing is left afterwards. */
-export async function demo(cli: Cli, { keep, format }: DemoOptions): Promise<void> {
-  const start = performance.now()
-  const narrator = new Narrator(cli.out, format === 'json')
-  const workers: WorkerProcess[] = []
-  const endWorkers = () => Promise.all(workers.map(worker => worker.kill()))
-  const late = setTimeout(endWorkers, LONGEST)
-  let root = ''
+/** How many processes do the same thing at the same time. */
+const TOGETHER = 5
+/** How many times each of them adds 1. */
+const ADDITIONS = 20
 
-  await workAndTidy(
-    async interrupted => {
-      root = await mkdtemp(join(tmpdir(), 'sandbox-state-demo-'))
-      const victim = new WorkerProcess(root)
-      const others = Array.from({ length: OTHERS }, () => new WorkerProcess(root))
-      workers.push(victim, ...others)
-      interrupted.addEventListener('abort', endWorkers) // Nothing of the play then waits for one any longer.
-      await play({ root, narrator, victim, others, colors: cli.colors, interrupted })
-    },
-    async () => {
-      clearTimeout(late)
-      await endWorkers()
-      if (root !== '' && !keep) await rm(root, { recursive: true, force: true })
-    },
-  )
-
-  const { checks } = narrator
-  const ok = checks.every(check => check.ok)
-  if (!ok) cli.status = EXIT.failed
-  await narrator.print(
-    '',
-    `${verdict(checks)} in ${((performance.now() - start) / 1000).toFixed(1)} s.`,
-    keep
-      ? `The store is still there: sandbox-state --root ${visible(root)} list`
-      : `${visible(root)} is removed again.`,
-  )
-  if (format === 'json') await cli.out.write(`${JSON.stringify({ ok, checks }, null, 2)}\n`)
+/** Plays the demo on a store and with processes of its own, and removes them, also when it is interrupted. */
+export async function demo(cli: Cli, { keep = false, format }: DemoOptions): Promise<void> {
+  let received: NodeJS.Signals | undefined
+  const interrupt = (signal: NodeJS.Signals) => {
+    received = signal
+    stage.end() // Then the play waits for nothing, and ends.
+  }
+  for (const signal of SIGNALS) process.on(signal, interrupt)
+  const stage = new Stage(cli, format === 'text', () => received !== undefined)
+  try {
+    await play(stage)
+    const failed = stage.checks.filter(({ ok }) => !ok).length
+    if (failed > 0) cli.status = EXIT.failed
+    await stage.say(
+      '',
+      failed === 0 ? `All ${stage.checks.length} checks passed.` : `${failed} checks FAILED.`,
+    )
+    if (keep) await stage.say(`The store is still there: sandbox-state --root ${visible(stage.root)} list`)
+    if (format === 'json')
+      await cli.out.write(`${JSON.stringify({ ok: failed === 0, checks: stage.checks }, null, 2)}\n`)
+  } catch (error) {
+    if (received === undefined) throw error
+  } finally {
+    await stage.end()
+    if (!keep) await rm(stage.root, { recursive: true, force: true })
+    for (const signal of SIGNALS) process.off(signal, interrupt)
+    if (received !== undefined) process.kill(process.pid, received) // It ends this process as it would have at once.
+  }
 }
 
-function verdict(checks: readonly Check[]): string {
-  const failed = checks.filter(({ ok }) => !ok).length
-  return failed === 0 ? `All ${checks.length} checks passed` : `${failed} of ${checks.length} checks FAILED`
+async function play(stage: Stage): Promise<void> {
+  await stage.say(`A store on a temporary root: ${visible(stage.root)}`, '', '1. A new sandbox is ready')
+  for (const id of ['cache', 'db', 'web']) await stage.command(`create ${id} --cgroup-path /demo/${id}`)
+
+  await stage.say('', '2. A process is killed in the middle of a change, while others wait')
+  const victim = stage.start('./adder.js', stage.root, 'web', 'hang')
+  await victim.printed('in mid-change')
+  await stage.say(`   pid ${victim.pid} stands still in the middle of a change, and holds the lock of web`)
+  const timedOut = await stage.command('update web --block-index 0 --lock-timeout 0.3')
+  const namesHolder = timedOut.startsWith('LOCK_TIMEOUT: ') && timedOut.includes(`pid ${victim.pid} `)
+  await stage.check(`the command gave up in time, and named the lock holder, pid ${victim.pid}`, namesHolder)
+  await stage.say(`   ${TOGETHER} processes begin to add 1 to the blockIndex of web, ${ADDITIONS} times each`)
+  const adders = Array.from({ length: TOGETHER }, () =>
+    stage.start('./adder.js', stage.root, 'web', String(ADDITIONS)),
+  )
+  await Promise.all(adders.map(adder => adder.printed('started')))
+  await stage.check('none of them got in', !adders.some(({ output }) => output.includes('added')))
+  const killed = performance.now()
+  victim.kill()
+  await stage.say(`   kill -9 ${victim.pid}`)
+  await Promise.race(adders.map(adder => adder.printed('added')))
+  await stage.say(`   the first of them got in ${(performance.now() - killed).toFixed(0)} ms later`)
+  await Promise.all(adders.map(adder => adder.ended))
+  const { blockIndex } = JSON.parse(await stage.command('state web'))
+  const expected = TOGETHER * ADDITIONS
+  await stage.check(`all ${expected} additions are there, and nothing else`, blockIndex === expected)
+
+  await stage.say('', `3. ${TOGETHER} processes move db from ready to running, at the same time`)
+  const move = 'transition db running --from ready'
+  const racers = Array.from({ length: TOGETHER }, () => stage.startCommand(move))
+  const outcomes = await Promise.all(racers.map(async racer => (await racer.result()) || 'moved'))
+  await stage.say(...racers.map(({ pid }, at) => `   pid ${pid}: ${outcomes[at]}`))
+  const lost = outcomes.filter(outcome => outcome.startsWith('STATE_MISMATCH: ')).length
+  await stage.check(
+    'one of them won, and each of the others knows that it did not',
+    outcomes.includes('moved') && lost === TOGETHER - 1,
+  )
+
+  await stage.say('', '4. A move that the state machine does not have: cache from ready to paused')
+  const refused = await stage.command('transition cache paused')
+  await stage.check('it is refused', refused.startsWith('INVALID_TRANSITION: '))
+
+  await stage.say('', '5. All processes have ended; another one sees')
+  const list = (await stage.command('list')).replaceAll(/ +/g, ' ')
+  const rows = ['cache ready 0 ', 'db running 0 ', `web ready ${expected} `]
+  await stage.check(
+    'what was acknowledged is there',
+    rows.every(row => list.includes(`\n${row}`)),
+  )
+
+  await stage.say('', '6. What became of db, and who changed it')
+  await stage.command('history db')
+}
+
+/** Where the demo is played: a store, and processes that use it. */
+class Stage {
+  readonly root = mkdtempSync(join(tmpdir(), 'sandbox-state-demo-'))
+  readonly checks: { readonly claim: string; readonly ok: boolean }[] = []
+  private readonly processes: DemoProcess[] = []
+
+  constructor(
+    private readonly cli: Cli,
+    private readonly isShown: boolean,
+    private readonly isInterrupted: () => boolean,
+  ) {}
+
+  async say(...lines: readonly string[]): Promise<void> {
+    if (this.isInterrupted()) throw new Error('interrupted')
+    if (!this.isShown) return
+    await this.cli.printLines(lines)
+    await this.cli.out.flush()
+  }
+
+  async check(claim: string, ok: boolean): Promise<void> {
+    this.checks.push({ claim, ok })
+    await this.say(`   ${ok ? 'ok:' : 'FAILED:'} ${claim}`)
+  }
+
+  /** @param program a module of this package, relative to this one */
+  start(program: string, ...argv: readonly string[]): DemoProcess {
+    const started = new DemoProcess(program, argv)
+    this.processes.push(started)
+    return started
+  }
+
+  startCommand(line: string): DemoProcess {
+    return this.start('../bin.js', '--root', this.root, ...line.split(' '))
+  }
+
+  /** Runs a command, and shows it and what it prints. */
+  async command(line: string): Promise<string> {
+    await this.say(`   $ sandbox-state ${line}`)
+    const output = await this.startCommand(line).result()
+    if (output !== '') await this.say(...output.split('\n').map(text => `   ${text}`))
+    return output
+  }
+
+  async end(): Promise<void> {
+    for (const process of this.processes) process.kill()
+    await Promise.all(this.processes.map(process => process.ended))
+  }
+}
+
+class DemoProcess {
+  /** What it has printed. */
+  output = ''
+  /** Resolves when it has ended and everything that it printed has been read. */
+  readonly ended: Promise<void>
+  private readonly child: ChildProcessByStdio<null, Readable, Readable>
+
+  constructor(program: string, argv: readonly string[]) {
+    this.child = spawn(process.execPath, [fileURLToPath(new URL(program, import.meta.url)), ...argv], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true, // A Ctrl-C is for the demo, which ends its processes itself.
+    })
+    this.child.on('error', () => {}) // It could not be started; then it is closed, too.
+    this.ended = new Promise(resolve => this.child.once('close', () => resolve()))
+    for (const stream of [this.child.stdout, this.child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        this.output += text
+      })
+    }
+  }
+
+  get pid(): number {
+    return this.child.pid ?? Number.NaN
+  }
+
+  /** Waits until it has printed something, or has ended. */
+  async printed(text: string): Promise<void> {
+    const { child } = this
+    while (!this.output.includes(text) && child.exitCode === null && child.signalCode === null) await sleep(1)
+  }
+
+  /** Waits for its end, and returns what it printed. */
+  async result(): Promise<string> {
+    await this.ended
+    return this.output.trim().replace('sandbox-state: ', '')
+  }
+
+  kill(): void {
+    this.child.kill('SIGKILL')
+  }
 }

@@ -1,132 +1,85 @@
+import type { HistoryEntry } from '../../backend.js'
 import { StateStoreError } from '../../errors.js'
-import { STATES, type StateString } from '../../state/machine.js'
 import type { SandboxStore } from '../../store.js'
 import type { StateEvent } from '../../watch.js'
-import { holderOf, holderWords } from '../holder.js'
-import { whoWords } from '../who.js'
+import { holderWords, whoWords } from '../words.js'
 
-/** What is known of one sandbox. */
+/** What a row of the live view shows. */
 export interface Sight {
   readonly id: string
-  /** A state, `deleted`, or an error's code. */
+  /** A state, or the code of the error when it cannot be read. */
   readonly now: string
-  readonly kind: 'state' | 'deleted' | 'error'
-  /** Since when, in ms since 1970; with `isAtLeast`, or longer. */
-  readonly since: number
-  readonly isAtLeast: boolean
-  /** Who changed it last; undefined until it was looked up. */
-  readonly by?: string
-  /** Who holds it; empty when nobody does. */
+  /** When that began, in ms since 1970; undefined if it is not known. */
+  readonly since: number | undefined
+  /** Who changed it last. */
+  readonly by: string
+  /** Who holds its lock; empty when nobody does. */
   readonly holder: string
 }
 
-/** A deleted sandbox is shown for so many ms. */
-const SHOWN_DELETED = 10_000
-/** The line in the history comes after the change; for so many ms it is looked for. */
-const LINE_COMES = 2000
-/** How often a row is looked up, in ms. */
-const REFRESH = 500
+interface Entry {
+  readonly now: string
+  readonly since: number | undefined
+  readonly by?: string
+  /** When an event last came, in ms since 1970. */
+  readonly changed: number
+}
 
-/** What a live view knows: of each sandbox what its events tell, and of those that are shown also what must be looked up. */
+/** The history is written after the state: for how long to look for the line of a change, in ms. */
+const HISTORY_DELAY = 2000
+
+/** What the live view knows about each sandbox. */
 export class Board {
-  private readonly sights = new Map<string, Sight>()
-  private readonly lookedUp = new Map<string, number>()
-  private readonly changed = new Map<string, number>()
-  private sorted: readonly string[] | undefined
+  private readonly entries = new Map<string, Entry>()
 
   constructor(private readonly store: SandboxStore) {}
 
-  see(event: StateEvent, now: number): void {
-    const { id } = event
-    const before = this.sights.get(id)
-    if (before === undefined) this.sorted = undefined
-    this.changed.set(id, now)
-    this.lookedUp.delete(id)
-    const [kind, shown] =
-      event.type === 'deleted'
-        ? (['deleted', 'deleted'] as const)
-        : event.type === 'error'
-          ? (['error', event.error.code] as const)
-          : (['state', event.state.state] as const)
-    const stays = before !== undefined && before.now === shown && before.kind === kind
-    this.sights.set(id, {
-      id,
-      now: shown,
-      kind,
-      since: stays ? before.since : now,
-      // Of the first event nobody knows how long it is true already.
-      isAtLeast: stays ? before.isAtLeast : before === undefined,
-      holder: before?.holder ?? '',
-    })
-  }
-
-  /** By id; those that were deleted some time ago go. */
-  ids(now: number): readonly string[] {
-    for (const { id, kind, since } of this.sights.values()) {
-      if (kind !== 'deleted' || now - since < SHOWN_DELETED) continue
-      this.sights.delete(id)
-      this.lookedUp.delete(id)
-      this.changed.delete(id)
-      this.sorted = undefined
+  see(event: StateEvent, time: number): void {
+    const { id, type } = event
+    if (type === 'deleted') {
+      this.entries.delete(id)
+      return
     }
-    this.sorted ??= [...this.sights.keys()].sort()
-    return this.sorted
+    const now = event.type === 'error' ? event.error.code : event.state.state
+    const before = this.entries.get(id)
+    // The first event about a sandbox does not say how long it has been in that state.
+    const since = before === undefined ? undefined : before.now === now ? before.since : time
+    this.entries.set(id, { now, since, changed: time })
   }
 
-  sight(id: string): Sight | undefined {
-    return this.sights.get(id)
+  ids(): readonly string[] {
+    return [...this.entries.keys()].sort()
   }
 
-  /** How many there are of each: in the order of the states, then those that cannot be read. */
-  counts(): ReadonlyMap<StateString | 'unreadable', number> {
-    const counts = new Map<StateString | 'unreadable', number>(
-      [...STATES, 'unreadable' as const].map(s => [s, 0]),
-    )
-    for (const { kind, now } of this.sights.values()) {
-      const key = kind === 'error' ? 'unreadable' : STATES.find(state => state === now)
-      if (key !== undefined) counts.set(key, (counts.get(key) ?? 0) + 1)
+  /** Looks up who changed a sandbox last and who holds it; undefined if it was deleted meanwhile. */
+  async sight(id: string): Promise<Sight | undefined> {
+    const [lock] = await allOrNone(this.store.locks({ id }))
+    let entry = this.entries.get(id)
+    if (entry !== undefined && (entry.by === undefined || Date.now() - entry.changed < HISTORY_DELAY)) {
+      const known = { ...entry, ...lastChange(await allOrNone(this.store.history(id)), entry.now) }
+      // An event that came meanwhile knows better.
+      if (this.entries.get(id) === entry) this.entries.set(id, known)
+      entry = this.entries.get(id)
     }
-    return counts
-  }
-
-  /** Looks up who changed a sandbox last and who holds it, unless that was done just now. */
-  async lookUp(id: string, now: number): Promise<void> {
-    const sight = this.sights.get(id)
-    const last = this.lookedUp.get(id)
-    if (sight === undefined || (last !== undefined && now - last < REFRESH)) return
-    this.lookedUp.set(id, now)
-    const held = await holderOf(this.store, id)
-    const holder = held === undefined ? '' : holderWords(held)
-    const isFresh = now - (this.changed.get(id) ?? 0) < LINE_COMES
-    const told = sight.kind === 'state' && (isFresh || sight.by === undefined) ? await this.past(sight) : {}
-    // An event that came meanwhile knows better.
-    if (this.sights.get(id) === sight) this.sights.set(id, { ...sight, holder, ...told })
-    else this.lookedUp.delete(id)
-  }
-
-  private async past(sight: Sight): Promise<Partial<Sight>> {
-    const entries = await orNothing(() => all(this.store.history(sight.id)), [])
-    const last = entries.at(-1)
-    if (last === undefined) return { by: '-' }
-    if (last.to !== sight.now) return { by: 'not recorded' }
-    const start = entries.findLast(({ from, to, gap }) => from !== to || gap === true) ?? entries[0] ?? last
-    const isAtLeast = start.from === start.to
-    return { by: whoWords(last), since: Date.parse(start.time), isAtLeast }
+    const holder = lock === undefined ? '' : holderWords(lock.holder)
+    return entry && { id, now: entry.now, since: entry.since, by: entry.by ?? '', holder }
   }
 }
 
-async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const found: T[] = []
-  for await (const item of items) found.push(item)
-  return found
+function lastChange(entries: readonly HistoryEntry[], now: string): Partial<Entry> {
+  const last = entries.at(-1)
+  if (last?.to !== now) return { by: '-' }
+  const start = entries.findLast(({ from, to, gap }) => from !== to || gap === true)
+  return { by: whoWords(last), ...(start === undefined ? {} : { since: Date.parse(start.time) }) }
 }
 
-/** What cannot be looked up is not shown: the sandbox may be gone, or its backend may not tell. */
-async function orNothing<T>(look: () => Promise<T>, nothing: T): Promise<T> {
+/** Nothing if it cannot be read: the sandbox may be gone, or its backend may not support it. */
+async function allOrNone<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = []
   try {
-    return await look()
+    for await (const item of items) all.push(item)
   } catch (error) {
-    if (error instanceof StateStoreError) return nothing
-    throw error
+    if (!(error instanceof StateStoreError)) throw error
   }
+  return all
 }

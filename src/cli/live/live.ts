@@ -1,22 +1,28 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isValidState } from '../../state/machine.js'
 import type { SandboxStore } from '../../store.js'
 import type { Cli } from '../cli.js'
-import { workAndTidy } from '../interrupt.js'
-import { Board } from './board.js'
-import { frame, rowsThatFit } from './frame.js'
-import { Terminal } from './terminal.js'
+import { type Row, STATE_COLORS, tableLines } from '../table.js'
+import { counted, duration } from '../words.js'
+import { Board, type Sight } from './board.js'
 
-/** How often the times are counted on, in ms. */
-const TICK = 1000
-/** At most so often is a frame drawn, in ms, however much happens. */
-const PACE = 100
+/** How often the table is redrawn, in ms. */
+const PACE = 500
 
-const CTRL_C = '\x03'
-const CTRL_Z = '\x1a'
+/** xterm's control sequences, which every terminal of today knows. */
+const CLEAR_SCREEN = '\x1b[2J'
+const HOME = '\x1b[H'
+const CLEAR_LINE = '\x1b[K'
+const CLEAR_BELOW = '\x1b[J'
+/** Without wrapping, the terminal itself cuts a line that is too long. */
+const NO_WRAP = '\x1b[?7l'
+const WRAP = '\x1b[?7h'
 
 /**
- * Shows the sandboxes on a terminal, and what becomes of them, until `q` or a signal.
- * @param root what to call the root, asked for each frame: it may be made meanwhile
+ * Redraws a table of the sandboxes on a terminal, until a signal ends the process. The terminal's modes stay as they are,
+ * so that nothing must be restored.
+ * @param root what to call the root; asked each time, since the root may be created meanwhile
+ * @param id the only sandbox to show; undefined for all
  */
 export async function live(
   store: SandboxStore,
@@ -24,114 +30,72 @@ export async function live(
   root: () => string,
   id: string | undefined,
 ): Promise<void> {
-  const view = new LiveView(store, cli, root, id)
-  await workAndTidy(
-    interrupted => view.run(interrupted),
-    () => view.tidy(),
-  )
+  const board = new Board(store)
+  const ended = new AbortController()
+  const { signal } = ended
+  const follow = async () => {
+    for await (const event of store.watch({ signal, ...(id === undefined ? {} : { id }) })) {
+      board.see(event, Date.now())
+    }
+  }
+  const redraw = async () => {
+    cli.out.add(CLEAR_SCREEN)
+    while (!signal.aborted) {
+      const { rows } = cli.out
+      const ids = board.ids()
+      const sights: Sight[] = []
+      for (const id of ids.slice(0, rowsThatFit(rows))) {
+        const sight = await board.sight(id)
+        if (sight !== undefined) sights.push(sight)
+      }
+      if (signal.aborted) return
+      const view = { root: root(), id, sights, more: ids.length - sights.length }
+      const lines = frame(view, rows, cli.colors, Date.now())
+      const text = lines.map(line => line + CLEAR_LINE).join('\n')
+      cli.out.add(HOME + NO_WRAP + text + CLEAR_BELOW + WRAP)
+      await cli.out.flush()
+      await sleep(PACE, undefined, { signal })
+    }
+  }
+  try {
+    await Promise.all([follow(), redraw()])
+  } finally {
+    ended.abort()
+  }
 }
 
-class LiveView {
-  private readonly terminal: Terminal
-  private readonly board: Board
-  private readonly left = new AbortController()
-  private wake = () => {}
-  private isResized = false
-  private readonly continued = () => void this.terminal.enter().then(() => this.wake(), this.stop)
-  private readonly stop = () => {
-    this.left.abort()
-    this.wake()
-  }
+export interface View {
+  readonly root: string
+  readonly id?: string | undefined
+  /** Those that fit, see {@link rowsThatFit}. */
+  readonly sights: readonly Sight[]
+  /** Number of the others. */
+  readonly more: number
+}
 
-  constructor(
-    private readonly store: SandboxStore,
-    private readonly cli: Cli,
-    private readonly root: () => string,
-    private readonly id: string | undefined,
-  ) {
-    this.board = new Board(store)
-    this.terminal = new Terminal(cli.out, cli.input, text => this.typed(text))
-  }
+/** The title, an empty line, the headings, and the line at the bottom. */
+const OTHER_LINES = 4
 
-  async run(interrupted: AbortSignal): Promise<void> {
-    interrupted.addEventListener('abort', this.stop)
-    this.cli.out.onResize(() => {
-      this.isResized = true
-      this.wake()
-    })
-    process.on('SIGCONT', this.continued)
-    await this.terminal.enter()
-    const both = [this.follow(), this.drawOn()]
-    // Whichever fails ends the other, which is waited for before the screen is given back.
-    for (const one of both) one.catch(this.stop)
-    await Promise.allSettled(both)
-    await Promise.all(both)
-  }
+export function rowsThatFit(rows: number): number {
+  return Math.max(rows - OTHER_LINES, 0)
+}
 
-  async tidy(): Promise<void> {
-    process.off('SIGCONT', this.continued)
-    // Where the terminal is gone there is nothing to give back.
-    await this.terminal.leave().catch(() => {})
-  }
+/** The lines of a screen. */
+export function frame(
+  { root, id, sights, more }: View,
+  rows: number,
+  colors: boolean,
+  time: number,
+): string[] {
+  const headings = ['ID', 'STATE', 'FOR', 'LOCK HELD BY', 'LAST CHANGE BY']
+  const table = tableLines([headings, ...sights.map(sight => rowOf(sight, time))], colors)
+  const body = id !== undefined && sights.length === 0 ? [`no sandbox ${id} yet`] : table
+  const lines = [`${root}: ${counted(sights.length + more, 'sandbox', 'sandboxes')}`, '', ...body]
+  return [...lines.slice(0, rows - 1), `${more > 0 ? `${more} more do not fit; ` : ''}Ctrl-C quits`]
+}
 
-  private async follow(): Promise<void> {
-    const { signal } = this.left
-    for await (const event of this.store.watch({
-      signal,
-      ...(this.id === undefined ? {} : { id: this.id }),
-    })) {
-      this.board.see(event, Date.now())
-      this.wake()
-    }
-  }
-
-  private async drawOn(): Promise<void> {
-    while (!this.left.signal.aborted) {
-      const woken = new Promise<void>(resolve => {
-        this.wake = resolve
-      })
-      await this.draw()
-      await sleep(PACE)
-      const tick = setTimeout(this.wake, TICK - PACE)
-      await woken
-      clearTimeout(tick)
-    }
-  }
-
-  private async draw(): Promise<void> {
-    if (this.isResized) {
-      this.isResized = false
-      await this.terminal.clear()
-    }
-    const { board, terminal } = this
-    const now = Date.now()
-    const ids = board.ids(now)
-    const shown = ids.slice(0, rowsThatFit(terminal))
-    for (const id of shown) await board.lookUp(id, now)
-    if (this.left.signal.aborted) return
-    const sights = shown.flatMap(id => board.sight(id) ?? [])
-    const view = {
-      root: this.root(),
-      id: this.id,
-      counts: board.counts(),
-      sights,
-      more: ids.length - shown.length,
-      now: Date.now(),
-      quit: terminal.hasKeys ? 'q' : 'Ctrl-C',
-    }
-    await terminal.draw(frame(view, terminal, this.cli.colors))
-  }
-
-  /** In raw mode the terminal makes no signals of the keys. */
-  private typed(text: string): void {
-    if (text.includes('q')) this.stop()
-    else if (text.includes(CTRL_C)) process.kill(process.pid, 'SIGINT')
-    else if (text.includes(CTRL_Z)) void this.suspend()
-  }
-
-  /** As any program does for Ctrl-Z; SIGCONT brings it back. */
-  private async suspend(): Promise<void> {
-    await this.terminal.leave().catch(() => {})
-    process.kill(process.pid, 'SIGTSTP')
-  }
+function rowOf({ id, now, since, holder, by }: Sight, time: number): Row {
+  const color = isValidState(now) ? STATE_COLORS[now] : 'red'
+  const age = since === undefined ? '-' : duration(time - since)
+  return [id, { text: now, color }, { text: age, align: 'right' }, holder || '-', by]
 }
