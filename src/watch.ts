@@ -1,4 +1,4 @@
-import type { Sighting } from './backend.js'
+import type { Observation } from './backend.js'
 import type { StateStoreError } from './errors.js'
 import { encodeState } from './state/codec.js'
 import type { SandboxState } from './state/sandbox-state.js'
@@ -21,46 +21,40 @@ export type StateEvent =
       readonly previous?: SandboxState
     }
 
-/** What is known of one sandbox. */
+/** What was observed last of one sandbox. */
 interface Known {
   /** The last state that could be read. */
-  readonly state?: SandboxState
-  /** What was seen last, as a text to compare with. */
+  readonly state: SandboxState | undefined
+  /** What was seen, as a text to compare with. */
   readonly seen: string
 }
 
-/** Makes events of sightings: compares each with the one before, and says nothing when nothing changed. */
+/** Turns observations into events: compares each with the last one, and is silent if nothing changed. */
 export async function* eventsOf(
-  sightings: AsyncIterable<Sighting>,
+  observations: AsyncIterable<Observation>,
 ): AsyncGenerator<StateEvent, void, undefined> {
   const known = new Map<string, Known>()
-  for await (const sighting of sightings) {
-    const { id } = sighting
+  for await (const observation of observations) {
+    const { id } = observation
     const before = known.get(id)
-    const previous = before?.state === undefined ? {} : { previous: before.state }
-    if ('gone' in sighting) {
-      if (known.delete(id)) yield { type: 'deleted', id, ...previous }
+    const last = before?.state && { previous: before.state }
+    if ('deleted' in observation) {
+      if (known.delete(id)) yield { type: 'deleted', id, ...last }
       continue
     }
-    const seen =
-      'error' in sighting ? `${sighting.error.code} ${sighting.error.message}` : encodeState(sighting.state)
+    const isError = 'error' in observation
+    const seen = isError ? JSON.stringify(observation.error) : encodeState(observation.state)
     if (seen === before?.seen) continue
-    if ('error' in sighting) {
-      known.set(id, { ...(before?.state && { state: before.state }), seen })
-      yield { type: 'error', id, error: sighting.error, ...previous }
-    } else {
-      const { state } = sighting
-      known.set(id, { state, seen })
-      yield before?.state === undefined
-        ? { type: 'created', id, state }
-        : { type: 'changed', id, state, previous: before.state }
-    }
+    known.set(id, { state: isError ? before?.state : observation.state, seen })
+    if (isError) yield { type: 'error', id, error: observation.error, ...last }
+    else if (last) yield { type: 'changed', id, state: observation.state, ...last }
+    else yield { type: 'created', id, state: observation.state }
   }
 }
 
 /**
- * An asynchronous generator that waits for its next value cannot be ended by `return`, which would wait for that value
- * first. This one can: `leave` ends what it is waiting for.
+ * Makes `return` end an asynchronous generator also while that waits for its next value, which `return` would wait for
+ * first: `leave` ends what the generator waits for.
  */
 export function leavable<T>(
   generator: AsyncGenerator<T, void, undefined>,

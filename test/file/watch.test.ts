@@ -1,9 +1,13 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import {
   appendFileSync,
+  chmodSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -14,7 +18,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { openStore, type SandboxState } from 'sandbox-state'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { Events } from '../support/events.js'
 import { nextMessage, startProgram } from '../support/program.js'
 import { filesystems, temporaryFolder } from '../support/root.js'
@@ -33,6 +37,20 @@ async function setUp(on?: string) {
 function put(root: string, id: string, text = '{"state":"ready"}') {
   mkdirSync(join(root, id), { recursive: true })
   writeFileSync(join(root, id, 'state.json'), text)
+}
+
+/** Where a link leads; '' if it is not there any more. */
+function readlinkOrNone(path: string): string {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return ''
+  }
+}
+
+interface Looks {
+  readonly looks: number
+  readonly share: number
 }
 
 interface Report {
@@ -256,7 +274,147 @@ describe('what is no state', () => {
   })
 })
 
+describe('one place that cannot be read', () => {
+  test.skipIf(process.getuid?.() !== 0 || process.platform !== 'linux').each(['user', 'EUCLEAN', 'EIO'])(
+    'is an error of that sandbox, and the watch goes on: %s',
+    async damage => {
+      const { root, state } = await setUp()
+      chmodSync(root, 0o755)
+      for (const id of ['bad', 'good']) put(root, id)
+      chmodSync(join(root, 'bad'), 0o444)
+      const watcher = startProgram('damaged', [root, damage])
+      const events: string[] = []
+      watcher.on('message', event => events.push(String(event)))
+      await vi.waitFor(() => expect(events).toEqual(['created good', 'error bad IO_ERROR']), 5_000)
+      for (let i = 0; i < 3; i++) {
+        writeFileSync(state('good'), `{"state":"running","blockIndex":${i}}`)
+        await vi.waitFor(() => expect(events.length).toBe(3 + i), 5_000)
+      }
+      expect(events.slice(2)).toEqual(Array(3).fill('changed good'))
+      chmodSync(join(root, 'bad'), 0o755)
+      if (damage === 'user') await vi.waitFor(() => expect(events[5]).toBe('created bad'), 5_000)
+      expect(watcher.exitCode).toBeNull()
+    },
+  )
+
+  test('a root with 500 of them loses no event of the others', async () => {
+    const { store, root, state } = await setUp()
+    for (let i = 0; i < 500; i++) put(root, `bad${i}`, '{')
+    put(root, 'good')
+    const events = new Events(store)
+    for (let i = 0; i < 501; i++) await events.next()
+    expect(new Set(events.all.map(({ type, id }) => `${type} ${id}`)).size).toBe(501)
+    writeFileSync(state('good'), '{"state":"running"}')
+    expect(await events.next()).toBe('changed good running')
+    for (let i = 0; i < 500; i++) writeFileSync(state(`bad${i}`), '{"state":"paused"}')
+    const created = new Set<string>()
+    for (let i = 0; i < 500; i++) created.add(await events.next())
+    expect(created.size).toBe(500)
+  })
+})
+
+describe("the consumer's own context", () => {
+  test('loops and waits run in it, whoever makes the change and whoever ends them', async () => {
+    const { store, state } = await setUp()
+    for (const id of ['a', 'b', 'done']) await store.create(id)
+    const storage = new AsyncLocalStorage<string>()
+    const seen: string[] = []
+    const ended = new AbortController()
+    const watching = ['a', 'b'].flatMap(id =>
+      storage.run(id, () => [
+        (async () => {
+          for await (const event of store.watch({ signal: ended.signal })) {
+            seen.push(`${storage.getStore()} sees ${event.id} ${event.type}`)
+          }
+          seen.push(`${storage.getStore()} ended`)
+        })(),
+        store.waitFor('done', 'stopped').then(() => seen.push(`${storage.getStore()} waited`)),
+      ]),
+    )
+    await vi.waitFor(() => expect(seen.length).toBe(6))
+    await storage.run('writer', () => store.transition('a', 'ready', 'running'))
+    writeFileSync(state('b'), '{')
+    await storage.run('writer', () => store.transition('done', 'ready', 'stopped'))
+    await vi.waitFor(() => expect(seen.length).toBe(14))
+    storage.run('writer', () => ended.abort())
+    await Promise.all(watching)
+    const all = ['a created', 'b created', 'done created', 'a changed', 'b error', 'done changed']
+    const expected = ['a', 'b'].flatMap(own => [
+      ...all.map(event => `${own} sees ${event}`),
+      `${own} waited`,
+      `${own} ended`,
+    ])
+    expect(seen.sort()).toEqual(expected.sort())
+  })
+})
+
 describe('the end of a watch', () => {
+  test.skipIf(process.platform !== 'linux').each(['abort', 'close'])(
+    '%s ends what waits at once, also while an unreadable file is locked',
+    async way => {
+      const { store, root, state } = await setUp()
+      await store.create('a')
+      const controller = new AbortController()
+      const { signal } = controller
+      const events = store.watch({ signal })
+      await events.next()
+      const script = 'echo { > "$0"; echo; exec sleep 60'
+      const lock = join(root, 'a', 'lock')
+      const writer = spawn('flock', ['--no-fork', lock, 'sh', '-c', script, state('a')])
+      onTestFinished(() => void writer.kill())
+      await once(writer.stdout, 'data')
+      const open = new Set(['watch', 'wait'])
+      const next = events.next().finally(() => open.delete('watch'))
+      const wait = store.waitFor('a', 'stopped', { signal }).finally(() => open.delete('wait'))
+      wait.catch(() => {})
+      const openFiles = () => readdirSync('/proc/self/fd').map(fd => readlinkOrNone(`/proc/self/fd/${fd}`))
+      await vi.waitFor(() => expect(openFiles()).toContain(lock)) // By a recheck, which waits.
+      expect(open.size).toBe(2)
+      if (way === 'abort') controller.abort()
+      else void store.close()
+      for (let turn = 0; turn < 3; turn++) await new Promise(resolve => setImmediate(resolve))
+      expect(open).toEqual(new Set())
+      expect(await next).toEqual({ done: true, value: undefined })
+      await expect(wait).rejects.toThrow()
+    },
+  )
+
+  test.skipIf(process.platform !== 'linux')(
+    'leaves no descriptor and no watch of the kernel behind',
+    async () => {
+      const { store, root, open } = await setUp()
+      const held = () =>
+        readdirSync('/proc/self/fd')
+          .filter(fd => readlinkOrNone(`/proc/self/fd/${fd}`) !== '')
+          .map(
+            fd => `${fd} ${readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8').match(/inotify/g)?.length ?? 0}`,
+          )
+      for (let i = 0; i < 300; i++) put(root, `s${i}`, i < 5 ? '{' : undefined)
+      symlinkSync('s0', join(root, 'link'))
+      const follow = async () => {
+        const one = new AbortController()
+        const watches = [
+          new Events(store, { signal: one.signal }),
+          new Events(store, { id: 's7', signal: one.signal }),
+          new Events(store, { id: 'none', signal: one.signal }),
+          new Events(await open(join(root, 'not', 'there')), { signal: one.signal }),
+        ]
+        await vi.waitFor(() => expect(watches[0]?.all.length).toBe(301), 5_000)
+        for (const id of ['s7', 's8']) rmSync(join(root, id), { recursive: true })
+        await vi.waitFor(() => expect(watches[0]?.all.length).toBe(303), 5_000)
+        for (const id of ['s7', 's8']) put(root, id)
+        await vi.waitFor(() => expect(watches[0]?.all.length).toBe(305), 5_000)
+        one.abort()
+        await Promise.all(watches.map(({ ended }) => ended))
+      }
+      await follow() // The first one opens what Node keeps.
+      await vi.waitFor(() => expect(held().filter(text => / [1-9]/.test(text))).toEqual([]))
+      const before = held()
+      await follow()
+      await vi.waitFor(() => expect(held()).toEqual(before))
+    },
+  )
+
   test.each([
     'break',
     'signal',
@@ -388,6 +546,18 @@ describe('where the system allows too few watches', () => {
   const allowed = (limit: string) =>
     spawnSync('unshare', ['--user', '--map-root-user', 'sh', '-c', `echo 0 > /proc/sys/user/${limit}`])
       .status === 0
+
+  test.each([[], ['none']])(
+    'scans take a few percent of a processor and go on: 1,000 sandboxes, %s',
+    async (...only) => {
+      const { root } = await setUp(filesystems[0]?.folder)
+      for (let i = 0; i < 1_000; i++) put(root, `s${i}`)
+      const { looks, share } = (await nextMessage(startProgram('unwatched', [root, ...only]))) as Looks
+      expect(share).toBeLessThan(0.05)
+      // A scan of them all takes 20 ms of the program's clock.
+      expect(looks).toBeGreaterThan(only.length === 0 ? 50_000 : 1_000)
+    },
+  )
 
   test.skipIf(!limits.every(allowed)).each([
     ['max_inotify_watches', 0],

@@ -1,4 +1,4 @@
-import { closeSync, constants, existsSync, fstatSync, openSync, type Stats, watch } from 'node:fs'
+import { existsSync, type Stats, watch } from 'node:fs'
 import { basename, dirname } from 'node:path'
 
 /** The name under which a folder itself is reported: moved, removed, or no longer watched. */
@@ -6,73 +6,48 @@ export const ITSELF = '.'
 
 /** The kernel's reports (inotify(7); on macOS FSEvents) of what happens in one folder. They are hints: some get lost. */
 export interface FolderWatch {
-  /** Which folder it is, whatever its path is now; see {@link identity}. */
-  readonly folder: string
+  /** The {@link identity} of the folder, if it is certain which one is watched. */
+  readonly folder: string | undefined
   close(): void
 }
 
-/** Is told the name of what changed in a folder; null when it is not known. */
-export type Heard = (name: string | null) => void
+/** Is given the name of what changed in a folder; null when it is not known. */
+type FsEventHandler = (name: string | null) => void
 
-/**
- * Watches an open folder.
- * @param path a path to it: below its descriptor where there are such, so that no other folder is watched instead
- * @returns undefined when the system allows no more watches: `max_user_watches`, `max_user_instances`, open files
- */
-export function watchFolder(fd: number, path: string, heard: Heard): FolderWatch | undefined {
-  try {
-    const watcher = watch(path, (_, name) => heard(name))
-    watcher.on('error', () => heard(ITSELF))
-    return { folder: identity(fstatSync(fd)), close: () => watcher.close() }
-  } catch {
-    return undefined
-  }
-}
-
-/** Tells a folder from one that was made later in its place: an inode's number is given again. */
+/** Tells a folder from one that was made later in its place: the number of an inode is used again. */
 export function identity({ dev, ino, birthtimeMs }: Stats): string {
   return `${dev}-${ino}-${birthtimeMs}`
 }
 
-/**
- * Watches a folder that need not exist: as long as it does not, the nearest one above it.
- * @param heard is told {@link ITSELF} when the folder may be another now, or exist, and should be watched anew
- * @returns undefined when nothing can be watched
- */
-export function watchWhereItWillBe(path: string, heard: Heard): FolderWatch | undefined {
-  for (;;) {
-    const { folder, next } = nearest(path)
-    const onTheWay: Heard = name => {
-      if (name === null || name === ITSELF || name === basename(next)) heard(ITSELF)
-    }
-    const watching = watchPath(folder, folder === path ? heard : onTheWay)
-    if (watching === undefined || folder === path || !existsSync(next)) return watching
-    watching.close() // It was made in the meantime.
-  }
-}
-
-/** The nearest folder at or above a path, and below it the next one towards the path. */
-function nearest(path: string): { folder: string; next: string } {
-  let next = path
-  for (let folder = path; ; folder = dirname(folder)) {
-    if (existsSync(folder) || folder === dirname(folder)) return { folder, next }
-    next = folder
-  }
-}
-
-const DESCRIPTORS = '/proc/self/fd'
-const anchored = existsSync(DESCRIPTORS)
-
-function watchPath(path: string, heard: Heard): FolderWatch | undefined {
-  let fd: number
+/** @returns undefined when the system allows no more watches: `max_user_watches`, `max_user_instances`, open files */
+export function watchFolder(
+  path: string,
+  onFsEvent: FsEventHandler,
+  folder?: string,
+): FolderWatch | undefined {
   try {
-    fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)
+    const watcher = watch(path, (_, name) => onFsEvent(name))
+    watcher.on('error', () => onFsEvent(ITSELF))
+    return { folder, close: () => watcher.close() }
   } catch {
     return undefined
   }
-  try {
-    return watchFolder(fd, anchored ? `${DESCRIPTORS}/${fd}/${ITSELF}` : path, heard)
-  } finally {
-    closeSync(fd)
-  }
+}
+
+/**
+ * Watches a folder that need not exist: as long as it does not, the nearest one above it.
+ * @param onFsEvent is given {@link ITSELF} when another folder may be at the path now, to be watched anew
+ * @returns undefined when nothing can be watched
+ */
+export function watchPath(path: string, onFsEvent: FsEventHandler): FolderWatch | undefined {
+  if (existsSync(path))
+    return watchFolder(process.platform === 'linux' ? `${path}/${ITSELF}` : path, onFsEvent)
+  let missing = path
+  while (!existsSync(dirname(missing))) missing = dirname(missing)
+  const above = watchPath(dirname(missing), name => {
+    if (name === null || name === ITSELF || name === basename(missing)) onFsEvent(ITSELF)
+  })
+  if (above === undefined || !existsSync(missing)) return above
+  above.close() // It was made in the meantime.
+  return watchPath(path, onFsEvent)
 }

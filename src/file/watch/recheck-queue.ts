@@ -1,77 +1,81 @@
-import type { Sighting } from '../../backend.js'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ioError } from '../../errno.js'
+import type { StateStoreError } from '../../errors.js'
+import { readSandbox } from '../read.js'
+import { sliceExpired, yieldToEventLoop } from '../time-slice.js'
 
-/** How long a file is left alone before the second look at it, in ms: writing one in place takes less. */
-const SECOND_LOOK = 25
-/** How often the second look is put off because the file was written in the meantime. */
-const MOST_DELAYS = 3
-/** Second looks at once: each may wait for a lock. */
-const MOST_AT_ONCE = 16
+/** How long an unreadable file is left alone before it is read again, in ms: writing one in place takes less. */
+const PAUSE = 25
+/** How often it is read again before its error is reported. */
+const RECHECKS = 3
 
-interface Doubt {
-  /** When to look again, on the clock of `performance.now()`. */
-  readonly due: number
-  /** The file's, as it was when its state could not be told. */
-  readonly version: string
-  readonly delays: number
+interface Unreadable {
+  /** Of the error that was met first. */
+  readonly message: string
+  /** The rechecks to come. */
+  left: number
+  /** What the last one met. */
+  error?: StateStoreError
 }
 
-interface Looks {
-  lookAgain(id: string): Promise<Sighting>
-  versionNow(id: string): string
-  /** Is given what a second look found; undefined when it is out of date. */
-  found(sighting: Sighting | undefined): void
-}
+/** Sandboxes that could not be read, perhaps because their files were just being written in place. */
+export class RecheckQueue {
+  private readonly unreadable = new Map<string, Unreadable>()
+  private running = false
 
-/** Sandboxes whose state a look could not tell, perhaps because the file was just being written in place. */
-export class Doubts {
-  /** In the order in which they are due. */
-  private readonly waiting = new Map<string, Doubt>()
-  private readonly underWay = new Set<string>()
+  /** @param onRechecked called when rechecks have found that a sandbox can be read, or for certain that it cannot */
+  constructor(
+    private readonly root: string,
+    private readonly onRechecked: (id: string) => void,
+  ) {}
 
-  constructor(private readonly looks: Looks) {}
-
-  add(id: string, version: string): void {
-    if (!this.waiting.has(id)) this.wait(id, version, 0)
+  /**
+   * Notes that a sandbox could not be read.
+   * @returns the error to report; undefined as long as there are rechecks to come
+   */
+  add(id: string, { message }: StateStoreError): StateStoreError | undefined {
+    const known = this.unreadable.get(id)
+    if (known?.message === message) return known.error
+    this.unreadable.set(id, { message, left: RECHECKS })
+    if (!this.running) void this.run()
+    return undefined
   }
 
-  /** It is clear by now. */
+  /** It could be read, or does not exist. */
   remove(id: string): void {
-    this.waiting.delete(id)
-    this.underWay.delete(id)
+    this.unreadable.delete(id)
   }
 
-  /** When {@link resolve} is to be called next. */
-  get due(): number {
-    const [next] = this.ready()
-    return next === undefined ? Number.POSITIVE_INFINITY : next[1].due
+  clear(): void {
+    this.unreadable.clear()
   }
 
-  /** Starts the second looks that are due. */
-  resolve(): void {
-    const now = performance.now()
-    for (const [id, { due, version, delays }] of this.ready()) {
-      if (due > now) return
-      this.waiting.delete(id)
-      const versionNow = this.looks.versionNow(id)
-      if (versionNow !== version && delays < MOST_DELAYS) this.wait(id, versionNow, delays + 1)
-      else void this.resolveOne(id)
+  private async run(): Promise<void> {
+    this.running = true
+    for (let round = this.nextRound(); round.length > 0; round = this.nextRound()) {
+      await sleep(PAUSE, undefined, { ref: false })
+      for (const [id, unreadable] of round) {
+        if (this.unreadable.get(id) === unreadable) await this.recheck(id, unreadable)
+        if (sliceExpired()) await yieldToEventLoop()
+      }
     }
+    this.running = false
   }
 
-  private wait(id: string, version: string, delays: number): void {
-    this.waiting.set(id, { due: performance.now() + SECOND_LOOK, version, delays })
+  private nextRound(): [string, Unreadable][] {
+    return [...this.unreadable].filter(([, { left }]) => left > 0)
   }
 
-  private *ready(): Generator<[string, Doubt]> {
-    for (const entry of this.waiting) {
-      if (this.underWay.size >= MOST_AT_ONCE) return
-      if (!this.underWay.has(entry[0])) yield entry
+  /** Reads as one who waits for the lock of whoever writes in place. */
+  private async recheck(id: string, unreadable: Unreadable): Promise<void> {
+    try {
+      await readSandbox(this.root, id)
+      this.unreadable.delete(id)
+    } catch (error) {
+      if (--unreadable.left > 0) return
+      unreadable.error = ioError(error, 'read', id, join(this.root, id))
     }
-  }
-
-  private async resolveOne(id: string): Promise<void> {
-    this.underWay.add(id)
-    const sighting = await this.looks.lookAgain(id)
-    this.looks.found(this.underWay.delete(id) ? sighting : undefined)
+    this.onRechecked(id)
   }
 }

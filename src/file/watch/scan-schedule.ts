@@ -1,57 +1,58 @@
-/** From one scan to the next, in ms, when the kernel reports changes: a scan then finds only what it did not report. */
+import { sliceExpired, yieldToEventLoop } from '../time-slice.js'
+
+/** From one scan to the next, in ms. */
 const PERIOD = 1_000
-/** And when it allows no watch for some folder, so that scans are what notices a change there. */
-const PERIOD_STARVED = 30
-/** A scan takes one part in so many of the time at most. */
-const SHARE = 50
-/** The same, while there are bursts. */
-const SHARE_IN_BURST = 5
-/** After so many reports some more may have been lost: the kernel's queue holds 16,384 (`max_queued_events`). */
-const BURST = 4_096
-/** How long after them a scan follows, in ms. */
-const BURST_PAUSE = 100
+/** The same when something is known to have changed without a report, or could. */
+const SHORT_PERIOD = 30
+/** The share of one processor that scans may take. */
+const SHARE = 0.02
 
-/** When to scan. Times are in ms, on the clock of `performance.now()`. */
+/** Starts the scans by one rule: a period after the last one, but so late that scans keep to their share. */
 export class ScanSchedule {
-  due = performance.now() + PERIOD
-  private starved = false
-  private ended = 0
+  private period = PERIOD
   private cost = 0
-  private reports = 0
+  private ended = performance.now()
+  /** Undefined during a scan, and when closed. */
+  private timer: NodeJS.Timeout | undefined
+  private closed = false
 
-  /** The kernel reported a change. */
-  report(): void {
-    if (++this.reports < BURST) return
-    this.reports = 0
-    const soon = Math.max(performance.now() + BURST_PAUSE, this.ended + this.cost * SHARE_IN_BURST)
-    this.due = Math.min(this.due, soon)
+  /** @param scan makes a scan, in short steps; must not throw */
+  constructor(private readonly scan: () => Iterable<void>) {
+    this.arm()
   }
 
-  /** The system had no watch for some folder. */
-  starve(): void {
-    this.starved = true
-    this.due = Math.min(this.due, performance.now() + PERIOD_STARVED)
+  /** Makes the next period a short one. */
+  scanSoon(): void {
+    this.period = SHORT_PERIOD
+    if (this.timer !== undefined) this.arm()
   }
 
-  /** Everything may be different. */
-  hurry(): void {
-    this.due = performance.now()
+  close(): void {
+    this.closed = true
+    clearTimeout(this.timer)
+    this.timer = undefined
   }
 
-  begin(): void {
-    this.due = Number.POSITIVE_INFINITY
-    this.starved = false
+  private arm(): void {
+    clearTimeout(this.timer)
+    const due = this.ended + Math.max(this.period, this.cost / SHARE)
+    this.timer = setTimeout(() => void this.run(), Math.max(due - performance.now(), 0))
+  }
+
+  private async run(): Promise<void> {
+    this.timer = undefined
+    this.period = PERIOD
     this.cost = 0
-    this.reports = 0
-  }
-
-  spend(time: number): void {
-    this.cost += time
-  }
-
-  end(): void {
+    let start = performance.now()
+    for (const _ of this.scan()) {
+      if (!sliceExpired()) continue
+      this.cost += performance.now() - start
+      await yieldToEventLoop()
+      if (this.closed) return
+      start = performance.now()
+    }
     this.ended = performance.now()
-    const period = this.starved ? PERIOD_STARVED : PERIOD
-    this.due = Math.min(this.due, this.ended + Math.max(period, this.cost * SHARE))
+    this.cost += this.ended - start
+    this.arm()
   }
 }
