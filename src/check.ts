@@ -25,7 +25,7 @@ export const FINDING_CODES = [
   'HARD_LINK',
   /** A folder without a state: its create was killed, or its delete. */
   'UNFINISHED_CREATE',
-  /** A temporary file, or an entry of the quarantine into which nothing was moved, of a process that was killed. */
+  /** A temporary file of a process that was killed. */
   'LEFTOVER',
   /** A proper-lockfile lock on the state file whose holder is dead. */
   'DEAD_LOCK',
@@ -69,13 +69,7 @@ export interface Finding {
 export type RepairAction = 'removed' | 'moved' | 'chmod' | 'left' | 'busy' | 'failed'
 
 /** One fault and what became of it. */
-export interface Repair {
-  /** What kind of fault it is. */
-  readonly code: FindingCode
-  /** The sandbox, if it is about one. */
-  readonly id?: string
-  /** The file or folder. */
-  readonly path: string
+export interface Repair extends Omit<Finding, 'repairable'> {
   /** What became of it. */
   readonly action: RepairAction
   /** Where it was moved to. In a dry run, the quarantine. */
@@ -97,10 +91,7 @@ export interface RepairOptions extends CheckOptions {
 }
 
 /** A fault of a state's content. */
-export interface StateFault {
-  readonly code: FindingCode
-  readonly message: string
-}
+export type StateFault = Pick<Finding, 'code' | 'message'>
 
 /** What is wrong with the content of a state file, or with a state kept elsewhere; undefined when nothing is. */
 export function stateFault(bytes: Uint8Array): StateFault | undefined {

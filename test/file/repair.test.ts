@@ -33,14 +33,15 @@ async function stateOf(store: SandboxStore, id: string): Promise<string> {
   )
 }
 
-/** The entries of the quarantine, each with its note. */
+/** The entries of the quarantine into which something was moved, each with its note. */
 function quarantined(root: string): { path: string; files: string[]; note: Note }[] {
   const quarantine = join(root, '.quarantine')
   return readdirSync(quarantine)
     .sort()
-    .map(name => {
+    .flatMap(name => {
       const path = join(quarantine, name)
       const files = readdirSync(path).filter(file => file !== 'note.json')
+      if (files.length === 0) return []
       return { path, files: files.sort(), note: JSON.parse(readFileSync(join(path, 'note.json'), 'utf8')) }
     })
 }
@@ -204,25 +205,22 @@ test.each<[string, (path: string) => void]>([
   expect(readFileSync(join(folder, 'state.json'), 'utf8')).toBe('{"st')
 })
 
-test('entries into which a killed repair moved nothing are swept', async () => {
-  const { root, store } = await storeToDamage()
+test('an entry into which a killed repair moved nothing is no fault, and stays', async () => {
+  const { root, store, folder } = await storeToDamage()
   const entry = join(root, '.quarantine', '20260102T030405.678Z-bad-1')
   mkdirSync(entry, { recursive: true, mode: 0o700 })
   writeFileSync(join(entry, 'note.json'), '{')
-  mkdirSync(join(root, '.quarantine', '20260102T030405.678Z-bad-2'))
-  mkdirSync(join(root, '.quarantine', 'mine'))
-  expect(await all(store.check())).toMatchObject([
-    { code: 'LEFTOVER', repairable: true },
-    { code: 'LEFTOVER', repairable: true },
-  ])
-  expect(await store.repair()).toMatchObject([{ action: 'removed' }, { action: 'removed' }])
-  expect(readdirSync(join(root, '.quarantine'))).toEqual(['mine'])
+  expect(await all(store.check())).toEqual([])
+  writeFileSync(join(folder, 'state.json'), '')
+  expect(await store.repair()).toMatchObject([{ code: 'EMPTY_STATE', action: 'moved' }])
+  expect(readdirSync(join(root, '.quarantine'))).toHaveLength(2)
+  expect(readdirSync(entry)).toEqual(['note.json'])
 })
 
 describe('a sandbox that somebody holds', () => {
   test('under flock(2), with what a change makes, is no finding, and repair skips it and says so', async () => {
     const { root, store, folder } = await storeToDamage()
-    writeFileSync(join(folder, 'state.json.1'), '')
+    writeFileSync(join(folder, '.state.json.tmp'), '')
     mkdirSync(join(folder, 'state.json.lock'), 0o500)
     const shell = await holdFlock(join(folder, 'lock'))
     const before = picture(root)
@@ -251,11 +249,11 @@ describe('a sandbox that somebody holds', () => {
   test("with another program's proper-lockfile lock, is left alone as well", async () => {
     const { store, folder } = await storeToDamage()
     const release = await lockfile.lock(join(folder, 'state.json'))
-    writeFileSync(join(folder, 'state.json.1'), '')
+    writeFileSync(join(folder, '.state.json.tmp'), '')
     expect(await all(store.check())).toEqual([])
     writeFileSync(join(folder, 'state.json'), '')
     expect(await store.repair()).toMatchObject([{ id: 'bad', code: 'EMPTY_STATE', action: 'busy' }])
-    expect(readdirSync(folder)).toContain('state.json.1')
+    expect(readdirSync(folder)).toContain('.state.json.tmp')
     await release()
     await store.repair()
     expect(await stateOf(store, 'bad')).toBe('NOT_FOUND')
@@ -299,7 +297,7 @@ test('a quarantine that another repair holds for too long makes a repair skip wh
 test('a repair that gives up leaves it to the next change to sweep up after the holder that was killed', async () => {
   const { store, folder } = await storeToDamage()
   // As a holder leaves it that is killed while it writes.
-  writeFileSync(join(folder, 'state.json.4711'), '{"sta')
+  writeFileSync(join(folder, '.state.json.tmp'), '{"sta')
   const lock = join(folder, 'lock')
   writeFileSync(lock, readFileSync(lock, 'utf8').replace('"held":false', '"held":true '))
   chmodSync(join(folder, 'state.json'), 0o644)

@@ -124,14 +124,14 @@ export const faults: Readonly<Record<string, Fault>> = {
   'a lock with another name elsewhere': at('lock', 'HARD_LINK', 'left', folder =>
     linkSync(join(folder, 'lock'), join(folder, 'other')),
   ),
-  'a leftover temporary file': at('state.json.4711', 'LEFTOVER', 'removed', folder =>
-    writeFileSync(join(folder, 'state.json.4711'), WHOLE.slice(0, 10)),
+  'a leftover temporary file': at('.state.json.tmp', 'LEFTOVER', 'removed', folder =>
+    writeFileSync(join(folder, '.state.json.tmp'), WHOLE.slice(0, 10)),
   ),
-  'a temporary file that is a link': at('state.json.4711', 'LEFTOVER', 'removed', folder =>
-    symlinkSync('../good/state.json', join(folder, 'state.json.4711')),
+  'a temporary file that is a link': at('.state.json.tmp', 'LEFTOVER', 'removed', folder =>
+    symlinkSync('../good/state.json', join(folder, '.state.json.tmp')),
   ),
-  'a folder with the name of a temporary file': at('state.json.4711', 'NOT_A_FILE', 'left', folder =>
-    mkdirSync(join(folder, 'state.json.4711')),
+  'a folder with the name of a temporary file': at('.state.json.tmp', 'NOT_A_FILE', 'moved', folder =>
+    mkdirSync(join(folder, '.state.json.tmp')),
   ),
   'a lock of ours whose holder is dead': at('state.json.lock', 'DEAD_LOCK', 'removed', folder =>
     mkdirSync(join(folder, 'state.json.lock'), 0o500),
@@ -201,7 +201,7 @@ export const faults: Readonly<Record<string, Fault>> = {
     folder => {
       empty(folder)
       writeFileSync(join(folder, 'lock'), '', { mode: 0o600 })
-      writeFileSync(join(folder, 'state.json.1'), '{"st')
+      writeFileSync(join(folder, '.state.json.tmp'), '{"st')
       mkdirSync(join(folder, 'state.json.lock'), 0o500)
     },
     'NOT_FOUND',
@@ -211,6 +211,13 @@ export const faults: Readonly<Record<string, Fault>> = {
     'UNFINISHED_CREATE',
     'removed',
     folder => unlinkSync(join(folder, 'state.json')),
+    'NOT_FOUND',
+  ),
+  'a folder with a copy of a state only': at(
+    '',
+    'UNFINISHED_CREATE',
+    'left',
+    folder => renameSync(join(folder, 'state.json'), join(folder, 'state.json.20260101')),
     'NOT_FOUND',
   ),
   "a folder with another program's files only": at(

@@ -1,215 +1,201 @@
 import { fstatSync, lstatSync, opendirSync, readdirSync, type Stats } from 'node:fs'
-import { type Finding, type FindingCode, stateFault } from '../../check.js'
-import { isErrno } from '../../errno.js'
-import { StateStoreError } from '../../errors.js'
+import { type Finding, type FindingCode, type StateFault, stateFault } from '../../check.js'
+import { ioError } from '../../errno.js'
 import { MAX_STATE_BYTES } from '../../state/codec.js'
 import { firstBadLine } from '../history-line.js'
-import {
-  FILE_MODE,
-  FOLDER_MODE,
-  HISTORY_FILE,
-  isTemporaryFile,
-  LOCK_FILE,
-  OLD_HISTORY_FILE,
-  PERSIST_FILE,
-  STATE_FILE,
-  STATE_LOCK,
-} from '../layout.js'
+import * as layout from '../layout.js'
 import { isDead, isFromFuture } from '../lock/dot-lock.js'
-import { Dir } from '../posix/dir.js'
+import type { Dir } from '../posix/dir.js'
 import { readRegularFile } from '../posix/regular-file.js'
 
-/** What one look at a sandbox's folder shows. */
-export interface Look {
-  /** While a change is under way, these may be its doing: see `lookTwice`. */
-  readonly findings: readonly Finding[]
-  /** Whether another program's proper-lockfile lock is there, and fresh. */
-  readonly strangerInside: boolean
-  /** For how many ms the folder has had the names that it has. */
-  readonly age: number
+const { DOT_LOCK, HISTORY_FILE, LOCK_FILE, OLD_HISTORY_FILE, PERSIST_FILE, STATE_FILE, TEMPORARY_FILE } =
+  layout
+
+/** @param why what is wrong with what is at the path */
+export function finding(
+  code: FindingCode,
+  path: string,
+  why: string,
+  repairable: boolean,
+  id?: string,
+): Finding {
+  return { code, ...(id !== undefined && { id }), path, message: `${path}: ${why}`, repairable }
 }
 
 /** Whose files may be below a root, by uid. */
 export type Owners = ReadonlySet<number>
 
-/** Kata gives its own files and folders these modes at most; what we make has less: 0600 and 0700. */
+/** The widest modes that Kata gives to its own files and folders. Ours are narrower: 0600 and 0700. */
 const WIDEST_FILE = 0o640
 const WIDEST_FOLDER = 0o750
 
-/** Of a folder with more entries only so many are looked at. Kata keeps about ten. */
+/** How many entries of a folder are looked at. Kata keeps about ten. */
 const MOST_ENTRIES = 10_000
 
+const HISTORIES = [HISTORY_FILE, OLD_HISTORY_FILE]
+const OURS: ReadonlySet<string> = new Set([STATE_FILE, LOCK_FILE, DOT_LOCK, TEMPORARY_FILE, ...HISTORIES])
+
 /**
- * Looks at `<root>/<id>` and everything of ours in it, in a few dozen system calls; changes nothing, waits for nothing.
- * @throws StateStoreError `IO_ERROR` when it is this process that lacks something: descriptors, memory
+ * Inspects a sandbox's folder and everything of ours in it, in a few dozen system calls; changes nothing and waits for
+ * nothing. Unless the caller holds the sandbox's lock, what it shows may be the work of a change under way.
+ * @throws StateStoreError `IO_ERROR` when something cannot be looked at
  */
-export function look(root: string, id: string, owners: Owners): Look {
-  let folder: Dir | undefined
+export function inspect(
+  dir: Dir,
+  owners: Owners,
+): { findings: readonly Finding[]; isForeignLocked: boolean } {
   try {
-    folder = Dir.open(root, id)
+    const inspector = new Inspector(dir, owners)
+    const isForeignLocked = inspector.inspect()
+    return { findings: inspector.findings, isForeignLocked }
   } catch (error) {
-    return { findings: [cannotOpen(error, id)], strangerInside: false, age: Number.POSITIVE_INFINITY }
-  }
-  if (folder === undefined) return NOTHING_THERE
-  try {
-    return lookInside(folder, owners)
-  } finally {
-    folder.close()
+    throw ioError(error, 'inspect', dir.id, dir.path)
   }
 }
 
-/** Of a sandbox that is not there, or no more. */
-export const NOTHING_THERE: Look = { findings: [], strangerInside: false, age: 0 }
+type ContentInspection = (bytes: Uint8Array) => StateFault | undefined
 
-/** {@link look}, in a folder that is open. */
-export function lookInside(folder: Dir, owners: Owners): Look {
-  const stat = fstatSync(folder.fd)
-  if (stat.nlink === 0) return NOTHING_THERE // Deleted meanwhile.
-  const age = Math.abs(Date.now() - stat.ctimeMs)
-  const note = new Notes(folder)
-  const state = lookAtState(note, folder, owners)
-  const persist = statOf(folder, PERSIST_FILE)
-  if (state === 'foreign' || (state === undefined && persist !== undefined)) {
-    const name = state === 'foreign' ? STATE_FILE : PERSIST_FILE
-    const message = "the sandbox is of another program's schema; it is neither read nor changed"
-    return { findings: [note.finding('FOREIGN_SCHEMA', name, message)], strangerInside: false, age }
-  }
-  if (persist !== undefined) {
-    note.add('MIXED_SCHEMA', PERSIST_FILE, "another program's schema is beside a state of ours")
-  }
-  const entries = lookAtEntries(folder)
-  const isOurs = state === 'there' || entries === undefined || entries.hasOurs || isNewlyMade(entries, stat)
-  lookAtRights(note, '.', stat, owners, isOurs)
-  for (const name of [LOCK_FILE, HISTORY_FILE, OLD_HISTORY_FILE]) lookAtFile(note, folder, name, owners)
-  const lock = lookAtStateLock(folder)
-  const strangerInside = lock === 'fresh' || lock === 'future'
-  if (entries === undefined) {
-    note.add('OVERSIZE', '.', `it holds more than ${MOST_ENTRIES} entries; not all were looked at`)
-  }
-  for (const name of entries?.folders ?? []) {
-    note.add('NOT_A_FILE', name, 'a folder has the name of a temporary file')
-  }
-  if (state === undefined && entries?.onlyOurs === true && isOurs && !strangerInside) {
-    note.add('UNFINISHED_CREATE', '.', 'it holds no state: a create or a delete was killed', true)
-  } else {
-    if (state === undefined) {
-      note.add('UNFINISHED_CREATE', '.', "it holds no state, and may be another program's")
-    }
-    // While a stranger is inside, these are its own.
-    for (const name of strangerInside ? [] : (entries?.temporary ?? [])) {
-      note.add('LEFTOVER', name, 'a temporary file of a process that was killed', true)
-    }
-    if (lock === 'dead') note.add('DEAD_LOCK', STATE_LOCK, 'the holder of this lock is dead', true)
-  }
-  if (lock === 'future') {
-    const message =
-      "another program's lock with a time to come: remove it if no program has the sandbox in use"
-    note.add('FUTURE_LOCK', STATE_LOCK, message)
-  }
-  if (lock === 'SYMLINK' || lock === 'NOT_A_FOLDER') {
-    note.add(lock, STATE_LOCK, `${kindOf(lock)} is where an empty lock folder belongs`, true)
-  }
-  return { findings: note.findings, strangerInside, age }
-}
-
-/** Collects the findings of one folder. */
-class Notes {
+class Inspector {
   readonly findings: Finding[] = []
 
-  constructor(private readonly folder: Dir) {}
+  constructor(
+    private readonly dir: Dir,
+    private readonly owners: Owners,
+  ) {}
 
-  finding(code: FindingCode, name: string, message: string, repairable = false): Finding {
-    const { id } = this.folder
-    const path = this.folder.displayPath(name)
-    return { code, id, path, message: `${path}: ${message}`, repairable }
+  /** @returns whether another program holds the dot-lock */
+  inspect(): boolean {
+    const stat = fstatSync(this.dir.fd)
+    if (stat.nlink === 0) return false // It was deleted meanwhile.
+    const hasState = this.inspectFile(STATE_FILE, stateFault)
+    const hasPersist = this.statOf(PERSIST_FILE) !== undefined
+    if (hasPersist && !hasState) this.add('FOREIGN_SCHEMA', PERSIST_FILE, "it is of another program's schema")
+    if (this.findings.some(({ code }) => code === 'FOREIGN_SCHEMA')) return false
+    if (hasPersist)
+      this.add('MIXED_SCHEMA', PERSIST_FILE, "another program's schema is beside a state of ours")
+    const { hasOurs, hasOthers } = this.inspectNames()
+    // A create that is killed at once leaves an empty folder, closed to others. One that is open to them is not ours.
+    const isOurs = hasOurs || (!hasOthers && (stat.mode & 0o077) === 0)
+    this.inspectMode('.', stat, isOurs)
+    this.inspectFile(LOCK_FILE)
+    for (const name of HISTORIES) this.inspectFile(name, historyFault)
+    const dotLock = this.inspectDotLock()
+    const temporary = this.statOf(TEMPORARY_FILE)
+    if (temporary?.isDirectory()) {
+      this.add('NOT_A_FILE', TEMPORARY_FILE, 'a folder has the name of a temporary file', true)
+    }
+    if (!hasState && isOurs && !hasOthers && dotLock !== 'foreign') {
+      this.add('UNFINISHED_CREATE', '.', 'it holds no state: a create or a delete was killed', true)
+      return false // All that it holds goes with it.
+    }
+    if (!hasState) this.add('UNFINISHED_CREATE', '.', "it holds no state, and may be another program's")
+    if (dotLock === 'foreign') return true
+    if (temporary?.isDirectory() === false) {
+      this.add('LEFTOVER', TEMPORARY_FILE, 'a temporary file of a process that was killed', true)
+    }
+    if (dotLock === 'dead') this.add('DEAD_LOCK', DOT_LOCK, 'the holder of this lock is dead', true)
+    return false
   }
 
-  add(code: FindingCode, name: string, message: string, repairable = false): void {
-    this.findings.push(this.finding(code, name, message, repairable))
+  private add(code: FindingCode, name: string, message: string, repairable = false): void {
+    this.findings.push(finding(code, this.dir.displayPath(name), message, repairable, this.dir.id))
   }
-}
 
-/** @returns undefined when there is none */
-function lookAtState(note: Notes, folder: Dir, owners: Owners): 'there' | 'foreign' | undefined {
-  const stat = statOf(folder, STATE_FILE)
-  if (stat === undefined) return undefined
-  const bytes = lookAtKind(note, folder, STATE_FILE, stat)
-  if (bytes === undefined) return 'there'
-  const fault = stateFault(bytes)
-  if (fault?.code === 'FOREIGN_SCHEMA') return 'foreign'
-  if (fault === undefined) lookAtRights(note, STATE_FILE, stat, owners)
-  else note.add(fault.code, STATE_FILE, fault.message, true)
-  return 'there'
-}
-
-function lookAtFile(note: Notes, folder: Dir, name: string, owners: Owners): void {
-  const stat = statOf(folder, name)
-  if (stat === undefined) return
-  const isLock = name === LOCK_FILE
-  const bytes = lookAtKind(note, folder, name, stat, isLock)
-  if (bytes === undefined) return
-  const line = isLock ? undefined : firstBadLine(Buffer.from(bytes).toString('utf8'))
-  if (line !== undefined) {
-    note.add('DAMAGED_HISTORY', name, `line ${line} is no entry of a history`, true)
-    return
+  private statOf(name: string): Stats | undefined {
+    try {
+      return lstatSync(this.dir.procPath(name), { throwIfNoEntry: false })
+    } catch (error) {
+      throw ioError(error, 'look at', this.dir.id, this.dir.displayPath(name))
+    }
   }
-  if (stat.nlink > 1) note.add('HARD_LINK', name, 'it is written in place, and has another name elsewhere')
-  lookAtRights(note, name, stat, owners)
-}
 
-/** @returns the content, none of a lock's; undefined when there is nothing more to be said of it */
-function lookAtKind(
-  note: Notes,
-  folder: Dir,
-  name: string,
-  stat: Stats,
-  withoutContent = false,
-): Uint8Array | undefined {
-  if (stat.isSymbolicLink() || !stat.isFile()) {
-    const code = stat.isSymbolicLink() ? 'SYMLINK' : 'NOT_A_FILE'
-    note.add(code, name, `${kindOf(code)} is where a file belongs`, true)
+  /**
+   * @param faultIn looks at the content of a file that has any
+   * @returns whether there is something of that name
+   */
+  private inspectFile(name: string, faultIn?: ContentInspection): boolean {
+    const stat = this.statOf(name)
+    if (stat === undefined) return false
+    const fault = this.faultOf(name, stat, faultIn)
+    if (fault !== undefined) {
+      this.add(fault.code, name, fault.message, fault.code !== 'FOREIGN_SCHEMA')
+      return true
+    }
+    if (stat.nlink > 1 && name !== STATE_FILE) {
+      this.add('HARD_LINK', name, 'it is written in place, and has another name elsewhere')
+    }
+    this.inspectMode(name, stat)
+    return true
+  }
+
+  private faultOf(name: string, stat: Stats, faultIn?: ContentInspection): StateFault | undefined {
+    if (stat.isSymbolicLink()) return { code: 'SYMLINK', message: 'a symbolic link is where a file belongs' }
+    if (!stat.isFile()) return { code: 'NOT_A_FILE', message: 'it is not a regular file' }
+    if (faultIn === undefined) return undefined
+    if (stat.size > MAX_STATE_BYTES) {
+      return { code: 'OVERSIZE', message: `it is larger than ${MAX_STATE_BYTES} bytes` }
+    }
+    const file = readRegularFile(this.dir, name, MAX_STATE_BYTES)
+    return file && faultIn(file.bytes)
+  }
+
+  private inspectMode(name: string, stat: Stats, isOurs = true): void {
+    const isDir = stat.isDirectory()
+    const [ours, widest] = isDir ? [layout.FOLDER_MODE, WIDEST_FOLDER] : [layout.FILE_MODE, WIDEST_FILE]
+    const mode = stat.mode & (isDir ? 0o777 : 0o7777) // Set-group-ID and the sticky bit of a folder let nobody in.
+    if ((mode & ~widest) !== 0 || (mode & ours) !== ours) {
+      const message = `its mode is ${octal(mode)} and should be ${octal(ours)}`
+      this.add('WRONG_MODE', name, message, isOurs && mayChangeMode(stat, this.owners))
+    }
+    if (this.owners.has(stat.uid)) return
+    const why = name === LOCK_FILE ? '; only that user can tell whether it is held, and give it away' : ''
+    const message = `it belongs to user ${stat.uid}, not to ${[...this.owners].join(' or ')}${why}`
+    this.add('WRONG_OWNER', name, message)
+  }
+
+  private inspectDotLock(): 'dead' | 'foreign' | undefined {
+    const stat = this.statOf(DOT_LOCK)
+    if (stat === undefined) return undefined
+    if (stat.isDirectory() && !isDead(stat)) {
+      const advice = 'remove it if no program has the sandbox in use'
+      if (isFromFuture(stat))
+        this.add('FUTURE_LOCK', DOT_LOCK, `another program's lock, from the future: ${advice}`)
+      return 'foreign'
+    }
+    if (stat.isDirectory() && isEmpty(this.dir.procPath(DOT_LOCK))) return 'dead'
+    const code = stat.isSymbolicLink() ? 'SYMLINK' : 'NOT_A_FOLDER'
+    this.add(code, DOT_LOCK, 'an empty lock folder belongs here', true)
     return undefined
   }
-  if (withoutContent) return new Uint8Array()
-  if (stat.size > MAX_STATE_BYTES) {
-    note.add('OVERSIZE', name, `it is larger than ${MAX_STATE_BYTES} bytes`, true)
-    return undefined
-  }
-  try {
-    return readRegularFile(folder, name, MAX_STATE_BYTES)?.bytes
-  } catch (error) {
-    note.findings.push(unreadable(error, folder.id, folder.displayPath(name)))
-    return undefined
+
+  /** Whether the folder holds names of ours, and others. */
+  private inspectNames(): { hasOurs: boolean; hasOthers: boolean } {
+    let hasOurs = false
+    let hasOthers = false
+    const entries = opendirSync(this.dir.procPath('.'), { bufferSize: 128 })
+    try {
+      for (let count = 0; count < MOST_ENTRIES; count++) {
+        const entry = entries.readSync()
+        if (entry === null) return { hasOurs, hasOthers }
+        if (OURS.has(entry.name)) hasOurs = true
+        else hasOthers = true
+      }
+    } finally {
+      entries.closeSync()
+    }
+    this.add('OVERSIZE', '.', `it holds more than ${MOST_ENTRIES} entries; not all were looked at`)
+    return { hasOurs: true, hasOthers: true }
   }
 }
 
-function lookAtRights(note: Notes, name: string, stat: Stats, owners: Owners, isOurs = true): void {
-  const [ours, widest] = name === '.' ? [FOLDER_MODE, WIDEST_FOLDER] : [FILE_MODE, WIDEST_FILE]
-  // Set-group-ID and the sticky bit of a folder let nobody in.
-  const mode = stat.mode & (name === '.' ? 0o777 : 0o7777)
-  if ((mode & ~widest) !== 0 || (mode & ours) !== ours) {
-    const message = `its mode is ${octal(mode)} and should be ${octal(ours)}`
-    note.add('WRONG_MODE', name, message, isOurs && mayChangeMode(stat, owners))
-  }
-  if (!owners.has(stat.uid)) {
-    note.add('WRONG_OWNER', name, `it belongs to user ${stat.uid}, not to ${[...owners].join(' or ')}`)
-  }
+function historyFault(bytes: Uint8Array): StateFault | undefined {
+  const line = firstBadLine(Buffer.from(bytes).toString('utf8'))
+  return line === undefined ? undefined : { code: 'DAMAGED_HISTORY', message: `line ${line} is malformed` }
 }
 
 /** A file that has another name elsewhere, or another owner, is not only ours. */
 export function mayChangeMode(stat: Stats, owners: Owners): boolean {
   return owners.has(stat.uid) && (stat.isDirectory() || stat.nlink === 1)
-}
-
-type LockKind = 'dead' | 'fresh' | 'future' | 'SYMLINK' | 'NOT_A_FOLDER'
-
-function lookAtStateLock(folder: Dir): LockKind | undefined {
-  const stat = statOf(folder, STATE_LOCK)
-  if (stat === undefined) return undefined
-  if (stat.isSymbolicLink()) return 'SYMLINK'
-  if (!stat.isDirectory()) return 'NOT_A_FOLDER'
-  if (!isDead(stat)) return isFromFuture(stat) ? 'future' : 'fresh'
-  return isEmpty(folder.procPath(STATE_LOCK)) ? 'dead' : 'NOT_A_FOLDER'
 }
 
 function isEmpty(path: string): boolean {
@@ -220,79 +206,6 @@ function isEmpty(path: string): boolean {
   }
 }
 
-interface Entries {
-  readonly temporary: readonly string[]
-  /** Those of a temporary file's name. */
-  readonly folders: readonly string[]
-  /** There is nothing else than what we make. */
-  readonly onlyOurs: boolean
-  /** There is something that has a name of ours. */
-  readonly hasOurs: boolean
-}
-
-/** As a create that was killed at once leaves it, whatever the umask. An empty folder that others may use is another's. */
-function isNewlyMade({ onlyOurs }: Entries, { mode }: Stats): boolean {
-  return onlyOurs && (mode & 0o077) === 0
-}
-
-/** @returns undefined when there are too many */
-function lookAtEntries(folder: Dir): Entries | undefined {
-  const temporary: string[] = []
-  const folders: string[] = []
-  let onlyOurs = true
-  let hasOurs = false
-  const entries = opendirSync(folder.procPath('.'), { bufferSize: 128 })
-  try {
-    for (let count = 0; ; count++) {
-      const entry = entries.readSync()
-      if (entry === null) return { temporary, folders, onlyOurs, hasOurs }
-      if (count === MOST_ENTRIES) return undefined
-      if (isTemporaryFile(entry.name)) {
-        const stat = statOf(folder, entry.name)
-        if (stat?.isDirectory()) folders.push(entry.name)
-        else if (stat !== undefined) temporary.push(entry.name)
-        onlyOurs &&= stat?.isDirectory() !== true
-        hasOurs = true
-      } else if (OURS.has(entry.name)) hasOurs = true
-      else onlyOurs = false
-    }
-  } finally {
-    entries.closeSync()
-  }
-}
-
-const OURS: ReadonlySet<string> = new Set([LOCK_FILE, STATE_LOCK, HISTORY_FILE, OLD_HISTORY_FILE])
-
-function statOf(folder: Dir, name: string): Stats | undefined {
-  return lstatSync(folder.procPath(name), { throwIfNoEntry: false })
-}
-
-function cannotOpen(error: unknown, id: string): Finding {
-  if (!(error instanceof StateStoreError) || error.path === undefined) throw error
-  const { path } = error
-  if (error.code !== 'CORRUPT_STATE') return unreadable(error, id, path)
-  const isLink = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true
-  const code = isLink ? 'SYMLINK' : 'NOT_A_FOLDER'
-  return {
-    code,
-    id,
-    path,
-    message: `${path}: ${kindOf(code)} is where a sandbox's folder belongs`,
-    repairable: isLink,
-  }
-}
-
-/** What cannot be read is a fault of the file, unless it is this process that can open nothing any more. */
-function unreadable(error: unknown, id: string, path: string): Finding {
-  if (!(error instanceof StateStoreError) || isErrno(error.cause, 'EMFILE', 'ENFILE', 'ENOMEM')) throw error
-  return { code: 'UNREADABLE', id, path, message: error.message, repairable: false }
-}
-
-function kindOf(code: 'SYMLINK' | 'NOT_A_FILE' | 'NOT_A_FOLDER'): string {
-  if (code === 'SYMLINK') return 'a symbolic link'
-  return code === 'NOT_A_FILE' ? 'something that is no regular file' : 'something else'
-}
-
-function octal(mode: number): string {
+export function octal(mode: number): string {
   return `0${mode.toString(8).padStart(3, '0')}`
 }

@@ -1,285 +1,235 @@
-import { closeSync, constants, fchmodSync, fstatSync, lstatSync, openSync, statSync } from 'node:fs'
+import { constants, fchmodSync, fstatSync, rmdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import type { Finding, FindingCode, Repair, RepairAction, RepairOptions } from '../../check.js'
+import { isErrno, reason } from '../../errno.js'
 import { StateStoreError } from '../../errors.js'
-import { BUSY, lockStateFile, removeFolder, sweep } from '../commit.js'
-import {
-  FILE_MODE,
-  FOLDER_MODE,
-  HISTORY_FILE,
-  LOCK_FILE,
-  OLD_HISTORY_FILE,
-  QUARANTINE,
-  STATE_FILE,
-  STATE_LOCK,
-} from '../layout.js'
-import { noteHolder, noteRelease } from '../lock/holder-record.js'
-import { type LockedSandbox, lockSandbox, type Patience, unlock, waitOrGiveUp } from '../lock/sandbox-lock.js'
-import { Dir } from '../posix/dir.js'
-import { type Found, findBelow, ownersBelow } from './check.js'
-import { lookInside, mayChangeMode, type Owners } from './inspect.js'
-import { openRoot, setAside, sweepQuarantine } from './quarantine.js'
+import { removeDir } from '../commit.js'
+import * as layout from '../layout.js'
+import { tryDotLock } from '../lock/dot-lock.js'
+import { SandboxLock } from '../lock/sandbox-lock.js'
+import { LockWait } from '../lock/wait.js'
+import { closeFile, Dir } from '../posix/dir.js'
+import { isDirectory } from '../posix/file-stat.js'
+import { inspectAll, openRoot, ownersBelow } from './check.js'
+import { inspect, mayChangeMode, type Owners } from './inspect.js'
+import { type QuarantineRequest, quarantine } from './quarantine.js'
+
+const { DOT_LOCK, HISTORY_FILE, LOCK_FILE, OLD_HISTORY_FILE, QUARANTINE, STATE_FILE } = layout
 
 export interface FileRepairOptions extends RepairOptions {
-  /** How long to wait for each sandbox that somebody holds, in ms. */
+  /** How long to wait for each sandbox that is locked, in ms. */
   readonly lockTimeout: number
   readonly durable: boolean
 }
 
-/** What is done about a fault, if it is one that repair acts on. */
-const ACTIONS: Readonly<Record<FindingCode, RepairAction>> = {
-  CORRUPT_STATE: 'moved',
-  EMPTY_STATE: 'moved',
-  NUL_STATE: 'moved',
-  INVALID_STATE: 'moved',
-  DAMAGED_HISTORY: 'moved',
-  OVERSIZE: 'moved',
-  SYMLINK: 'moved',
-  NOT_A_FILE: 'moved',
-  NOT_A_FOLDER: 'moved',
-  HARD_LINK: 'left',
+/** What is done about a repairable fault. What is not named here is moved to the quarantine. */
+const ACTIONS: Partial<Readonly<Record<FindingCode, RepairAction>>> = {
   UNFINISHED_CREATE: 'removed',
   LEFTOVER: 'removed',
   DEAD_LOCK: 'removed',
-  FUTURE_LOCK: 'left',
   WRONG_MODE: 'chmod',
-  WRONG_OWNER: 'left',
-  INVALID_ID: 'left',
-  FOREIGN_SCHEMA: 'left',
-  MIXED_SCHEMA: 'left',
-  UNREADABLE: 'left',
 }
 
 /**
- * Finds every fault below a root and does what can be done about it without a guess; in a dry run tells it only.
- * Each sandbox is looked at again and repaired under both of its locks, as a change would be.
- * @throws StateStoreError `IO_ERROR` when the root cannot be read; what fails in one sandbox is told in the result
+ * Finds every fault below a root and does what can be done about it without a guess; in a dry run only says so. Each
+ * sandbox is inspected again and repaired under both of its locks, as a change would be.
+ * @returns a row for each fault; what fails on the way is a row, too
+ * @throws StateStoreError `IO_ERROR` when the root cannot be read; nothing was done then
  */
-export async function repairFiles(root: string, options: FileRepairOptions): Promise<Repair[]> {
-  const done: Repair[] = []
-  for await (const found of findBelow(root, options)) {
-    const { id, findings, suspicions } = found
-    if (options.dryRun) done.push(...findings.map(finding => planned(root, finding)), ...suspicions.map(busy))
-    else if (id === undefined) done.push(...(await repairBeside(root, found)))
-    else done.push(...(await new SandboxRepair(root, id, options).run(found)))
+export async function repairFiles(path: string, options: FileRepairOptions): Promise<Repair[]> {
+  const rows: Repair[] = []
+  const root = openRoot(path)
+  if (root === undefined) return rows
+  const owners = ownersBelow(root)
+  try {
+    for await (const { findings, unconfirmed } of inspectAll(root, owners, options)) {
+      const repairable = findings.filter(fault => fault.repairable)
+      const pending = [...repairable, ...unconfirmed]
+      const id = pending[0]?.id
+      rows.push(...findings.filter(fault => !fault.repairable).map(fault => row(fault, 'left')))
+      if (options.dryRun) {
+        const plan = (fault: Finding) => row(fault, actionOn(fault))
+        const to = join(path, QUARANTINE)
+        rows.push(...repairable.map(plan).map(one => (one.action === 'moved' ? { ...one, to } : one)))
+        rows.push(...unconfirmed.map(busy))
+      } else if (id !== undefined)
+        rows.push(...(await new SandboxRepair(root, id, owners, options).run(pending)))
+    }
+  } catch (error) {
+    if (rows.length === 0 || !(error instanceof StateStoreError)) throw error
+    rows.push({ code: 'UNREADABLE', path, action: 'failed', message: error.message })
+  } finally {
+    root.close()
   }
-  return done
+  return rows
 }
 
-function planned(root: string, finding: Finding): Repair {
-  const action = actionOn(finding)
-  return action === 'moved' ? { ...row(finding, action), to: join(root, QUARANTINE) } : row(finding, action)
+function actionOn({ code }: Finding): RepairAction {
+  return ACTIONS[code] ?? 'moved'
 }
 
-function actionOn({ code, repairable }: Finding): RepairAction {
-  return repairable ? ACTIONS[code] : 'left'
+function row({ code, id, path, message }: Finding, action: RepairAction, why?: string): Repair {
+  const text = why === undefined ? message : `${message}; ${why}`
+  return { code, ...(id !== undefined && { id }), path, action, message: text }
 }
 
-function row({ code, id, path, message }: Finding, action: RepairAction, instead = message): Repair {
-  return { code, ...(id === undefined ? {} : { id }), path, action, message: instead }
+function busy(fault: Finding): Repair {
+  return row(fault, 'busy', 'somebody holds the sandbox, so it was left alone')
 }
 
-function busy(finding: Finding): Repair {
-  return row(finding, 'busy', `${finding.message}; somebody holds the sandbox, so it was left alone`)
-}
-
-function failed(finding: Finding, error: unknown): Repair {
-  const { message } = error instanceof Error ? error : new Error(String(error))
-  return row(finding, 'failed', `${finding.message}; ${message}`)
-}
-
-async function repairBeside(root: string, { findings }: Found): Promise<Repair[]> {
-  const swept = findings.some(({ repairable }) => repairable) ? await sweepQuarantine(root) : new Set()
-  return findings
-    .filter(({ path, repairable }) => !repairable || swept.has(path))
-    .map(finding => row(finding, actionOn(finding)))
+function failed(fault: Finding, error: unknown): Repair {
+  const isBusy = error instanceof StateStoreError && error.code === 'LOCK_TIMEOUT'
+  return isBusy ? busy(fault) : row(fault, 'failed', reason(error))
 }
 
 /** The repair of one sandbox. */
 class SandboxRepair {
   private readonly rows: Repair[] = []
   private readonly path: string
-  private readonly owners: Owners
-  private readonly patience: Patience
 
   constructor(
-    private readonly root: string,
+    private readonly root: Dir,
     private readonly id: string,
+    private readonly owners: Owners,
     private readonly options: FileRepairOptions,
   ) {
-    const { lockTimeout } = options
-    this.path = join(root, id)
-    this.owners = ownersBelow(statSync(root).uid)
-    this.patience = { deadline: performance.now() + lockTimeout, timeout: lockTimeout }
+    this.path = root.displayPath(id)
   }
 
-  async run({ findings, suspicions }: Found): Promise<readonly Repair[]> {
-    const left = findings.filter(finding => actionOn(finding) === 'left')
-    const rest = [...findings.filter(finding => actionOn(finding) !== 'left'), ...suspicions]
-    this.rows.push(...left.map(finding => row(finding, 'left')))
-    if (rest.length === 0) return this.rows
+  async run(faults: readonly Finding[]): Promise<readonly Repair[]> {
+    const wait = new LockWait(this.path, this.id, this.options.lockTimeout, undefined)
     try {
-      const unlockable = rest.filter(finding => this.isInTheWay(finding))
-      for (const finding of unlockable) await this.clearTheWay(finding)
-      if (unlockable.some(({ path }) => path === this.path)) return this.rows
-      if (rest.length > unlockable.length) await this.lockAndMend()
+      while (!(await this.repair(faults, wait.spin))) await wait.backOff('flock')
     } catch (error) {
-      const untold = rest.filter(
-        one => !this.rows.some(({ code, path }) => code === one.code && path === one.path),
-      )
-      const isBusy = error instanceof StateStoreError && error.code === 'LOCK_TIMEOUT'
-      this.rows.push(...untold.map(finding => (isBusy ? busy(finding) : failed(finding, error))))
+      this.rows.push(...faults.filter(fault => !this.isDone(fault)).map(fault => failed(fault, error)))
     }
     return this.rows
   }
 
-  /** Whether it is where the sandbox's folder or its lock file belongs, so that there is nothing to lock. */
-  private isInTheWay({ path }: Finding): boolean {
-    return path === this.path ? !isFolder(path) : path === join(this.path, LOCK_FILE) && !isFile(path)
+  private isDone({ code, path }: Finding): boolean {
+    return this.rows.some(row => row.code === code && row.path === path)
   }
 
-  /** Nobody of us makes anything in such a place or takes it away, except another repair: see `isStillSo`. */
-  private async clearTheWay(finding: Finding): Promise<void> {
-    const isTheFolder = finding.path === this.path
-    const from = isTheFolder ? openRoot(this.root) : Dir.open(this.root, this.id)
-    if (from === undefined) return
-    const name = basename(finding.path)
+  /** @returns false while another process holds a lock that it takes */
+  private async repair(faults: readonly Finding[], spin: number): Promise<boolean> {
+    // What is where the folder or a lock belongs, so that the sandbox cannot be locked.
+    const places = [this.path, join(this.path, LOCK_FILE), join(this.path, DOT_LOCK)]
+    const obstructions = faults.filter(fault => actionOn(fault) === 'moved' && places.includes(fault.path))
+    for (const fault of obstructions) if (!(await this.moveObstruction(fault))) return false
+    const dir = faults.length > obstructions.length ? Dir.open(this.root.path, this.id) : undefined
+    if (dir === undefined) return true
+    let lock: SandboxLock | undefined
     try {
-      await this.move(from, [name], [finding], () => {
-        const stat = lstatSync(from.procPath(name), { throwIfNoEntry: false })
-        return stat !== undefined && !(isTheFolder ? stat.isDirectory() : stat.isFile())
-      })
+      lock = dir.exists(LOCK_FILE)
+        ? SandboxLock.tryAcquire(dir, spin)
+        : SandboxLock.tryAcquireMaking(dir, false)
+      return lock !== undefined && (await this.repairLocked(lock))
+    } catch (error) {
+      // A file or the folder was removed meanwhile: what is gone is not a failure.
+      if (error instanceof StateStoreError && isErrno(error.cause, 'ENOENT')) return false
+      throw error
     } finally {
-      from.close()
+      lock?.release()
+      dir.close()
     }
   }
 
-  private async lockAndMend(): Promise<void> {
-    for (let attempt = 0; ; attempt++) {
-      const sandbox = await lockSandbox(this.root, this.id, this.patience, true)
-      if (sandbox === undefined) return // Deleted meanwhile.
-      let result: typeof BUSY | undefined
-      try {
-        result = await this.mendLocked(sandbox)
-      } finally {
-        unlock(sandbox)
-      }
-      if (result !== BUSY) return
-      await waitOrGiveUp(this.root, this.id, 'proper-lockfile', this.patience, attempt)
+  /** The store neither makes such a thing nor removes it; another repair may, so it is looked at once more. */
+  private async moveObstruction(fault: Finding): Promise<boolean> {
+    const { root, id, owners } = this
+    const isFolder = fault.path === this.path
+    const from = isFolder ? root : Dir.open(root.path, id)
+    if (from === undefined) return true
+    const isStillSo = () => {
+      if (!isFolder) return inspect(from, owners).findings.some(({ message }) => message === fault.message)
+      const stat = root.stat(id)
+      return stat !== undefined && !isDirectory(stat)
     }
-  }
-
-  private async mendLocked({ folder, lock }: LockedSandbox): Promise<typeof BUSY | undefined> {
-    const wasReleased = noteHolder(lock, new Date())
-    let isDone = false
     try {
-      const result = await this.lockStateAndMend(folder)
-      isDone = result !== BUSY
-      return result
+      const names = [basename(fault.path)]
+      return !isStillSo() || (await this.move({ from, names, faults: [fault], isStillSo }))
     } finally {
-      if (wasReleased || isDone) noteRelease(lock) // Else whoever gets in next shall see what this one saw.
+      if (!isFolder) from.close()
     }
   }
 
-  private async lockStateAndMend(folder: Dir): Promise<typeof BUSY | undefined> {
-    const { findings, strangerInside } = lookInside(folder, this.owners)
-    if (strangerInside) return BUSY
-    const faults = findings.filter(finding => actionOn(finding) !== 'left')
-    if (faults.length === 0) return undefined
-    // What is in the place of the lock folder would be in everyone's way for ever.
-    const blocked = faults.filter(
-      ({ code, path }) => code !== 'DEAD_LOCK' && path === folder.displayPath(STATE_LOCK),
-    )
-    if (blocked.length > 0) await this.move(folder, [STATE_LOCK], blocked)
-    const lock = await lockStateFile(folder, { kind: 'delete' })
-    if (lock === BUSY) return BUSY
-    let isFinished = true
-    try {
-      isFinished = await this.mend(folder, faults, () => lock.isHeld())
-    } finally {
-      await lock.release()
-    }
-    if (!isFinished) this.removeUnfinished(folder, faults)
-    return undefined
-  }
-
-  /** @returns whether a state is there afterwards, or something that is not ours */
-  private async mend(folder: Dir, faults: readonly Finding[], isHeld: () => boolean): Promise<boolean> {
-    for (const finding of faults) {
-      const name = basename(finding.path)
-      if (finding.code === 'LEFTOVER') this.attempt(finding, () => folder.unlink(name))
-      if (finding.code === 'WRONG_MODE')
-        this.attempt(finding, () => setMode(folder, finding.path, this.owners))
-      // Whoever takes the lock takes a dead holder's away; that was us.
-      if (finding.code === 'DEAD_LOCK') this.rows.push(row(finding, 'removed'))
-    }
-    const isUnfinished = faults.some(({ code }) => code === 'UNFINISHED_CREATE')
-    if (isUnfinished) sweep(folder)
-    const damaged = faults.filter(
-      ({ code, path }) => ACTIONS[code] === 'moved' && path !== folder.displayPath(STATE_LOCK),
-    )
-    if (damaged.length === 0 || !isHeld()) return !isUnfinished
+  private async repairLocked(lock: SandboxLock): Promise<boolean> {
+    const { dir } = lock
+    const { findings, isForeignLocked } = inspect(dir, this.owners)
+    if (isForeignLocked && findings.length > 0) return false
+    const faults = findings.filter(({ repairable }) => repairable)
+    if (faults.length === 0) return true
+    lock.writeHolder()
+    const dotLock = tryDotLock(dir, true)
+    if (dotLock === undefined) return false
+    const damaged = faults.filter(fault => actionOn(fault) === 'moved')
     const names = new Set(damaged.map(({ path }) => basename(path)))
-    const withState = names.has(STATE_FILE)
-    // The history stays with the state whose it is. The state goes last: killed before that, a repair begins anew.
-    await this.move(folder, withState ? [OLD_HISTORY_FILE, HISTORY_FILE, STATE_FILE] : [...names], damaged)
-    return !withState && !isUnfinished
+    const isStateBad = names.delete(STATE_FILE)
+    // The history goes with its state. The state goes last: after a kill before that, a repair begins anew.
+    if (isStateBad) for (const name of [OLD_HISTORY_FILE, HISTORY_FILE, STATE_FILE]) names.add(name)
+    try {
+      this.repairInPlace(dir, faults)
+      const isStillSo = () => dotLock.isOurs() && lock.isCurrent()
+      const request = { from: dir, names: [...names], faults: damaged, isStillSo }
+      if (damaged.length > 0 && !(await this.move(request))) return false
+    } finally {
+      dotLock.release()
+    }
+    const unfinished = faults.find(({ code }) => code === 'UNFINISHED_CREATE')
+    if (isStateBad || unfinished !== undefined) this.removeUnfinished(lock, unfinished)
+    return true
   }
 
-  private attempt(finding: Finding, act: () => void): void {
+  private repairInPlace(dir: Dir, faults: readonly Finding[]): void {
+    for (const fault of faults) {
+      const name = fault.path === dir.path ? '.' : basename(fault.path)
+      if (fault.code === 'LEFTOVER') this.attempt(fault, () => dir.unlink(name))
+      if (fault.code === 'WRONG_MODE') this.attempt(fault, () => setMode(dir, name, this.owners))
+      if (fault.code === 'DEAD_LOCK') this.attempt(fault, () => {}) // By taking the lock.
+    }
+  }
+
+  private attempt(fault: Finding, act: () => void): void {
+    if (this.isDone(fault)) return
     try {
       act()
-      this.rows.push(row(finding, actionOn(finding)))
+      this.rows.push(row(fault, actionOn(fault)))
     } catch (error) {
-      this.rows.push(failed(finding, error))
+      this.rows.push(failed(fault, error))
     }
   }
 
+  /** @returns whether anything was moved */
   private async move(
-    from: Dir,
-    names: readonly string[],
-    why: readonly Finding[],
-    isStillSo = () => true,
-  ): Promise<void> {
-    const { root, id, owners, patience } = this
-    const { durable } = this.options
-    const to = await setAside({ root, id, from, names, why, owners, durable, patience, isStillSo })
-    if (to !== undefined) this.rows.push(...why.map(finding => ({ ...row(finding, 'moved'), to })))
+    what: Pick<QuarantineRequest, 'from' | 'names' | 'faults' | 'isStillSo'>,
+  ): Promise<boolean> {
+    const { root, id, owners, options } = this
+    const to = await quarantine({ ...what, root, id, owners, durable: options.durable })
+    if (to === undefined) return false
+    this.rows.push(...what.faults.map(fault => ({ ...row(fault, 'moved'), to })))
+    return true
   }
 
-  /** The lock file goes with the folder, as after a deletion. */
-  private removeUnfinished(folder: Dir, faults: readonly Finding[]): void {
-    const finding = faults.find(({ code }) => code === 'UNFINISHED_CREATE')
-    removeFolder(folder)
-    if (finding === undefined) return
-    const isGone = fstatSync(folder.fd).nlink === 0
-    this.rows.push(
-      isGone ? row(finding, 'removed') : failed(finding, new Error('the folder could not be removed')),
-    )
+  /** Removes a folder without a state, with its lock file, as after a deletion. */
+  private removeUnfinished(lock: SandboxLock, fault: Finding | undefined): void {
+    const { dir } = lock
+    removeDir(lock)
+    const isTakenOver = !lock.isCurrent() && dir.exists(LOCK_FILE) // By a create, once the lock file was gone.
+    if (fault === undefined || isTakenOver) return
+    this.attempt(fault, () => {
+      if (fstatSync(dir.fd).nlink > 0) rmdirSync(dir.path) // Says why it could not be removed.
+    })
   }
-}
-
-function isFolder(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true
-}
-
-function isFile(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false })?.isFile() === true
 }
 
 /** Through a descriptor, so that it is the mode of what was looked at. */
-function setMode(folder: Dir, path: string, owners: Owners): void {
-  if (path === folder.path) {
-    fchmodSync(folder.fd, FOLDER_MODE)
-    return
-  }
-  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
-  const fd = openSync(folder.procPath(basename(path)), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+function setMode(dir: Dir, name: string, owners: Owners): void {
+  const fd = dir.open(name, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   try {
     const stat = fstatSync(fd)
-    if (!stat.isFile() || !mayChangeMode(stat, owners)) throw new Error('it is not ours alone any more')
-    fchmodSync(fd, FILE_MODE)
+    if (!mayChangeMode(stat, owners)) throw new Error('it is not ours alone any more')
+    fchmodSync(fd, stat.isDirectory() ? layout.FOLDER_MODE : layout.FILE_MODE)
   } finally {
-    closeSync(fd)
+    closeFile(fd)
   }
 }
