@@ -1,199 +1,229 @@
-import { constants, fstatSync, futimesSync, lstatSync, type Stats } from 'node:fs'
-import lockfile from 'proper-lockfile'
+import { closeSync, constants, fchmodSync, lstatSync, lutimesSync, rmdirSync } from 'node:fs'
 import { ioError, isErrno } from '../../errno.js'
-import { STATE_FILE, STATE_LOCK } from '../layout.js'
-import { closeFile, type Dir } from '../posix/dir.js'
-
-const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants
+import { DOT_LOCK, STATE_FILE } from '../layout.js'
+import type { Dir } from '../posix/dir.js'
+import { type FileStat, isDirectory } from '../posix/file-stat.js'
+import { loadPrivately } from '../private-package.js'
 
 /**
- * The mode of the lock folders that we make. No other program makes one like it: proper-lockfile asks for 0777 less
- * the umask, and no umask that one can work under takes the owner's right to write. It tells whose a lock folder is
- * from the instant it exists, whoever is killed when.
+ * The mode of the dot-locks that we make. No other program makes one like it: proper-lockfile asks for 0777 less the
+ * umask, and no umask that one can work under takes the owner's right to write. As we make one only while we hold
+ * flock(2), a dot-lock of this mode is our own, or a dead process's.
  */
 const OUR_MODE = 0o500
 
-/** Age in ms after which a stranger's lock that is no longer refreshed counts as left behind: proper-lockfile's default. */
+/** Age in ms after which another program's lock that is no longer refreshed counts as left behind: proper-lockfile's default. */
 const STALE = 10_000
 
-/** Nobody with that package takes a lock over sooner: its shortest stale time is 2 s, and its times have a precision of 1 s. */
-const SOONEST_STALE = 1_000
+/** Age in ms from which our lock is refreshed before it is relied on: the shortest stale time of that package is 2 s. */
+const REFRESH = 1_000
 
-/** proper-lockfile's lock on a state file, held by us. */
-export interface StateLock {
+/**
+ * proper-lockfile's lock on a state file, `state.json.lock`, held by us. It excludes any program that uses that package
+ * alone.
+ */
+export interface DotLock {
   /**
-   * False once someone took it away.
+   * Whether the lock is still there and ours. A program that thought it stale, because we or the disk stood still for
+   * long, may have taken it over. One that has become old is refreshed first, so that nobody thinks so from now on.
    * @throws StateStoreError `IO_ERROR`
    */
-  isHeld(): boolean
-  release(): Promise<void>
+  isOurs(): boolean
+  /** Never fails: a lock that cannot be removed is a dead process's for the next of us, and stale for others. */
+  release(): void
 }
 
 /**
- * Takes proper-lockfile's lock on the state file, which excludes any program that uses that package. The caller
- * holds flock(2) on the sandbox, so no other of us is inside: a lock folder of ours is a dead process's, and goes.
- * A stranger's keeps its stale time.
- * @returns undefined when a stranger holds it.
+ * Takes the lock, if it is free or its holder is dead. The caller holds flock(2) on the sandbox.
+ * @returns undefined when another program holds it
+ * @throws StateStoreError `IO_ERROR`
  */
-export async function lockState(folder: Dir): Promise<StateLock | undefined> {
-  const made = new LockFolder(folder)
-  let release: () => Promise<void>
+export function tryDotLock(dir: Dir, isDeletion: boolean): DotLock | undefined {
   try {
-    release = await lockfile.lock(folder.procPath(STATE_FILE), {
-      fs: lockFs,
-      realpath: false,
-      retries: 0,
-      stale: STALE,
-      onCompromised: () => made.forget(),
-    })
+    return lockWithPackage(dir)
   } catch (error) {
-    made.forget()
     if (isErrno(error, 'ELOCKED')) return undefined
-    throw error
+    if (!isDeletion || !isErrno(error, 'ENOSPC', 'EDQUOT')) {
+      throw ioError(error, 'lock', dir.id, dir.displayPath(STATE_FILE))
+    }
+    // On a full disk deleting is what helps. If there is no lock, nobody else can make one there either.
+    return dir.exists(DOT_LOCK) ? undefined : { isOurs: () => true, release: () => {} }
   }
+}
+
+function lockWithPackage(dir: Dir): DotLock {
+  const release = within(dir, () => {
+    let failure: unknown
+    let unlock: Unlock | undefined
+    // It calls back before it returns, as all functions of lockFs do.
+    lockfile.lock(dir.procPath(STATE_FILE), OPTIONS, (error, given) => {
+      failure = error
+      unlock = given
+    })
+    if (unlock === undefined) throw failure
+    return unlock as Unlock
+  })
   return {
-    isHeld() {
+    isOurs() {
       try {
-        return made.isOurs()
+        return isMarkedAndFresh(dir)
       } catch (error) {
-        throw ioError(error, 'look for', folder.id, folder.displayPath(STATE_LOCK))
+        throw ioError(error, 'look for', dir.id, dir.displayPath(DOT_LOCK))
       }
     },
-    async release() {
-      try {
-        await release()
-      } catch {
-        // Someone took it away, or it cannot be removed now. Then the next of us removes it, and a stranger waits
-        // for its stale time; the change is made either way.
-      } finally {
-        made.forget()
-      }
+    release() {
+      // proper-lockfile removes nothing when it has noticed that the time of the lock was not of its own making.
+      within(dir, () => release(error => error && lockFs.rmdir('', () => {})))
     },
   }
 }
 
-/** Whether a lock folder cannot be a living holder's, told by one who knows that none of us is inside. */
-export function isDead(stat: Stats): boolean {
+function isMarkedAndFresh(dir: Dir): boolean {
+  const stat = dir.stat(DOT_LOCK)
+  if (stat === undefined || !isMarked(stat)) return false
+  if (Math.abs(Date.now() - stat.mtimeMs) < REFRESH) return true
+  const now = new Date()
+  try {
+    lutimesSync(dir.procPath(DOT_LOCK), now, now)
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error
+  }
+  const refreshed = dir.stat(DOT_LOCK)
+  return refreshed !== undefined && isMarked(refreshed)
+}
+
+/** Whether a dot-lock cannot be a living process's, as seen by one who holds flock(2). */
+export function isDead(stat: DotLockStat): boolean {
   return isMarked(stat) || stat.mtimeMs < Date.now() - STALE
 }
 
 /**
- * Whether a stranger's lock folder bears a time to come, as after a clock was set back. Its holder may live, and
- * refresh it within seconds; if not, it is in the way until its time.
+ * Whether another program's dot-lock has an mtime in the future, as after a clock was set back. Its holder may live, and
+ * refresh it within seconds; if not, it cannot become stale until then.
  */
-export function isFromFuture(stat: Stats): boolean {
+export function isFromFuture(stat: DotLockStat): boolean {
   return !isMarked(stat) && stat.mtimeMs > Date.now() + STALE
 }
 
-/** When the lock folder on a sandbox's state was last refreshed; undefined when there is none. */
-export function stateLockTime(folder: Dir): Date | undefined {
-  return lstatSync(folder.procPath(STATE_LOCK), { throwIfNoEntry: false })?.mtime
+/**
+ * When another program's dot-lock that is in force, neither one of ours nor a stale one, was last refreshed.
+ * @throws the system's error
+ */
+export function foreignLockTime(dir: Dir): Date | undefined {
+  const stat = dir.stat(DOT_LOCK)
+  return stat === undefined || isDead(stat) ? undefined : new Date(stat.mtimeMs)
 }
 
-/** The same of another program's lock that is in force: neither one of ours nor one left behind. */
-export function strangersLockTime(folder: Dir): Date | undefined {
-  const stat = lstatSync(folder.procPath(STATE_LOCK), { throwIfNoEntry: false })
-  if (stat === undefined || isMarked(stat) || Date.now() - stat.mtimeMs > STALE) return undefined
-  return stat.mtime
+function isMarked(stat: DotLockStat): boolean {
+  return isDirectory(stat) && (stat.mode & 0o777) === OUR_MODE
 }
 
-function isMarked(stat: Stats): boolean {
-  return stat.isDirectory() && (stat.mode & 0o777) === OUR_MODE
+type DotLockStat = Pick<FileStat, 'mode' | 'mtimeMs'>
+
+type Unlock = (done: (error?: unknown) => void) => void
+
+interface Lockfile {
+  lock(file: string, options: object, done: (error: unknown, unlock: Unlock | undefined) => void): void
 }
 
-/** What proper-lockfile does to the filesystem, done so that only the folder that we made is ever ours to remove. */
-class LockFolder {
-  private readonly path: string
-  private fd = -1
-  private madeAt = 0
-  /** What the folder was like when it was made, for who asks next. */
-  private made: Stats | undefined
-
-  constructor(private readonly folder: Dir) {
-    this.path = folder.procPath(STATE_LOCK)
-    held.set(this.path, this)
+/** Of the package retry, what it takes to try once. */
+function tryOnce() {
+  let failure: unknown
+  const retry = (error: unknown) => {
+    failure = error
+    return false
   }
-
-  mkdir(): void {
-    try {
-      this.folder.mkdir(STATE_LOCK, OUR_MODE)
-    } catch (error) {
-      // A stranger's may be gone by now; proper-lockfile then finds so, and tries again.
-      const there = lstatSync(this.path, { throwIfNoEntry: false })
-      if (!isErrno(error, 'EEXIST') || there === undefined || !isMarked(there)) throw error
-      this.folder.rmdir(STATE_LOCK)
-      this.folder.mkdir(STATE_LOCK, OUR_MODE)
-    }
-    this.madeAt = performance.now()
-    try {
-      this.fd = this.folder.open(STATE_LOCK, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-    } catch (error) {
-      this.folder.rmdir(STATE_LOCK)
-      throw error
-    }
-    this.made = fstatSync(this.fd)
-  }
-
-  stat(): Stats {
-    const { made } = this
-    this.made = undefined
-    return made ?? (this.fd === -1 ? lstatSync(this.path) : fstatSync(this.fd))
-  }
-
-  /** Removes our folder, or, while we have none, the stale one of a stranger. */
-  rmdir(): void {
-    if (this.fd === -1 || this.isOurs()) this.folder.rmdir(STATE_LOCK)
-  }
-
-  /** Ours only: what is at the path may be a link by now. */
-  utimes(atime: Date, mtime: Date): void {
-    this.made = undefined
-    if (this.fd !== -1) futimesSync(this.fd, atime, mtime)
-  }
-
-  isOurs(): boolean {
-    if (this.fd === -1) return false
-    if (performance.now() - this.madeAt < SOONEST_STALE) return true
-    const there = lstatSync(this.path, { throwIfNoEntry: false })
-    const ours = fstatSync(this.fd)
-    return there !== undefined && there.ino === ours.ino && there.dev === ours.dev
-  }
-
-  forget(): void {
-    if (this.fd !== -1) closeFile(this.fd)
-    this.fd = -1
-    held.delete(this.path)
-  }
+  return { attempt: (act: () => void) => act(), retry, mainError: () => failure }
 }
 
-/** By path, which holds the descriptor of a folder that stays open meanwhile, and so is nobody else's. */
-const held = new Map<string, LockFolder>()
-
-function folderAt(path: string): LockFolder {
-  const folder = held.get(path)
-  if (folder === undefined) throw new Error(`no lock is held or being taken at ${path}`)
-  return folder
-}
-
-type Callback = (error: unknown, result?: unknown) => void
+let removeLocks: (() => void) | undefined
 
 /**
- * The functions that proper-lockfile asks of its `fs` option, synchronous: on a local filesystem they take
- * microseconds, and through the thread pool the same lock takes ten times as long. One object for all locks, since
- * the package remembers on it how precise the filesystem's times are.
+ * proper-lockfile, below its functions that return promises. A copy of our own: the package's graceful-fs would replace
+ * functions of `node:fs`, and its signal-exit would listen for the signals of the program.
  */
-const lockFs = {
-  mkdir: (path: string, done: Callback) => settle(done, () => folderAt(path).mkdir()),
-  stat: (path: string, done: Callback) => settle(done, () => folderAt(path).stat()),
-  rmdir: (path: string, done: Callback) => settle(done, () => folderAt(path).rmdir()),
-  utimes: (path: string, atime: Date, mtime: Date, done: Callback) =>
-    settle(done, () => folderAt(path).utimes(atime, mtime)),
-  // Asked for when the process exits while it holds the lock.
-  rmdirSync: (path: string) => folderAt(path).rmdir(),
+const lockfile = loadPrivately('proper-lockfile/lib/lockfile.js', {
+  'graceful-fs': {},
+  'signal-exit': (remove: () => void) => {
+    removeLocks = remove
+  },
+  retry: { operation: tryOnce },
+}) as Lockfile
+
+/** The folder in which proper-lockfile takes or releases its lock right now. */
+let current: Dir | undefined
+
+function within<T>(dir: Dir, call: () => T): T {
+  if (removeLocks !== undefined) process.once('exit', removeLocks)
+  removeLocks = undefined
+  current = dir
+  try {
+    return call()
+  } finally {
+    current = undefined
+  }
 }
 
-function settle(done: Callback, call: () => unknown): void {
-  let result: unknown
+type Done<T = void> = (error: unknown, result?: T) => void
+
+/**
+ * What proper-lockfile does to the filesystem, done at once: that takes microseconds. The package remembers on this
+ * object how precise the times of the filesystem are. Only the timer that refreshes the lock goes by the path.
+ */
+const lockFs = {
+  mkdir: (_path: string, done: Done) => settle(done, makeOurs),
+  stat: (path: string, done: Done<{ mtime: Date }>) =>
+    settle(done, () => ({ mtime: new Date(dotLockAt(path).mtimeMs) })),
+  utimes: (path: string, atime: Date, mtime: Date, done: Done) =>
+    settle(done, () => lutimesSync(path, atime, mtime)), // What is at the path may be a link by now.
+  rmdir: (path: string, done: Done) => settle(done, () => removeDead(path)),
+  /** At the exit of a process that holds the lock. */
+  rmdirSync: removeDead,
+}
+
+const OPTIONS = { fs: lockFs, realpath: false, stale: STALE, onCompromised: () => {} }
+
+function makeOurs(): void {
+  if (current === undefined) return
+  try {
+    current.mkdir(DOT_LOCK, OUR_MODE)
+  } catch (error) {
+    const stat = isErrno(error, 'EEXIST') ? current.stat(DOT_LOCK) : undefined
+    if (stat === undefined || !isMarked(stat)) throw error
+    current.rmdir(DOT_LOCK)
+    current.mkdir(DOT_LOCK, OUR_MODE)
+  }
+}
+
+/** The first look at a lock that was just made also sees whether an odd umask has spoilt its mode. */
+function dotLockAt(path: string): DotLockStat {
+  const stat = current === undefined ? lstatSync(path) : current.stat(DOT_LOCK)
+  if (stat === undefined) throw Object.assign(new Error('there is no lock'), { code: 'ENOENT' })
+  if (current !== undefined && isDirectory(stat) && (stat.mode & 0o700) < OUR_MODE) mark(current)
+  return stat
+}
+
+function mark(dir: Dir): void {
+  const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants
+  const fd = dir.open(DOT_LOCK, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+  try {
+    fchmodSync(fd, OUR_MODE)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** Looks right before: the system has no call that removes a folder only if it is still the same one. */
+function removeDead(path: string): void {
+  if (!isDead(dotLockAt(path))) {
+    throw Object.assign(new Error('another program has taken the lock over'), { code: 'ELOCKED' })
+  }
+  if (current === undefined) rmdirSync(path)
+  else current.rmdir(DOT_LOCK)
+}
+
+function settle<T>(done: Done<T>, call: () => T): void {
+  let result: T
   try {
     result = call()
   } catch (error) {

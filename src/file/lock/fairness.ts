@@ -1,35 +1,37 @@
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Patience } from './sandbox-lock.js'
 
-/** For so long, in ms, a process makes one change after another of a sandbox that others wait for; then it lets one of them in. */
+/** How long a process may keep re-acquiring a contended lock before it backs off, in ms. */
 const LONGEST_STREAK = 5
 
-/** So long it leaves the lock alone, in ms. Of several who wait, each asks every few ms, one soon comes. */
+/** How long it then leaves the lock alone, in ms: several waiters ask every few ms, so one of them comes soon. */
 const REST = 2
 
-/** Of sandboxes that are not changed again, so many are remembered at most: to forget one costs a rest that is not taken. */
+/** How many sandboxes are remembered. One that is forgotten costs its waiters a little. */
 const MOST = 1000
 
 /**
- * The sandboxes for which this process had to wait, each with when it came in. Whoever has just released a lock is
- * awake to take it again, while those who wait for it sleep; without a rest now and then they would hardly ever find it free.
+ * The sandboxes that this process had to wait for, by path, each with when it got the lock. A process that has just
+ * released a lock is awake and takes it again, while the others sleep; without a rest they would hardly ever find it free.
  */
-const cameIn = new Map<string, number>()
+const contendedSince = new Map<string, number>()
 
-/** Lets others in if this process has had its share of a sandbox that others want, too. */
-export async function rest(root: string, id: string, { deadline }: Patience): Promise<void> {
-  if (cameIn.size === 0) return
-  const path = join(root, id)
-  const since = cameIn.get(path)
-  const now = performance.now()
-  if (since === undefined || now - since < LONGEST_STREAK || deadline - now < REST) return
-  cameIn.delete(path)
+/**
+ * Lets others in if this process has had its share of a contended sandbox.
+ * @param left what is left of the time to wait for locks, in ms
+ */
+export async function yieldIfHogging(path: string, left: number): Promise<void> {
+  const since = contendedSince.get(path)
+  if (since === undefined || performance.now() - since < LONGEST_STREAK || left < REST) return
+  contendedSince.delete(path)
   await sleep(REST)
 }
 
 /** A sandbox's lock was taken after a wait for it. */
-export function noteWait(path: string): void {
-  if (cameIn.size >= MOST) cameIn.clear()
-  cameIn.set(path, performance.now())
+export function recordContention(path: string): void {
+  if (contendedSince.size >= MOST) contendedSince.clear()
+  contendedSince.set(path, performance.now())
+}
+
+export function isContended(path: string): boolean {
+  return contendedSince.size > 0 && contendedSince.has(path)
 }

@@ -1,10 +1,9 @@
-import { readSync, writeSync } from 'node:fs'
 import { type ProcessIdentity, thisProcess } from '../../process-identity.js'
-import type { LockFile } from './lock-file.js'
+import { overwriteStart, readAt } from '../posix/file-io.js'
 
 /** What a `lock` file says of the last of us to hold it. */
 export interface HolderRecord extends ProcessIdentity {
-  /** False once released in order. True in a lock that nobody holds: its holder was killed. */
+  /** False once it was released in order. True although nobody holds the lock: its holder was killed. */
   readonly held: boolean
   /** When the lock was taken, in ISO 8601. */
   readonly since: string
@@ -18,30 +17,31 @@ const RECORD_SIZE = 512
 
 const RELEASED = Buffer.from('{"held":false,')
 
-/** What was found in a `lock` file, and what is written there: nothing else runs in this thread meanwhile. */
-const found = Buffer.alloc(RECORD_SIZE)
+/** What this process writes; only the time differs from record to record. */
 const record = Buffer.alloc(RECORD_SIZE)
 let timeAt = 0
 
-/**
- * Notes in a `lock` file that this process holds it.
- * @returns whether the note that was there shows that its holder released it, in this boot, and so left nothing behind.
- * A power cut leaves an older note, or none.
- */
-export function noteHolder(lock: LockFile, since: Date): boolean {
+/** Notes in a `lock` file that this process holds it: for people, and for the message of a LOCK_TIMEOUT. */
+export function writeHolderRecord(fd: number): void {
   if (timeAt === 0) timeAt = prepareRecord()
-  record.write(since.toISOString(), timeAt, 'latin1')
-  found.fill(0, 0, RELEASED.length)
-  try {
-    readSync(lock.fd, found, 0, RECORD_SIZE, 0)
-    write(lock, record)
-  } catch {
-    // The note is for people and for tidying up. On a full disk the lock is held all the same.
-  }
-  return found.compare(RELEASED, 0, RELEASED.length, 0, RELEASED.length) === 0 && isOfThisBoot(found)
+  record.write(new Date().toISOString(), timeAt, 'latin1')
+  overwrite(fd, record)
 }
 
-/** All but the time is the same in every record of this process. */
+/** Notes in a `lock` file that it was released in order. */
+export function markReleased(fd: number): void {
+  overwrite(fd, RELEASED)
+}
+
+/** On a full disk the lock is held all the same. */
+function overwrite(fd: number, bytes: Buffer): void {
+  try {
+    overwriteStart(fd, bytes)
+  } catch {
+    // See above.
+  }
+}
+
 function prepareRecord(): number {
   const before = `{"held":true ,${JSON.stringify(thisProcess()).slice(1, -1)},"since":"`
   const time = new Date(0).toISOString()
@@ -49,27 +49,28 @@ function prepareRecord(): number {
   return before.length
 }
 
-function isOfThisBoot(record: Buffer): boolean {
-  const { boot } = thisProcess()
-  return boot !== '' && record.toString('latin1').includes(`"boot":"${boot}"`)
-}
-
-/** Notes in a `lock` file that it was released in order. */
-export function noteRelease(lock: LockFile): void {
+/** The record in an open `lock` file; undefined when there is no valid one (Kata leaves the file empty). */
+export function readHolderRecord(fd: number): HolderRecord | undefined {
+  const buffer = Buffer.alloc(RECORD_SIZE)
   try {
-    write(lock, RELEASED)
+    return asRecord(JSON.parse(buffer.toString('utf8', 0, readAt(fd, buffer, 0))))
   } catch {
-    // As above; the next holder then looks for leftovers that are not there.
+    return undefined
   }
 }
 
-function write({ fd, isLinked }: LockFile, bytes: Buffer): void {
-  if (!isLinked) writeSync(fd, bytes, 0, bytes.length, 0)
-}
-
-/** The text of the record in an open `lock` file; '' when there is none (Kata leaves the file empty). */
-export function readRecord(lockFd: number): string {
-  const buffer = Buffer.alloc(RECORD_SIZE)
-  const length = readSync(lockFd, buffer, 0, RECORD_SIZE, 0)
-  return buffer.toString('utf8', 0, length)
+function asRecord(found: Partial<Record<string, unknown>> | null): HolderRecord | undefined {
+  const { held, pid, start, boot, host, command, since } = found ?? {}
+  const isWhole =
+    typeof held === 'boolean' &&
+    typeof pid === 'number' &&
+    Number.isSafeInteger(pid) &&
+    pid > 0 &&
+    typeof start === 'string' &&
+    typeof boot === 'string' &&
+    typeof host === 'string' &&
+    typeof command === 'string' &&
+    typeof since === 'string' &&
+    !Number.isNaN(Date.parse(since))
+  return isWhole ? { held, pid, start, boot, host, command, since } : undefined
 }

@@ -1,32 +1,27 @@
-import { closeSync, fstatSync, readdirSync, readFileSync, type Stats, statSync } from 'node:fs'
-import * as z from 'zod'
+import { fstatSync, type Stats } from 'node:fs'
 import type { LockHolder } from '../../backend.js'
 import { commandOfPid, isAlive } from '../../process-identity.js'
 import type { Dir } from '../posix/dir.js'
-import { stateLockTime } from './dot-lock.js'
-import { type HolderRecord, readRecord } from './holder-record.js'
-import { openLockToRead } from './lock-file.js'
-
-const Record = z.object({
-  held: z.boolean(),
-  pid: z.int().positive(),
-  start: z.string(),
-  boot: z.string(),
-  host: z.string(),
-  command: z.string(),
-  since: z.iso.datetime(),
-})
+import { unlockAndClose } from '../posix/flock.js'
+import { foreignLockTime } from './dot-lock.js'
+import { readHolderRecord } from './holder-record.js'
+import { kernelLocks, mayHaveOpen } from './kernel-locks.js'
+import { openLockToRead } from './sandbox-lock.js'
 
 /** Who holds one of a sandbox's locks; the caller knows that somebody does. */
-export function findHolder(folder: Dir, lock: LockHolder['lock']): LockHolder {
-  if (lock === 'flock') return flockHolder(folder) ?? { lock }
-  const refreshed = stateLockTime(folder)
-  return refreshed === undefined ? { lock } : { lock, since: refreshed.toISOString() }
+export function findHolder(dir: Dir, lock: LockHolder['lock']): LockHolder {
+  try {
+    if (lock === 'flock') return flockHolder(dir)
+    const refreshed = foreignLockTime(dir)
+    return refreshed === undefined ? { lock } : { lock, since: refreshed.toISOString() }
+  } catch {
+    return { lock }
+  }
 }
 
 /** {@link findHolder} in words. */
-export function describeHolder(folder: Dir, lock: LockHolder['lock']): string {
-  const { pid, host, command, since } = findHolder(folder, lock)
+export function describeHolder(dir: Dir, lock: LockHolder['lock']): string {
+  const { pid, host, command, since } = findHolder(dir, lock)
   if (lock === 'proper-lockfile') {
     return `another program's proper-lockfile lock on state.json, last refreshed at ${since ?? 'an unknown time'}`
   }
@@ -38,62 +33,23 @@ export function describeHolder(folder: Dir, lock: LockHolder['lock']): string {
   return words.join(' ')
 }
 
-/** Of us, the `lock` file tells; of Kata and flock(1), the kernel. */
-function flockHolder(folder: Dir): LockHolder | undefined {
-  let fd: number
+/** Our own processes note it in the `lock` file; of Kata and flock(1) the kernel knows. */
+function flockHolder(dir: Dir): LockHolder {
+  const fd = openLockToRead(dir)
   try {
-    fd = openLockToRead(folder)
-  } catch {
-    return undefined
-  }
-  try {
-    const record = parseRecord(readRecord(fd))
-    if (record?.held === true && isAlive(record) !== false) {
-      return {
-        pid: record.pid,
-        host: record.host,
-        command: record.command,
-        since: record.since,
-        lock: 'flock',
-      }
-    }
-    return kernelHolder(fstatSync(fd))
-  } catch {
-    return undefined
+    const record = readHolderRecord(fd)
+    if (record?.held !== true || isAlive(record) === false) return kernelHolder(fstatSync(fd))
+    const { pid, host, command, since } = record
+    return { pid, host, command, since, lock: 'flock' }
   } finally {
-    closeSync(fd)
+    unlockAndClose(fd)
   }
 }
 
-function parseRecord(text: string): HolderRecord | undefined {
-  try {
-    return Record.safeParse(JSON.parse(text)).data
-  } catch {
-    return undefined
-  }
-}
-
-/** From lines such as `1: FLOCK  ADVISORY  WRITE 4711 fe:00:131 0 EOF` (proc_locks(5)). */
-function kernelHolder(file: Stats): LockHolder | undefined {
-  const inode = String(file.ino)
-  for (const line of readFileSync('/proc/locks', 'latin1').split('\n')) {
-    const [, kind, , , owner, place] = line.split(/\s+/)
-    const pid = Number(owner)
-    if (kind !== 'FLOCK' || place?.split(':')[2] !== inode || pid <= 0 || !mayHaveOpen(pid, file)) continue
-    const command = commandOfPid(pid)
-    return { pid, lock: 'flock', ...(command === undefined ? {} : { command }) }
-  }
-  return undefined
-}
-
-/** The number of an inode alone could be another filesystem's, and its device differs from stat's on some (btrfs). */
-function mayHaveOpen(pid: number, file: Stats): boolean {
-  try {
-    return readdirSync(`/proc/${pid}/fd`).some(fd => {
-      const open = statSync(`/proc/${pid}/fd/${fd}`, { throwIfNoEntry: false })
-      return open?.ino === file.ino && open.dev === file.dev
-    })
-  } catch {
-    return true // Another user's process, which we may not look into.
-  }
+function kernelHolder(file: Stats): LockHolder {
+  const isHolder = (lock: { isWaiter: boolean; pid: number; inode: string }) =>
+    !lock.isWaiter && lock.inode === String(file.ino) && lock.pid > 0 && mayHaveOpen(lock.pid, file)
+  const pid = kernelLocks().find(isHolder)?.pid
+  const command = pid === undefined ? undefined : commandOfPid(pid)
+  return { lock: 'flock', ...(pid && { pid }), ...(command !== undefined && { command }) }
 }

@@ -1,86 +1,70 @@
-import { closeSync, fstatSync, readFileSync } from 'node:fs'
 import type { HeldLock, LockHolder } from '../../backend.js'
+import { LOCK_FILE } from '../layout.js'
 import { Dir } from '../posix/dir.js'
-import { LOCK_EX, LOCK_SH, tryFlock } from '../posix/flock.js'
+import { isRegularFile } from '../posix/file-stat.js'
+import { LOCK_EX, tryFlock, unlockAndClose } from '../posix/flock.js'
 import { listIds } from '../read.js'
 import { sliceExpired, yieldToEventLoop } from '../time-slice.js'
-import { strangersLockTime } from './dot-lock.js'
+import { foreignLockTime } from './dot-lock.js'
 import { findHolder } from './holder.js'
-import { openLockToRead } from './lock-file.js'
+import { type KernelLock, kernelLocks, mayHaveOpen, seesAllKernelLocks } from './kernel-locks.js'
+import { openLockToRead } from './sandbox-lock.js'
 
 /**
  * Every lock that is held now on a sandbox below a root, by us, Kata, flock(1) or a program with proper-lockfile,
- * sorted by id; a sandbox can be locked in both ways at once. Makes and changes nothing. To know whether a lock is
- * free it is taken, shared and for some microseconds: a change that comes just then asks again a millisecond later.
+ * sorted by id; a sandbox can be locked in both ways at once. Makes and changes nothing, and keeps nobody out: the
+ * kernel lists who holds what. Where it does not, a lock is tried for some microseconds.
  * @param id only this sandbox's, which need not exist
  * @throws StateStoreError `IO_ERROR` when the root cannot be read
  */
 export async function* listLocks(root: string, id?: string): AsyncGenerator<HeldLock, void, undefined> {
-  let shared = sharedLocks()
+  let held = heldInodes()
   for (const one of id === undefined ? listIds(root) : [id]) {
-    for (const holder of holdersOf(root, one, shared)) yield { id: one, holder }
+    for (const holder of holdersOf(root, one, held)) yield { id: one, holder }
     if (!sliceExpired()) continue
     await yieldToEventLoop()
-    shared = sharedLocks()
+    held = heldInodes()
   }
 }
 
-function holdersOf(root: string, id: string, shared: ReadonlySet<string>): LockHolder[] {
-  const folder = openFolder(root, id)
-  if (folder === undefined) return []
+/** The locks that are held, as the kernel lists them, by inode. */
+function heldInodes(): ReadonlyMap<string, KernelLock> {
+  const held = kernelLocks().filter(({ isWaiter }) => !isWaiter)
+  return new Map(held.map(lock => [lock.inode, lock]))
+}
+
+/** What cannot be opened or looked at, a listing of states tells. */
+function holdersOf(root: string, id: string, held: ReadonlyMap<string, KernelLock>): LockHolder[] {
+  let dir: Dir | undefined
   try {
-    const refreshed = strangersLockTime(folder)
-    const stranger: LockHolder[] =
-      refreshed === undefined ? [] : [{ lock: 'proper-lockfile', since: refreshed.toISOString() }]
-    return [...flockHolders(folder, shared), ...stranger]
+    dir = Dir.open(root, id)
+    if (dir === undefined) return []
+    const holders = isFlocked(dir, held) ? [findHolder(dir, 'flock')] : []
+    const refreshed = foreignLockTime(dir)
+    return refreshed === undefined
+      ? holders
+      : [...holders, { lock: 'proper-lockfile', since: refreshed.toISOString() }]
+  } catch {
+    return []
   } finally {
-    folder.close()
+    dir?.close()
   }
 }
 
-function openFolder(root: string, id: string): Dir | undefined {
-  try {
-    return Dir.open(root, id)
-  } catch {
-    return undefined // What cannot be opened, a listing of states tells.
-  }
+function isFlocked(dir: Dir, held: ReadonlyMap<string, KernelLock>): boolean {
+  const stat = dir.stat(LOCK_FILE)
+  if (stat === undefined || !isRegularFile(stat)) return false
+  const lock = held.get(String(stat.ino))
+  if (lock !== undefined) return mayHaveOpen(lock.pid, stat)
+  return !seesAllKernelLocks() && isFlockedByOthers(dir)
 }
 
-function flockHolders(folder: Dir, shared: ReadonlySet<string>): LockHolder[] {
-  if (!isFlocked(folder, shared)) return []
-  const holder = findHolder(folder, 'flock')
-  // One whom nobody knows may have gone in the meantime.
-  return holder.pid !== undefined || isFlocked(folder, shared) ? [holder] : []
-}
-
-function isFlocked(folder: Dir, shared: ReadonlySet<string>): boolean {
-  let fd: number
+/** Asks the lock itself, which holds it for a moment if it is free. */
+function isFlockedByOthers(dir: Dir): boolean {
+  const fd = openLockToRead(dir)
   try {
-    fd = openLockToRead(folder)
-  } catch {
-    return false
-  }
-  try {
-    const stat = fstatSync(fd)
-    if (!stat.isFile()) return false
-    if (!tryFlock(fd, LOCK_SH)) return true
-    return shared.has(String(stat.ino)) && !tryFlock(fd, LOCK_EX)
-  } catch {
-    return false // A filesystem without flock(2).
+    return !tryFlock(fd, LOCK_EX)
   } finally {
-    closeSync(fd)
-  }
-}
-
-/**
- * The inodes that are locked in shared mode, as Kata's readers do: beside these, our own shared lock would be
- * granted. From lines such as `1: FLOCK  ADVISORY  READ 4711 fe:00:131 0 EOF` (proc_locks(5)).
- */
-function sharedLocks(): Set<string> {
-  try {
-    const lines = readFileSync('/proc/locks', 'latin1').matchAll(/ FLOCK +\S+ +READ +\d+ +\S+:\S+:(\d+) /g)
-    return new Set([...lines].map(([, inode = '']) => inode))
-  } catch {
-    return new Set()
+    unlockAndClose(fd)
   }
 }

@@ -1,111 +1,132 @@
-import { closeSync } from 'node:fs'
-import type { LockHolder } from '../../backend.js'
-import { ioError } from '../../errno.js'
-import { StateStoreError } from '../../errors.js'
-import { LOCK_FILE, STATE_FILE } from '../layout.js'
-import { Dir } from '../posix/dir.js'
-import { LOCK_EX, tryFlock } from '../posix/flock.js'
-import { pause } from './backoff.js'
-import { noteWait, rest } from './fairness.js'
-import { type LockFile, openLockFile, theLock } from './lock-file.js'
+import { constants, openSync } from 'node:fs'
+import { ioError, isErrno } from '../../errno.js'
+import { LOCK_FILE } from '../layout.js'
+import { createFile } from '../posix/create-file.js'
+import type { Dir } from '../posix/dir.js'
+import { type FileStat, isRegularFile, isSameFile, statFd } from '../posix/file-stat.js'
+import { LOCK_EX, tryFlock, unlockAndClose } from '../posix/flock.js'
+import { notRegular } from '../posix/regular-file.js'
+import { markReleased, writeHolderRecord } from './holder-record.js'
 
-/** A sandbox whose `lock` file this process holds with flock(2), exclusively. */
-export interface LockedSandbox {
-  readonly folder: Dir
-  readonly lock: LockFile
+const { O_RDONLY, O_RDWR, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK } = constants
+
+/** The folder. */
+const ITSELF = '.'
+
+type Locked = typeof LOCK_FILE | typeof ITSELF
+
+/** flock(2), held exclusively on the `lock` file of a sandbox. */
+export class SandboxLock {
+  private hasRecord = false
+
+  private constructor(
+    readonly dir: Dir,
+    private readonly fd: number,
+    /** What is locked, in that folder. */
+    private readonly name: Locked,
+    private readonly stat: FileStat,
+    /** The folder's. */
+    readonly dirStat: FileStat,
+  ) {}
+
+  /**
+   * Tries to lock the sandbox whose folder is open.
+   * @param spin how long to try over and over, in ms; 0 tries once
+   * @returns undefined when another holds the lock, when there is no lock file, or when the path leads to another folder
+   * or lock file by now
+   * @throws StateStoreError `CORRUPT_STATE` when the lock file is a link or no regular file, `IO_ERROR`
+   */
+  static tryAcquire(dir: Dir, spin: number): SandboxLock | undefined {
+    return SandboxLock.tryOn(dir, LOCK_FILE, spin)
+  }
+
+  /**
+   * Makes the lock file that is missing, and tries to lock the sandbox. A deletion must work on a disk where no file can
+   * be made any more: it goes without one. As who makes the file locks the folder meanwhile, nobody makes one then.
+   * @returns undefined as {@link tryAcquire}, and when somebody else is making the file or goes without
+   * @throws StateStoreError as {@link tryAcquire}
+   */
+  static tryAcquireMaking(dir: Dir, isDeletion: boolean): SandboxLock | undefined {
+    const onFolder = SandboxLock.tryOn(dir, ITSELF, 0)
+    if (onFolder === undefined) return undefined
+    let isNeeded = false
+    try {
+      createFile(dir, LOCK_FILE)
+    } catch (error) {
+      isNeeded = isDeletion && isErrno(error, 'ENOSPC', 'EDQUOT')
+      if (!isNeeded) throw ioError(error, 'make', dir.id, dir.displayPath(LOCK_FILE))
+    } finally {
+      if (!isNeeded) onFolder.release()
+    }
+    return isNeeded ? onFolder : SandboxLock.tryAcquire(dir, 0)
+  }
+
+  private static tryOn(dir: Dir, name: Locked, spin: number): SandboxLock | undefined {
+    const fd = openToLock(dir, name)
+    if (fd === undefined) return undefined
+    let lock: SandboxLock | undefined
+    try {
+      const stat = statFd(fd)
+      if (name === LOCK_FILE && !isRegularFile(stat)) throw notRegular(dir, LOCK_FILE)
+      const candidate = new SandboxLock(dir, fd, name, stat, statFd(dir.fd))
+      if (flockWithin(fd, spin) && candidate.isCurrent()) lock = candidate
+      return lock
+    } catch (error) {
+      throw ioError(error, 'lock', dir.id, dir.displayPath(LOCK_FILE))
+    } finally {
+      if (lock === undefined) unlockAndClose(fd)
+    }
+  }
+
+  /**
+   * Whether the sandbox's path still leads to the open folder, and the name `lock` in it to the locked file. A lock on
+   * anything else excludes nobody: Kata, for one, removes the folder while it holds the lock.
+   * @throws StateStoreError `IO_ERROR`
+   */
+  isCurrent(): boolean {
+    const { dir, dirStat, stat } = this
+    try {
+      return isSameFile(dir.statItself(), dirStat) && isSameFile(dir.stat(this.name), stat)
+    } catch (error) {
+      throw ioError(error, 'look for', dir.id, dir.displayPath(LOCK_FILE))
+    }
+  }
+
+  /** Notes in the lock file who holds it; not in one that has another name elsewhere, and so may be another's file. */
+  writeHolder(): void {
+    this.hasRecord = this.name === LOCK_FILE && this.stat.nlink === 1
+    if (this.hasRecord) writeHolderRecord(this.fd)
+  }
+
+  release(): void {
+    if (this.hasRecord) markReleased(this.fd)
+    unlockAndClose(this.fd)
+  }
 }
 
-/** Until when to wait, and for what. */
-export interface Patience {
-  /** In ms, on the clock of `performance.now()`. */
-  readonly deadline: number
-  /** What was allowed from the start, in ms, for the message. */
-  readonly timeout: number
-  /** Is told, each time that a lock is not to be had, which one. */
-  readonly blocked?: (lock: LockHolder['lock']) => void
+function flockWithin(fd: number, spin: number): boolean {
+  const end = performance.now() + spin
+  do {
+    if (tryFlock(fd, LOCK_EX)) return true
+  } while (performance.now() < end)
+  return false
+}
+
+function openToLock(dir: Dir, name: Locked): number | undefined {
+  const flags = name === LOCK_FILE ? O_RDWR | O_NOFOLLOW | O_NONBLOCK : O_RDONLY | O_DIRECTORY
+  try {
+    return dir.openTracked(name, flags)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined
+    if (isErrno(error, 'ELOOP', 'EISDIR', 'ENXIO')) throw notRegular(dir, LOCK_FILE, error)
+    throw ioError(error, 'open', dir.id, dir.displayPath(LOCK_FILE))
+  }
 }
 
 /**
- * Takes flock(2) on a sandbox's `lock` file, and waits for it by asking again.
- * @param makeLock whether to make a lock file that is missing, also where there is no state file
- * @returns undefined when there is no such folder, or without `makeLock` no state file or no lock file in it
- * @throws StateStoreError `LOCK_TIMEOUT`, `CORRUPT_STATE`, `IO_ERROR`
+ * Opens a `lock` file to see whether it is held, and by whom; makes none.
+ * @throws the system's error
  */
-export async function lockSandbox(
-  root: string,
-  id: string,
-  patience: Patience,
-  makeLock: boolean,
-): Promise<LockedSandbox | undefined> {
-  await rest(root, id, patience)
-  for (let attempt = 0, replaced = 0; ; ) {
-    const opened = openLock(root, id, makeLock)
-    if (opened === undefined) return undefined
-    const { folder, fd } = opened
-    let lock: LockFile | undefined
-    try {
-      while (!tryFlock(fd, LOCK_EX)) await waitOrGiveUp(root, id, 'flock', patience, attempt++)
-      lock = theLock(folder, fd)
-    } catch (error) {
-      throw ioError(error, 'lock', id, folder.displayPath(LOCK_FILE))
-    } finally {
-      if (lock === undefined) close(folder, fd)
-    }
-    if (lock !== undefined) {
-      if (attempt > 0) noteWait(folder.path)
-      return { folder, lock }
-    }
-    // Once in a while it is deleted and made again meanwhile. If that does not end, somebody is playing with us.
-    if (++replaced > MOST_REPLACED) await waitOrGiveUp(root, id, 'flock', patience, attempt++)
-  }
-}
-
-/** How often the lock file may be another one by the time that it is locked before that counts as waiting. */
-const MOST_REPLACED = 3
-
-/** Waits a moment, or ends the wait with an error that names who is in the way. */
-export async function waitOrGiveUp(
-  root: string,
-  id: string,
-  lock: LockHolder['lock'],
-  patience: Patience,
-  attempt: number,
-): Promise<void> {
-  patience.blocked?.(lock)
-  const left = patience.deadline - performance.now()
-  if (left > 0) return pause(attempt, left)
-  const { describeHolder } = await import('./holder.js')
-  const folder = Dir.open(root, id)
-  if (folder === undefined) return
-  const { path } = folder
-  try {
-    const message = `${path} is locked by ${describeHolder(folder, lock)}; gave up after ${patience.timeout / 1000} s`
-    throw new StateStoreError('LOCK_TIMEOUT', message, { id, path: folder.displayPath(LOCK_FILE) })
-  } finally {
-    folder.close()
-  }
-}
-
-/** Gives the lock up and closes the folder. */
-export function unlock({ folder, lock }: LockedSandbox): void {
-  close(folder, lock.fd)
-}
-
-function close(folder: Dir, lockFd: number): void {
-  closeSync(lockFd)
-  folder.close()
-}
-
-function openLock(root: string, id: string, make: boolean): { folder: Dir; fd: number } | undefined {
-  const folder = Dir.open(root, id)
-  if (folder === undefined) return undefined
-  try {
-    const fd = make || folder.exists(STATE_FILE) ? openLockFile(folder, make) : undefined
-    if (fd !== undefined) return { folder, fd }
-  } catch (error) {
-    folder.close()
-    throw error
-  }
-  folder.close()
-  return undefined
+export function openLockToRead(dir: Dir): number {
+  return openSync(dir.procPath(LOCK_FILE), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
 }

@@ -1,40 +1,49 @@
-import { closeSync } from 'node:fs'
 import { StateStoreError } from '../../errors.js'
 import type { Dir } from '../posix/dir.js'
-import { LOCK_SH, tryFlock } from '../posix/flock.js'
+import { LOCK_SH, tryFlock, unlockAndClose } from '../posix/flock.js'
 import { isUnreadable } from '../state-file.js'
-import { pause } from './backoff.js'
-import { openLockToRead } from './lock-file.js'
+import { describeHolder } from './holder.js'
+import { openLockToRead } from './sandbox-lock.js'
+import { pause } from './wait.js'
 
-/** How long a reader waits for a writer that writes in place, as Kata does within its lock, in ms. */
-const PATIENCE = 200
+/** How long a reader waits for a program that writes in place, as Kata does under its lock, in ms. */
+const LONGEST = 200
 
 /**
- * Reads under a shared flock(2), as Kata's readers do, if one is to be had soon; without it otherwise, and then an error
- * says who holds it, since that one may be writing. Makes no file.
+ * Reads what could not be understood again and again, until it can be, or until it was read under a shared flock(2), as
+ * Kata's readers take; then that is the result. If the lock is not free in time, the error names its holder, who may
+ * be writing. Makes no file.
  */
-export async function withSharedLock<T>(folder: Dir, read: () => T): Promise<T> {
-  let fd: number
-  try {
-    fd = openLockToRead(folder)
-  } catch {
-    return read()
-  }
-  try {
-    const deadline = performance.now() + PATIENCE
-    for (let attempt = 0; !trySharedFlock(fd); attempt++) {
+export async function readAgain<T>(dir: Dir, read: () => T): Promise<T> {
+  const deadline = performance.now() + LONGEST
+  for (let attempt = 0; ; attempt++) {
+    const fd = tryToOpen(dir)
+    if (fd === undefined) return read()
+    let isLocked = true
+    try {
+      isLocked = tryToLock(fd)
+      return read()
+    } catch (error) {
+      if (isLocked || !isUnreadable(error)) throw error
       const left = deadline - performance.now()
-      if (left <= 0) return await readBesideHolder(folder, read)
+      if (left <= 0) throw besideHolder(error, dir)
       await pause(attempt, left)
+    } finally {
+      unlockAndClose(fd)
     }
-    return read()
-  } finally {
-    closeSync(fd)
   }
 }
 
-/** A reader does without a lock that is not to be had, for whatever reason. */
-function trySharedFlock(fd: number): boolean {
+function tryToOpen(dir: Dir): number | undefined {
+  try {
+    return openLockToRead(dir)
+  } catch {
+    return undefined
+  }
+}
+
+/** A reader does without a lock that cannot be taken for another reason than a holder. */
+function tryToLock(fd: number): boolean {
   try {
     return tryFlock(fd, LOCK_SH)
   } catch {
@@ -42,14 +51,9 @@ function trySharedFlock(fd: number): boolean {
   }
 }
 
-async function readBesideHolder<T>(folder: Dir, read: () => T): Promise<T> {
-  try {
-    return read()
-  } catch (error) {
-    if (!(error instanceof StateStoreError) || !isUnreadable(error)) throw error
-    const { describeHolder } = await import('./holder.js')
-    const message = `${error.message} (it may be half written: it is locked by ${describeHolder(folder, 'flock')})`
-    const { code, id, path, cause } = error
-    throw new StateStoreError(code, message, { id, path, cause })
-  }
+function besideHolder(error: StateStoreError, dir: Dir): StateStoreError {
+  const holder = describeHolder(dir, 'flock')
+  const message = `${error.message} (it may be half written: it is locked by ${holder})`
+  const { code, id, path, cause } = error
+  return new StateStoreError(code, message, { id, path, cause })
 }

@@ -1,9 +1,11 @@
 import { closeSync, constants, openSync, readlinkSync } from 'node:fs'
 import { constants as osConstants } from 'node:os'
 import { join } from 'node:path'
+import { isMainThread } from 'node:worker_threads'
 import { ioError, isErrno } from '../../errno.js'
 import { StateStoreError } from '../../errors.js'
-import { assertFolder } from '../root-dir.js'
+import { assertDir } from '../root-dir.js'
+import { type FileStat, statAt } from './file-stat.js'
 import { errno, libc, systemError, uninterrupted } from './libc.js'
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants
@@ -11,6 +13,7 @@ const [O_CLOEXEC, AT_REMOVEDIR] = process.platform === 'darwin' ? [0x1000000, 0x
 
 const { ENOENT, EINVAL } = osConstants.errno
 const NOWHERE = Buffer.alloc(1)
+const [AT_FDCWD, AT_SYMLINK_FOLLOW] = [-100, 0x400]
 
 /** Where the kernel shows a process its own descriptors as links that lead to the open file itself, whatever its name is now. */
 const DESCRIPTORS = descriptors()
@@ -42,13 +45,13 @@ export class Dir {
    * @throws StateStoreError `CORRUPT_STATE` when it is a symbolic link or no folder, `IO_ERROR` otherwise.
    */
   static open(root: string, id: string): Dir | undefined {
-    const path = join(root, id)
+    const path = `${root}/${id}`
     try {
-      return new Dir(id, path, openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW))
+      return new Dir(id, path, openTracked(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, path))
     } catch (error) {
       if (isErrno(error, 'ENOENT')) return undefined
       if (isErrno(error, 'ENOTDIR', 'ELOOP')) {
-        assertFolder(root, id, error)
+        assertDir(root, id, error)
         const message = `${path} is not a folder (a symbolic link is not followed)`
         throw new StateStoreError('CORRUPT_STATE', message, { id, path, cause: error })
       }
@@ -72,6 +75,14 @@ export class Dir {
   }
 
   /**
+   * As {@link open}, for what must not stay open when the thread is ended: see {@link openTracked}.
+   * @throws the system's error
+   */
+  openTracked(name: string, flags: number): number {
+    return openTracked(this.fd, name, flags, this.procPath(name))
+  }
+
+  /**
    * Whether something of that name, a dangling link included, is in the folder. Asked of readlink(2): what is there
    * and no link is an invalid argument to it.
    * @throws StateStoreError `IO_ERROR`
@@ -80,6 +91,21 @@ export class Dir {
     if (libc.readlinkat(this.fd, name, NOWHERE, NOWHERE.length) !== -1 || errno() === EINVAL) return true
     if (errno() === ENOENT) return false
     throw ioError(systemError('readlink', name), 'look for', this.id, this.displayPath(name))
+  }
+
+  /** What a name in this folder stands for, a link not followed; undefined for nothing. @throws the system's error */
+  stat(name: string): FileStat | undefined {
+    return statAt(this.fd, name, this.procPath(name))
+  }
+
+  /** What this folder's own path leads to by now; undefined for nothing. @throws the system's error */
+  statItself(): FileStat | undefined {
+    try {
+      return statAt(AT_FDCWD, this.path, this.path)
+    } catch (error) {
+      if (isErrno(error, 'ENOTDIR', 'ELOOP')) return undefined
+      throw error
+    }
   }
 
   /** mkdir(2) */
@@ -102,6 +128,22 @@ export class Dir {
     if (libc.renameat(this.fd, from, folder.fd, to) === -1) this.fail('rename', from)
   }
 
+  /** Gives a file of this folder a second name in it, link(2): that takes no inode. */
+  link(from: string, to: string): void {
+    if (libc.linkat(this.fd, from, this.fd, to, 0) === -1) this.fail('link', to)
+  }
+
+  /** Whether {@link nameFile} works here. */
+  get canNameFiles(): boolean {
+    return DESCRIPTORS !== undefined
+  }
+
+  /** Gives an open file that has no name (O_TMPFILE) one in this folder. */
+  nameFile(fd: number, name: string): void {
+    const result = libc.linkat(AT_FDCWD, `${DESCRIPTORS}/${fd}`, this.fd, name, AT_SYMLINK_FOLLOW)
+    if (result === -1) this.fail('link', name)
+  }
+
   private fail(syscall: string, name: string): never {
     throw systemError(syscall, this.displayPath(name))
   }
@@ -114,6 +156,18 @@ export class Dir {
   close(): void {
     closeSync(this.fd)
   }
+}
+
+/**
+ * Opens a file or a folder, openat(2). In a worker thread Node does it, since it closes what it opened when the thread
+ * is ended, and with a file goes a lock on it.
+ * @param path the same file, for Node
+ */
+function openTracked(dirFd: number, name: string, flags: number, path: string): number {
+  if (!isMainThread) return openSync(path, flags)
+  const fd = uninterrupted(() => libc.openat(dirFd, name, flags | O_CLOEXEC, 'int', 0))
+  if (fd === -1) throw systemError('open', path)
+  return fd
 }
 
 /** Closes what {@link Dir.open} opened. */

@@ -1,3 +1,4 @@
+import { closeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { errno, libc, systemError, uninterrupted } from './libc.js'
 
@@ -5,14 +6,24 @@ import { errno, libc, systemError, uninterrupted } from './libc.js'
 export const LOCK_SH = 1
 export const LOCK_EX = 2
 const LOCK_NB = 4
+const LOCK_UN = 8
 
 /**
- * One attempt, never waiting, at flock(2) on an open file: true when the lock is now held. Closing the file, or the
- * end of the process in whatever way, releases it. A wait in the kernel is never asked for: it would take a thread
- * of Node's pool, and with a few waiters no file could be read any more.
+ * One attempt at flock(2) on an open file; true when the lock is now held. Never waits in the kernel: that would take a
+ * thread of Node's pool for each waiter, and could not be ended at a deadline.
+ * @throws the system's error
  */
 export function tryFlock(fd: number, operation: typeof LOCK_SH | typeof LOCK_EX): boolean {
   if (uninterrupted(() => libc.flock(fd, operation | LOCK_NB)) === 0) return true
   if (errno() === constants.errno.EWOULDBLOCK) return false
   throw systemError('flock')
+}
+
+/**
+ * Gives the lock up and closes the file. Closing alone would not do: a child process that another thread is just
+ * starting has a copy of the descriptor until it calls exec, and with it the lock.
+ */
+export function unlockAndClose(fd: number): void {
+  libc.flock(fd, LOCK_UN)
+  closeSync(fd)
 }

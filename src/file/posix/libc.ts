@@ -1,10 +1,21 @@
-import { constants } from 'node:os'
+import { constants, endianness } from 'node:os'
 import { getSystemErrorMap } from 'node:util'
 import koffi from 'koffi'
 
 /** The calls of the C library that Node has no function for. Each returns -1 when it fails, and sets errno. */
 // The library is already part of the process, hence no file name.
 const library = koffi.load(null)
+
+type Statx = (fd: number, name: string, flags: number, mask: number, stat: Uint32Array) => number
+
+function statx(): Statx | undefined {
+  if (endianness() === 'BE') return undefined
+  try {
+    return library.func('int statx(int fd, const char *name, int flags, uint mask, _Out_ uint32_t *stat)')
+  } catch {
+    return undefined
+  }
+}
 
 /** In one object, so that a test can look at each call, as it can at those of `node:fs`. */
 export const libc = {
@@ -33,6 +44,32 @@ export const libc = {
     toFd: number,
     to: string,
   ) => number,
+  linkat: library.func('int linkat(int fromFd, const char *from, int toFd, const char *to, int flags)') as (
+    fromFd: number,
+    from: string,
+    toFd: number,
+    to: string,
+    flags: number,
+  ) => number,
+  pread: library.func('long pread(int fd, _Out_ uint8_t *buffer, ulong size, long position)') as (
+    fd: number,
+    buffer: Uint8Array,
+    size: number,
+    position: number,
+  ) => number,
+  write: library.func('long write(int fd, const uint8_t *buffer, ulong size)') as (
+    fd: number,
+    buffer: Uint8Array,
+    size: number,
+  ) => number,
+  pwrite: library.func('long pwrite(int fd, const uint8_t *buffer, ulong size, long position)') as (
+    fd: number,
+    buffer: Uint8Array,
+    size: number,
+    position: number,
+  ) => number,
+  /** Linux only, and not in each C library there. */
+  statx: statx(),
   readlinkat: library.func(
     'long readlinkat(int fd, const char *name, _Out_ uint8_t *target, ulong size)',
   ) as (fd: number, name: string, target: Uint8Array, size: number) => number,

@@ -9,10 +9,12 @@ import { sliceExpired, yieldToEventLoop } from '../time-slice.js'
  * @throws StateStoreError `IO_ERROR`
  */
 export async function* namesIn(path: string, shown = path): AsyncGenerator<string, void, undefined> {
-  const entries = open(path, shown)
+  const entries = listing(shown, () => opendirSync(path, { bufferSize: 256 }))
   if (entries === undefined) return
   try {
-    for (let entry = entries.readSync(); entry !== null; entry = entries.readSync()) {
+    for (;;) {
+      const entry = listing(shown, () => entries.readSync())
+      if (!entry) return
       yield entry.name
       if (sliceExpired()) await yieldToEventLoop()
     }
@@ -21,9 +23,10 @@ export async function* namesIn(path: string, shown = path): AsyncGenerator<strin
   }
 }
 
-function open(path: string, shown: string) {
+/** @returns undefined when the folder does not exist, or no more */
+function listing<T>(shown: string, call: () => T): T | undefined {
   try {
-    return opendirSync(path, { bufferSize: 256 })
+    return call()
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined
     throw ioError(error, 'list', undefined, shown)

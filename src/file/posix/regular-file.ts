@@ -1,14 +1,16 @@
-import { constants, fstatSync, readSync, type Stats } from 'node:fs'
+import { constants } from 'node:fs'
 import { ioError, isErrno } from '../../errno.js'
 import { StateStoreError } from '../../errors.js'
 import { closeFile, type Dir } from './dir.js'
+import { readAt } from './file-io.js'
+import { type FileStat, isRegularFile, statFd } from './file-stat.js'
 
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
 
 /** A file that is open to be read; to be closed with `closeFile`. */
 export interface OpenFile {
   readonly fd: number
-  readonly stat: Stats
+  readonly stat: FileStat
 }
 
 /**
@@ -27,8 +29,8 @@ export function openRegularFile(folder: Dir, name: string): OpenFile | undefined
     throw ioError(error, 'open', folder.id, folder.displayPath(name))
   }
   try {
-    const stat = fstatSync(fd)
-    if (stat.isFile()) return { fd, stat }
+    const stat = statFd(fd)
+    if (isRegularFile(stat)) return { fd, stat }
     throw notRegular(folder, name)
   } catch (error) {
     closeFile(fd)
@@ -49,7 +51,7 @@ export function readRegularFile(
   folder: Dir,
   name: string,
   limit: number,
-): { bytes: Uint8Array; stat: Stats } | undefined {
+): { bytes: Uint8Array; stat: FileStat } | undefined {
   const file = openRegularFile(folder, name)
   if (file === undefined) return undefined
   const { fd, stat } = file
@@ -72,9 +74,8 @@ function readUpTo(fd: number, size: number, limit: number): Uint8Array | undefin
   let buffer = Buffer.allocUnsafe(size + 1)
   let length = 0
   for (;;) {
-    length += readSync(fd, buffer, length, buffer.length - length, length)
+    length += readAt(fd, buffer.subarray(length), length)
     if (length > limit) return undefined
-    // Of a regular file less comes than was asked for only at its end.
     if (length < buffer.length) return buffer.subarray(0, length)
     buffer = Buffer.concat([buffer, Buffer.allocUnsafe(length)])
   }
@@ -83,12 +84,5 @@ function readUpTo(fd: number, size: number, limit: number): Uint8Array | undefin
 /** The last bytes of an open file, `limit` at most. */
 export function readTail(fd: number, size: number, limit: number): Buffer {
   const buffer = Buffer.allocUnsafe(Math.min(size, limit))
-  const start = size - buffer.length
-  let length = 0
-  while (length < buffer.length) {
-    const count = readSync(fd, buffer, length, buffer.length - length, start + length)
-    if (count === 0) break
-    length += count
-  }
-  return buffer.subarray(0, length)
+  return buffer.subarray(0, readAt(fd, buffer, size - buffer.length))
 }

@@ -1,0 +1,131 @@
+import { statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { LockHolder } from '../../backend.js'
+import type { ChangeTrace } from '../../diagnostics.js'
+import { StateStoreError } from '../../errors.js'
+import { LOCK_FILE } from '../layout.js'
+import { Dir } from '../posix/dir.js'
+import { describeHolder, findHolder } from './holder.js'
+import { kernelLocks } from './kernel-locks.js'
+
+const SHORTEST = 1
+const LONGEST = 12
+
+/** After this many attempts, about 0.2 s, a waiter asks more often than those who came later, every few ms. */
+const OLD = 24
+const OLD_STEP = 4
+
+/** How long an old waiter tries over and over beside others that are blocked in flock(2), in ms, and at how many attempts. */
+const SPIN = 2
+const SPIN_EVERY = 4
+
+/**
+ * Waits before the next attempt at a lock: at first about 1 ms, then longer, at most 12 ms, so that a lock whose
+ * holder was killed is entered within a fraction of the promised 50 ms; after a long wait less again, so that who came
+ * first enters first, more or less. The random part keeps waiters from marching in step.
+ * @param attempt counted from 0
+ * @param left ms until the deadline; no wait ends much later
+ */
+export async function pause(attempt: number, left: number): Promise<void> {
+  const step = attempt < OLD ? Math.min(SHORTEST * 2 ** (attempt >> 1), LONGEST) : OLD_STEP
+  await sleep(Math.min(step * (0.5 + Math.random() / 2), Math.max(left, 0)))
+}
+
+/** The wait of one change for the locks of others. */
+export class LockWait {
+  private readonly deadline: number
+  private attempt = 0
+  private since: number | undefined
+
+  /**
+   * @param path of the sandbox's folder
+   * @param timeout how long to wait, in ms
+   * @param trace is to be completed with how long the change waited, and for whom
+   */
+  constructor(
+    private readonly path: string,
+    private readonly id: string,
+    private readonly timeout: number,
+    private readonly trace: ChangeTrace | undefined,
+  ) {
+    this.deadline = performance.now() + timeout
+  }
+
+  /** What is left of the time, in ms. */
+  get left(): number {
+    return this.deadline - performance.now()
+  }
+
+  /** Whether a lock was held by another. */
+  get wasBlocked(): boolean {
+    return this.since !== undefined
+  }
+
+  /**
+   * How long the next attempt is to try over and over, in ms. Processes that are blocked in flock(2), as Kata and
+   * flock(1), are woken when the lock is released, and one of them always has it before a waiter asks that sleeps in
+   * between. They need some 20 µs to wake up; who is just asking is faster. (A thread blocked in flock(2) would be woken
+   * like them, but could not be called back at the deadline, and would hold up the exit of the process.)
+   */
+  get spin(): number {
+    if (this.attempt < OLD || this.attempt % SPIN_EVERY !== 0) return 0
+    return this.areOthersBlocked() ? SPIN : 0
+  }
+
+  private areOthersBlocked(): boolean {
+    try {
+      const inode = String(statSync(join(this.path, LOCK_FILE)).ino)
+      return kernelLocks().some(lock => lock.isWaiter && lock.inode === inode)
+    } catch {
+      return false
+    }
+  }
+
+  /**
+   * A lock is held by another: waits a moment.
+   * @throws StateStoreError `LOCK_TIMEOUT`, which names the holder, when the time is up
+   */
+  async backOff(by: LockHolder['lock']): Promise<void> {
+    this.since ??= this.record(by)
+    const { left } = this
+    if (left <= 0) this.timeOut(by)
+    await pause(this.attempt++, left)
+  }
+
+  /** @throws StateStoreError `LOCK_TIMEOUT`, which names the holder */
+  timeOut(by: LockHolder['lock']): never {
+    const { path, id } = this
+    const dir = this.openDir()
+    try {
+      const holder = dir === undefined ? 'an unknown process' : describeHolder(dir, by)
+      const message = `${path} is locked by ${holder}; gave up after ${this.timeout / 1000} s`
+      throw new StateStoreError('LOCK_TIMEOUT', message, { id, path: join(path, LOCK_FILE) })
+    } finally {
+      dir?.close()
+    }
+  }
+
+  private record(by: LockHolder['lock']): number {
+    if (this.trace !== undefined) {
+      const dir = this.openDir()
+      this.trace.lockWait = { duration: 0, holder: dir === undefined ? { lock: by } : findHolder(dir, by) }
+      dir?.close()
+    }
+    return performance.now()
+  }
+
+  /** The wait is over, one way or the other. */
+  end(): void {
+    if (this.since === undefined || this.trace?.lockWait === undefined) return
+    this.trace.lockWait = { ...this.trace.lockWait, duration: performance.now() - this.since }
+  }
+
+  private openDir(): Dir | undefined {
+    try {
+      return Dir.open(dirname(this.path), this.id)
+    } catch {
+      return undefined
+    }
+  }
+}
