@@ -1,5 +1,6 @@
-import type { Change } from './change.js'
+import type { ChangeKind } from './change.js'
 import type { CheckOptions, Finding, Repair, RepairOptions } from './check.js'
+import type { ChangeTrace } from './diagnostics.js'
 import type { StateStoreError } from './errors.js'
 import type { StateString } from './state/machine.js'
 import type { SandboxState } from './state/sandbox-state.js'
@@ -31,8 +32,8 @@ export interface HeldLock {
   readonly holder: LockHolder
 }
 
-/** What a watcher saw of one sandbox: as a {@link ListEntry}, or that it is gone. */
-export type Sighting = ListEntry | { readonly id: string; readonly gone: true }
+/** What a watcher saw of one sandbox: as a {@link ListEntry}, or that it was deleted. */
+export type Observation = ListEntry | { readonly id: string; readonly deleted: true }
 
 /** One change of a sandbox's past. */
 export interface HistoryEntry {
@@ -56,6 +57,20 @@ export interface HistoryEntry {
   readonly gap?: true
 }
 
+/** A change of one sandbox, as a backend makes it. */
+export interface ChangeRequest {
+  readonly kind: ChangeKind
+  /** For a deletion: whether the state need not be readable. */
+  readonly force: boolean
+  /**
+   * The rules: given the present state, undefined when there is no sandbox, it returns the next one, undefined for a
+   * deletion, or throws. It runs in the caller's own asynchronous context.
+   */
+  readonly apply: (current: SandboxState | undefined) => SandboxState | undefined
+  /** To be completed with a wait for others, if anybody wants to know. */
+  readonly trace: ChangeTrace | undefined
+}
+
 /**
  * What keeps the states: files, or a server. It knows nothing of what the states mean; a change brings its rules.
  * Ids are checked by the caller. Errors are StateStoreError.
@@ -65,21 +80,21 @@ export interface Backend {
   read(id: string): Promise<SandboxState | undefined>
 
   /**
-   * Makes one change, whole and alone: no other change of that sandbox, by whomever, comes between what
-   * `applyChange` is given and what is kept of its result.
+   * Makes one change, whole and alone: no other change of that sandbox, whoever makes it, comes between what `apply`
+   * is given and what is kept of its result.
    * @returns the new state; undefined after a deletion
    */
-  change(id: string, change: Change): Promise<SandboxState | undefined>
+  change(id: string, request: ChangeRequest): Promise<SandboxState | undefined>
 
   /** Every sandbox, sorted by id. One that cannot be read is a row with an error. */
   list(): AsyncIterable<ListEntry>
 
   /**
-   * First what is there, then what becomes of it, of one sandbox (`gone` at once when it does not exist) or of all.
+   * First what is there, then what becomes of it, of one sandbox (`deleted` at once when it does not exist) or of all.
    * It may repeat itself and may skip what
    * was soon overtaken, but the last state of each sandbox always comes. Ends when `signal` is aborted, without an error.
    */
-  watch(id: string | undefined, signal: AbortSignal): AsyncIterable<Sighting>
+  watch(id: string | undefined, signal: AbortSignal): AsyncIterable<Observation>
 
   /** The recorded changes of a sandbox, oldest first; none when it does not exist or nothing was recorded. */
   history(id: string): AsyncIterable<HistoryEntry>

@@ -1,4 +1,4 @@
-import { StateStoreError } from './errors.js'
+import { StateStoreError, withSubject } from './errors.js'
 import { checkTransition, type StateString } from './state/machine.js'
 import { type SandboxState, UNKNOWN_KEYS } from './state/sandbox-state.js'
 
@@ -11,6 +11,9 @@ export type Change =
   | { readonly kind: 'transition'; readonly from: StateString; readonly to: StateString }
   | { readonly kind: 'update'; readonly update: Update }
   | { readonly kind: 'delete'; readonly force: boolean }
+
+/** The kinds of changes, one for each method of a store that makes one. */
+export type ChangeKind = 'create' | 'transition' | 'update' | 'delete'
 
 /**
  * What a change makes of a sandbox's state: the whole of the rules, and nothing but them. Undefined stands for a
@@ -44,15 +47,11 @@ export function applyChange(
 
 /** As {@link checkTransition}, with the sandbox's name in the error. */
 export function checkMove(id: string, current: string, expected: string, next: string): void {
-  try {
-    checkTransition(current, expected, next)
-  } catch (error) {
-    if (!(error instanceof StateStoreError)) throw error
-    throw new StateStoreError(error.code, `sandbox ${id}: ${error.message}`, { id, from: expected, to: next })
-  }
+  const details = { id, from: expected, to: next, cause: undefined } // The cause would say the same.
+  withSubject(`sandbox ${id}`, details, () => checkTransition(current, expected, next))
 }
 
-/** Keys of the file that no program sees are not lost because it made its state anew instead of copying the old one. */
+/** Keys of the file that a program does not see are not lost because it made its state anew instead of copying the old one. */
 function withUnknownKeys(next: SandboxState, current: SandboxState): SandboxState {
   const unknown = current[UNKNOWN_KEYS]
   if (unknown === undefined || next[UNKNOWN_KEYS] !== undefined) return next
@@ -63,7 +62,7 @@ export function alreadyExists(id: string): StateStoreError {
   return new StateStoreError('ALREADY_EXISTS', `sandbox ${id} already exists`, { id })
 }
 
-/** What is kept there is no state of ours, so that reading it is `NOT_FOUND`. */
+/** Something else than a state of ours is kept there, so that reading it is `NOT_FOUND`. */
 export function existsInAnotherFormat(id: string): StateStoreError {
   const message = `sandbox ${id} already exists, in another program's format`
   return new StateStoreError('ALREADY_EXISTS', message, { id })

@@ -26,8 +26,8 @@ let self: ProcessIdentity | undefined
 export function thisProcess(): ProcessIdentity {
   self ??= (workerData as Partial<ThreadData> | null | undefined)?.sandboxState ?? {
     pid: process.pid,
-    start: startTime(process.pid) ?? '',
-    boot: bootId(),
+    start: startTime(process.pid),
+    boot: readProc('sys/kernel/random/boot_id').trim(),
     host: plain(hostname(), 64),
     command: plain(commandOf(process.argv), 100),
   }
@@ -39,45 +39,33 @@ export function isAlive(process: ProcessIdentity): boolean | undefined {
   const me = thisProcess()
   if (process.host !== me.host || me.boot === '') return undefined
   if (process.boot !== me.boot) return false
-  return startTime(process.pid) === process.start
+  return process.start !== '' && startTime(process.pid) === process.start
 }
 
 /** The command of a running process, as {@link ProcessIdentity.command}; a script only of what runs scripts. */
 export function commandOfPid(pid: number): string | undefined {
-  try {
-    const [program = '', first = ''] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
-    const hasScript = INTERPRETER.test(basename(program)) && !first.startsWith('-')
-    const command = plain(commandOf(hasScript ? [program, first] : [program]), 100)
-    return command === '' ? undefined : command
-  } catch {
-    return undefined
-  }
+  const [program = '', first = ''] = readProc(`${pid}/cmdline`).split('\0')
+  const hasScript = INTERPRETER.test(basename(program)) && !first.startsWith('-')
+  return plain(commandOf(hasScript ? [program, first] : [program]), 100) || undefined
 }
 
 /** Of another program the first argument may be anything. */
 const INTERPRETER = /^(node|bun|deno|python|ruby|perl|php|sh$|bash|dash|zsh|ksh)/
 
-function commandOf(argv: readonly string[]): string {
-  const [program = '', script = ''] = argv
-  return [program, script]
-    .map(word => basename(word))
-    .join(' ')
-    .trim()
+function commandOf([program = '', script = '']: readonly string[]): string {
+  return `${basename(program)} ${basename(script)}`.trim()
 }
 
 /** Field 2 of that file, the name, may itself hold spaces and parentheses. */
-function startTime(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
-  } catch {
-    return undefined
-  }
+function startTime(pid: number): string {
+  const stat = readProc(`${pid}/stat`)
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
 }
 
-function bootId(): string {
+/** The content of a file below `/proc`; '' when there is none, or no `/proc`. */
+function readProc(path: string): string {
   try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
+    return readFileSync(`/proc/${path}`, 'utf8')
   } catch {
     return ''
   }

@@ -1,33 +1,38 @@
-/** Runs tasks of one key one after another, in the order in which they came; those of different keys side by side. */
-export class KeyedQueue {
-  private readonly tails = new Map<string, Promise<void>>()
+/** What a Node timer can count, in ms. */
+const LONGEST_TIMER = 2 ** 31 - 1
 
-  /** A first task begins at once. What awaits a task is that task's only one, or its error's stack would not lead on to the caller. */
-  run<T>(key: string, task: () => Promise<T>): Promise<T> {
-    const before = this.tails.get(key)
-    let end = nothing
-    const tail = new Promise<void>(resolve => {
-      end = resolve
-    })
-    this.tails.set(key, tail)
-    return this.after(before, task, () => {
-      if (this.tails.get(key) === tail) this.tails.delete(key)
-      end()
+/** Lets in the tasks of one key one after another, in the order in which they came; those of different keys side by side. */
+export class KeyedQueue {
+  /** For each key with a task under way, those that wait for it. */
+  private readonly waiting = new Map<string, (() => void)[]>()
+
+  /**
+   * @param ms how long to wait at most
+   * @returns undefined for a task that is in at once; else whether it got in in time. One that is in must {@link leave}.
+   */
+  enter(key: string, ms: number): Promise<boolean> | undefined {
+    const waiting = this.waiting.get(key)
+    if (waiting === undefined) {
+      this.waiting.set(key, [])
+      return undefined
+    }
+    return new Promise(resolve => {
+      const letIn = () => {
+        clearTimeout(timer)
+        resolve(true)
+      }
+      const giveUp = () => {
+        waiting.splice(waiting.indexOf(letIn), 1)
+        resolve(false)
+      }
+      const timer = setTimeout(giveUp, Math.min(ms, LONGEST_TIMER))
+      waiting.push(letIn)
     })
   }
 
-  private async after<T>(
-    before: Promise<void> | undefined,
-    task: () => Promise<T>,
-    end: () => void,
-  ): Promise<T> {
-    try {
-      if (before !== undefined) await before
-      return await task()
-    } finally {
-      end()
-    }
+  leave(key: string): void {
+    const next = this.waiting.get(key)?.shift()
+    if (next === undefined) this.waiting.delete(key)
+    else next()
   }
 }
-
-function nothing(): void {}

@@ -1,25 +1,92 @@
-import type { Backend, HeldLock, HistoryEntry, ListEntry, Sighting } from '../backend.js'
-import type { Change } from '../change.js'
+import type { Backend, ChangeRequest, HeldLock, HistoryEntry, ListEntry, Observation } from '../backend.js'
+import { notFound } from '../change.js'
 import type { CheckOptions, Finding, Repair, RepairOptions } from '../check.js'
 import { StateStoreError } from '../errors.js'
+import { KeyedQueue } from '../queue.js'
 import type { SandboxState } from '../state/sandbox-state.js'
-import type { Changes, ChangesOptions } from './commit-pool.js'
+
+import { checkFiles } from './check/check.js'
+import { repairFiles } from './check/repair.js'
+import { CommitPool } from './commit-pool.js'
 import { readHistory } from './history-read.js'
+import { isContended, recordContention, yieldIfHogging } from './lock/fairness.js'
+import { listLocks } from './lock/list-locks.js'
+import { LockWait } from './lock/wait.js'
 import { listIds, readSandbox } from './read.js'
 import { sliceExpired, yieldToEventLoop } from './time-slice.js'
 import { watchFiles } from './watch/watch.js'
 
+export interface FileOptions {
+  /** How long a change waits for the locks, in ms. */
+  readonly lockTimeout: number
+  readonly durable: boolean
+  readonly history: boolean
+}
+
+/** Changes of one sandbox in this process, whichever store they come through, queue here and need not poll for the lock. */
+const queue = new KeyedQueue()
+
+/** How long a change with a `lockTimeout` of 0 waits for those of its own process that came first, in ms. */
+const SHORTEST_TURN = 1_000
+
 /** Keeps each sandbox's state in a file of its own below a root folder. */
 export class FileBackend implements Backend {
-  private changes: Promise<Changes> | undefined
-  private loaded: Changes | undefined
-  private readonly repairs = new Set<Promise<unknown>>()
+  private readonly pool: CommitPool
+  private changes = 0
+  private rootIsFlushed = false
 
   constructor(
     /** An absolute path. */
     private readonly root: string,
-    private readonly options: ChangesOptions,
-  ) {}
+    private readonly options: FileOptions,
+  ) {
+    this.pool = new CommitPool(root)
+  }
+
+  async change(id: string, { kind, force, apply, trace }: ChangeRequest): Promise<SandboxState | undefined> {
+    const { lockTimeout, durable, history } = this.options
+    const path = `${this.root}/${id}`
+    const wait = new LockWait(path, id, lockTimeout, trace)
+    let next: SandboxState | undefined
+    const applyOnce = (current: SandboxState | undefined) => {
+      next = apply(current)
+      return next
+    }
+    this.changes++
+    const turn = queue.enter(path, lockTimeout || SHORTEST_TURN)
+    const isIn = turn === undefined || (await turn)
+    try {
+      if (!isIn) wait.timeOut('flock')
+      for (let losses = 0; ; ) {
+        if (sliceExpired()) await yieldToEventLoop()
+        if (isContended(path)) await yieldIfHogging(path, wait.left)
+        const flushRoot = !this.rootIsFlushed
+        const request = { kind, force, durable, history, flushRoot, spin: wait.spin }
+        const attempted = this.pool.attempt(id, request, applyOnce, this.changes === 1)
+        const attempt = attempted instanceof Promise ? await attempted : attempted
+        if (wait.wasBlocked && attempt.kind !== 'blocked') recordContention(path)
+        switch (attempt.kind) {
+          case 'committed':
+            if (kind === 'create') this.rootIsFlushed = true
+            return next
+          case 'missing':
+            if (kind !== 'create') throw notFound(id)
+            await wait.backOff('flock') // Somebody removed the folder that was made for it.
+            break
+          case 'blocked':
+            await wait.backOff(attempt.by)
+            break
+          case 'lost':
+            // Nobody need be in the way now: once it is tried again even if the time is up.
+            if (losses++ > 0) await wait.backOff('proper-lockfile')
+        }
+      }
+    } finally {
+      this.changes--
+      if (isIn) queue.leave(path)
+      wait.end()
+    }
+  }
 
   async read(id: string): Promise<SandboxState | undefined> {
     if (sliceExpired()) await yieldToEventLoop()
@@ -44,12 +111,7 @@ export class FileBackend implements Backend {
     }
   }
 
-  async change(id: string, change: Change): Promise<SandboxState | undefined> {
-    this.loaded ??= await this.loadChanges()
-    return this.loaded.change(id, change)
-  }
-
-  watch(id: string | undefined, signal: AbortSignal): AsyncIterable<Sighting> {
+  watch(id: string | undefined, signal: AbortSignal): AsyncIterable<Observation> {
     return watchFiles(this.root, id, signal)
   }
 
@@ -60,37 +122,21 @@ export class FileBackend implements Backend {
 
   async *locks(id: string | undefined): AsyncGenerator<HeldLock, void, undefined> {
     if (sliceExpired()) await yieldToEventLoop()
-    const { listLocks } = await import('./lock/list-locks.js')
     yield* listLocks(this.root, id)
   }
 
   async *check(options: CheckOptions): AsyncGenerator<Finding, void, undefined> {
     if (sliceExpired()) await yieldToEventLoop()
-    const { checkFiles } = await import('./check/check.js')
     yield* checkFiles(this.root, options)
   }
 
   async repair(options: RepairOptions): Promise<readonly Repair[]> {
     if (sliceExpired()) await yieldToEventLoop()
-    const { repairFiles } = await import('./check/repair.js')
     const { lockTimeout, durable } = this.options
-    const repair = repairFiles(this.root, { ...options, lockTimeout, durable })
-    this.repairs.add(repair)
-    try {
-      return await repair
-    } finally {
-      this.repairs.delete(repair)
-    }
-  }
-
-  /** Reading needs none of the packages that changing does; a command that only reads starts without them. */
-  private loadChanges(): Promise<Changes> {
-    this.changes ??= import('./commit-pool.js').then(({ Changes }) => new Changes(this.root, this.options))
-    return this.changes
+    return repairFiles(this.root, { ...options, lockTimeout, durable })
   }
 
   async close(): Promise<void> {
-    await Promise.allSettled(this.repairs)
-    await (await this.changes)?.close()
+    await this.pool.close()
   }
 }

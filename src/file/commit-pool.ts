@@ -1,116 +1,102 @@
-import { fchmodSync, mkdirSync, statfsSync } from 'node:fs'
+import { fsyncSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
-import { applyChange, type Change, notFound } from '../change.js'
-import { areLockWaitsWanted } from '../diagnostics.js'
-import { ioError, isErrno } from '../errno.js'
-import { KeyedQueue } from '../queue.js'
+import { StateStoreError } from '../errors.js'
 import type { SandboxState } from '../state/sandbox-state.js'
-import { assertFree, BUSY, changeLocked, find } from './commit.js'
-import { DiskThreads } from './disk-threads.js'
-import { longestFlush } from './flush.js'
-import { FOLDER_MODE } from './layout.js'
-import type { LockWait } from './lock/lock-wait.js'
-import { type LockedSandbox, lockSandbox, type Patience, unlock, waitOrGiveUp } from './lock/sandbox-lock.js'
-import { Dir } from './posix/dir.js'
-import { assertFolder, flushWayTo, makeRootFolder } from './root-dir.js'
-import { sliceExpired, yieldToEventLoop } from './time-slice.js'
+import { type Attempt, attempt, type Request, WAITING } from './commit.js'
+import { fromPlainError, fromPlainState, toPlainState } from './commit-messages.js'
+import { CommitWorker } from './commit-worker.js'
 
-export interface ChangesOptions {
-  /** How long a change waits for the locks, in ms. */
-  readonly lockTimeout: number
-  readonly durable: boolean
-  readonly history: boolean
-}
+/** A change whose flushes take longer than this, in ms, is made in the thread: the event loop may wait for two of them. */
+const LONGEST_FLUSH = 2
 
-/** Changes of one sandbox in this process, whichever store they come through, queue here and need not poll for the lock. */
-const queue = new KeyedQueue()
+/** tmpfs and ramfs, as statfs(2) numbers them. */
+const MEMORY_FILESYSTEMS: ReadonlySet<number> = new Set([0x01021994, 0x858458f6])
 
-/** The changes of the sandboxes below one root. */
-export class Changes {
-  private readonly underWay = new Set<Promise<unknown>>()
-  private readonly threads = new DiskThreads(took => this.flushed(took))
-  /** Of the last change that flushed, its longest flush, in ms. */
-  private flushTime = 0
+/** For so long after the thread could not be started, in ms, changes are made on the spot. */
+const NEXT_START = 10_000
+
+/** The rules of a change: they return the next state, undefined for a deletion, or throw. */
+export type Apply = (current: SandboxState | undefined) => SandboxState | undefined
+
+/**
+ * Drives changes. The rule: a change is made on the spot, in the thread that asks for it, if nothing must be flushed
+ * (also on a filesystem in memory), or if the change is alone and the last flush took less than 2 ms. Otherwise it is made in
+ * the commit thread, in company with the others, so that the event loop does not wait for the disk.
+ */
+export class CommitPool {
+  private lastFlush = 0
   private inMemory: boolean | undefined
-  private rootIsFlushed = false
+  private usesThread = false
 
-  constructor(
-    private readonly root: string,
-    private readonly options: ChangesOptions,
-  ) {}
+  constructor(private readonly root: string) {}
 
-  async change(id: string, change: Change): Promise<SandboxState | undefined> {
-    const { lockTimeout } = this.options
-    const patience = { deadline: performance.now() + lockTimeout, timeout: lockTimeout }
-    const result = queue.run(join(this.root, id), () => this.inTurn(id, change, patience))
-    this.underWay.add(result)
-    try {
-      return await result
-    } finally {
-      this.underWay.delete(result)
-    }
+  /** @param isAlone whether no other change of this store is under way */
+  attempt(id: string, asked: Request, apply: Apply, isAlone: boolean): Attempt | Promise<Attempt> {
+    const durable = asked.durable && !this.isInMemory() // Nothing survives there, flushed or not.
+    const request = durable === asked.durable ? asked : { ...asked, durable }
+    const worker = !durable || (isAlone && this.lastFlush < LONGEST_FLUSH) ? undefined : this.worker()
+    return worker === undefined
+      ? this.onTheSpot(id, request, apply)
+      : this.inThread(worker, id, request, apply)
   }
 
-  private async inTurn(id: string, change: Change, patience: Patience): Promise<SandboxState | undefined> {
-    if (!areLockWaitsWanted()) return this.attempt(id, change, patience)
-    const { LockWait } = await import('./lock/lock-wait.js')
-    const wait = new LockWait(this.root, id, change.kind)
-    let failure: unknown
-    try {
-      return await this.attempt(id, change, { ...patience, blocked: lock => wait.blocked(lock) }, wait)
-    } catch (error) {
-      failure = error
-      throw error
-    } finally {
-      wait.publish(failure)
-    }
-  }
-
-  /** Lock, change, unlock. While another program holds its lock on the state file, ours is free for others. */
-  private async attempt(
-    id: string,
-    change: Change,
-    patience: Patience,
-    wait?: LockWait,
-  ): Promise<SandboxState | undefined> {
-    for (let attempt = 0; ; attempt++) {
-      if (sliceExpired()) await yieldToEventLoop()
-      const sandbox = await this.lock(id, change, patience)
-      wait?.entered()
-      let result: SandboxState | undefined | typeof BUSY
+  private onTheSpot(id: string, request: Request, apply: Apply): Attempt {
+    // biome-ignore lint/correctness/useYield: the rules are at hand
+    const steps = attempt(this.root, id, request, function* (current) {
+      return apply(current)
+    })
+    let longest = 0
+    let step = steps.next()
+    while (!step.done) {
+      const start = performance.now()
       try {
-        result = await this.run(sandbox, change)
-      } finally {
-        unlock(sandbox)
+        if (step.value !== WAITING) fsyncSync(step.value)
+        longest = Math.max(longest, performance.now() - start)
+        step = steps.next()
+      } catch (error) {
+        step = steps.throw(error)
       }
-      if (result !== BUSY) return result
-      await waitOrGiveUp(this.root, id, 'proper-lockfile', patience, attempt)
+    }
+    if (longest > 0) this.lastFlush = longest
+    return step.value
+  }
+
+  private async inThread(worker: CommitWorker, id: string, request: Request, apply: Apply): Promise<Attempt> {
+    const job = worker.begin(this.root, id, request)
+    let refusal: unknown
+    for (;;) {
+      const event = await job.next()
+      switch (event.kind) {
+        case 'rules':
+          try {
+            const next = apply(event.current && fromPlainState(event.current))
+            job.answer(next && toPlainState(next))
+          } catch (error) {
+            refusal = error
+            job.refuse()
+          }
+          break
+        case 'refused':
+          throw refusal
+        case 'failed':
+          throw fromPlainError(event.error)
+        case 'ended':
+          if (event.flush > 0) this.lastFlush = event.flush
+          return event.attempt
+        case 'died':
+          if (!event.begun) {
+            notBefore = performance.now() + NEXT_START
+            return this.onTheSpot(id, request, apply)
+          }
+          throw this.unknownOutcome(id, event.cause)
+      }
     }
   }
 
-  private async run(sandbox: LockedSandbox, change: Change): Promise<SandboxState | undefined | typeof BUSY> {
-    const { durable, history } = this.options
-    if (durable && !this.isQuick()) return this.threads.run(sandbox, change, { durable, history })
-    const apply = (current: SandboxState | undefined) => applyChange(change, current, sandbox.folder.id)
-    try {
-      return await changeLocked(sandbox, change, apply, { durable, history })
-    } finally {
-      const took = longestFlush()
-      if (took > 0) this.flushed(took)
-    }
-  }
-
-  /**
-   * Whether a change is over so soon that it is best made right here: its system calls take about 0.1 ms and a flush
-   * on tmpfs nothing; on a disk two flushes, each some 0.1 ms on a good day, with no bound on a bad one. A thread
-   * costs as much again, which is worth it where there is much to wait for, or to make at once.
-   */
-  private isQuick(): boolean {
-    return this.isInMemory() || (this.underWay.size === 1 && this.flushTime < LONGEST_FLUSH)
-  }
-
-  private flushed(took: number): void {
-    this.flushTime = took
+  private unknownOutcome(id: string, cause: unknown): StateStoreError {
+    const path = join(this.root, id)
+    const message = `the thread that was changing ${path} ended, the change may have been made or not`
+    return new StateStoreError('OUTCOME_UNKNOWN', message, { id, path, cause })
   }
 
   private isInMemory(): boolean {
@@ -122,88 +108,34 @@ export class Changes {
     return this.inMemory ?? false
   }
 
-  private async lock(id: string, change: Change, patience: Patience): Promise<LockedSandbox> {
-    const creates = change.kind === 'create'
-    for (;;) {
-      if (creates) await this.makeFolder(id)
-      // A state file that was put there by other means has no lock file beside it; where there is no state, none is made.
-      const sandbox =
-        (await lockSandbox(this.root, id, patience, creates)) ??
-        (!creates && isThere(this.root, id, change)
-          ? await lockSandbox(this.root, id, patience, true)
-          : undefined)
-      if (sandbox !== undefined) return sandbox
-      if (!creates) throw notFound(id)
+  /** The thread, started if need be; undefined when it cannot be: for want of memory, in a deleted folder, in a bundle. */
+  private worker(): CommitWorker | undefined {
+    if (shared?.isAlive !== true) {
+      if (performance.now() < notBefore) return undefined
+      try {
+        shared = new CommitWorker()
+      } catch {
+        notBefore = performance.now() + NEXT_START
+        return undefined
+      }
     }
+    if (!this.usesThread) users++
+    this.usesThread = true
+    return shared
   }
 
-  private async makeFolder(id: string): Promise<void> {
-    try {
-      if (makeRootFolder(this.root) || !this.rootIsFlushed) await this.flushRoot()
-    } catch (error) {
-      assertFolder(this.root, id, error)
-      throw ioError(error, 'make', id, this.root)
-    }
-    makeFolder(this.root, id)
-  }
-
-  /**
-   * A root that is new must itself survive a power cut. One that is there may be as new: whoever made it may have
-   * been killed before its name was flushed. So the first sandbox that a store makes flushes the way to it, too.
-   */
-  private async flushRoot(): Promise<void> {
-    if (this.options.durable) await flushWayTo(this.root)
-    this.rootIsFlushed = true
-  }
-
-  /** Waits for the changes under way. */
+  /** Ends the thread with the last store that used it; nothing may be under way. */
   async close(): Promise<void> {
-    while (this.underWay.size > 0) await Promise.allSettled(this.underWay)
-    await this.threads.close()
+    if (!this.usesThread) return
+    this.usesThread = false
+    if (--users > 0) return
+    const worker = shared
+    shared = undefined
+    await worker?.end()
   }
 }
 
-/** The event loop may have to wait for two flushes of so many ms, not for longer ones. */
-const LONGEST_FLUSH = 2
-
-/** tmpfs and ramfs, as statfs(2) numbers them. */
-const MEMORY_FILESYSTEMS: ReadonlySet<number> = new Set([0x01021994, 0x858458f6])
-
-function isThere(root: string, id: string, change: Change): boolean {
-  const folder = Dir.open(root, id)
-  if (folder === undefined) return false
-  try {
-    return find(folder, change) !== undefined
-  } finally {
-    folder.close()
-  }
-}
-
-/** Makes a sandbox's folder, or finds it there without a sandbox in it. */
-function makeFolder(root: string, id: string): void {
-  const path = join(root, id)
-  let made = true
-  try {
-    mkdirSync(path, { mode: FOLDER_MODE })
-  } catch (error) {
-    if (!isErrno(error, 'EEXIST')) throw ioError(error, 'make', id, path)
-    made = false
-  }
-  const folder = Dir.open(root, id)
-  if (folder === undefined) return
-  try {
-    if (made) setMode(folder)
-    assertFree(folder)
-  } finally {
-    folder.close()
-  }
-}
-
-/** Whatever the umask. */
-function setMode({ fd, id, path }: Dir): void {
-  try {
-    fchmodSync(fd, FOLDER_MODE)
-  } catch (error) {
-    throw ioError(error, 'make', id, path)
-  }
-}
+/** The thread of this process, and the number of stores that use it. */
+let shared: CommitWorker | undefined
+let users = 0
+let notBefore = 0

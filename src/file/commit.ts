@@ -1,210 +1,201 @@
-import { closeSync, constants, fstatSync, openSync, readdirSync, rmdirSync } from 'node:fs'
+import { closeSync, constants, openSync, readdirSync, rmdirSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { alreadyExists, type Change, existsInAnotherFormat } from '../change.js'
-import { ioError, isErrno } from '../errno.js'
+import type { LockHolder } from '../backend.js'
+import type { Change } from '../change.js'
+import { ioError, reason } from '../errno.js'
+import { StateStoreError } from '../errors.js'
 import { encodeState } from '../state/codec.js'
 import type { SandboxState } from '../state/sandbox-state.js'
-import { flush } from './flush.js'
 import { appendHistory, removeHistory } from './history.js'
-import {
-  HISTORY_FILE,
-  isTemporaryFile,
-  LOCK_FILE,
-  OLD_HISTORY_FILE,
-  PERSIST_FILE,
-  STATE_FILE,
-  STATE_LOCK,
-} from './layout.js'
-import { lockState, type StateLock } from './lock/dot-lock.js'
-import { noteHolder, noteRelease } from './lock/holder-record.js'
-import type { LockedSandbox } from './lock/sandbox-lock.js'
+import { HISTORY_FILE, LOCK_FILE, OLD_HISTORY_FILE, STATE_FILE, TEMPORARY_FILE } from './layout.js'
+import { tryDotLock } from './lock/dot-lock.js'
+import { SandboxLock } from './lock/sandbox-lock.js'
 import { type Dir, removeFile } from './posix/dir.js'
-import { replaceStateFile, syncFolder } from './replace.js'
-import { isUnreadable, readStateFile, type StateFile } from './state-file.js'
+import { statFd } from './posix/file-stat.js'
+import { replaceError, writeReplacement } from './replace.js'
+import { ancestorsToFlush, assertDir, makeRootDir } from './root-dir.js'
+import { openForChange, openForCreate, readCurrent } from './sandbox-dir.js'
+import { versionOf } from './state-file.js'
 
-export interface ChangeOptions {
-  /** Whether to wait for the disk. */
+/** What a change needs to know, apart from its rules. */
+export interface Request {
+  readonly kind: Change['kind']
+  /** For a deletion: whether the state need not be readable. */
+  readonly force: boolean
+  /** Whether to flush what was written. */
   readonly durable: boolean
   readonly history: boolean
+  /** For a create: whether the way to the root must be flushed, too. */
+  readonly flushRoot: boolean
+  /** How long to try over and over to get the lock, in ms: see `LockWait`. */
+  readonly spin: number
 }
 
-/** Another program holds its proper-lockfile lock on the state file. */
-export const BUSY = 'busy'
-
-/** The rules of a change, over a state: see `applyChange`. */
-export type Apply = (
-  current: SandboxState | undefined,
-) => SandboxState | undefined | Promise<SandboxState | undefined>
-
-/** What of a change's kind decides how its folder is treated. */
-export type ChangeKind = { readonly kind: Change['kind']; readonly force?: boolean }
+/** What came of one attempt at a change. */
+export type Attempt =
+  | { readonly kind: 'committed' }
+  /** There is no such sandbox, or its folder went away. */
+  | { readonly kind: 'missing' }
+  /** Another holds this lock. */
+  | { readonly kind: 'blocked'; readonly by: LockHolder['lock'] }
+  /** The locks were lost on the way, because the process or the disk stood still for long. */
+  | { readonly kind: 'lost' }
 
 /**
- * One change of one sandbox, from the second lock to its release; the caller holds the first. Each of its system
- * calls is synchronous: on a memory filesystem it runs where the caller is, on a disk in a thread of its own.
- * @returns the new state, undefined after a deletion, or {@link BUSY}
+ * A change under way. It yields a descriptor wherever that must be flushed before it goes on, and `WAITING` where it
+ * waits for something else: how that is done is its driver's business.
  */
-export async function changeLocked(
-  { folder, lock: lockFile }: LockedSandbox,
-  change: ChangeKind,
-  apply: Apply,
-  options: ChangeOptions,
-): Promise<SandboxState | undefined | typeof BUSY> {
-  const wasReleased = noteHolder(lockFile, new Date())
-  const lock = await lockStateFile(folder, change)
-  if (lock === BUSY) {
-    if (wasReleased) noteRelease(lockFile) // Else whoever gets in next shall see what this one saw.
-    return BUSY
+export type Steps<Result> = Generator<number | typeof WAITING, Result, void>
+
+export const WAITING = 'waiting'
+
+/** The rules of a change: they return the next state, undefined for a deletion, or throw. */
+export type Rules = (current: SandboxState | undefined) => Steps<SandboxState | undefined>
+
+/** Takes flock(2) and makes the change, if both locks are free. All system calls but the flushes are made right here. */
+export function* attempt(root: string, id: string, request: Request, rules: Rules): Steps<Attempt> {
+  if (request.kind === 'create') yield* makeRoot(root, id, request)
+  const dir = request.kind === 'create' ? openForCreate(root, id) : openForChange(root, id)
+  if (dir === undefined) return { kind: 'missing' }
+  try {
+    let lock = SandboxLock.tryAcquire(dir, request.spin)
+    if (lock === undefined && !dir.exists(LOCK_FILE)) {
+      // A state file that was put there by other means, perhaps another program's, in whose folder nothing is made.
+      if (request.kind !== 'create' && readCurrent(dir, request) === undefined) return { kind: 'missing' }
+      lock = SandboxLock.tryAcquireMaking(dir, request.kind === 'delete')
+    }
+    if (lock === undefined) return { kind: 'blocked', by: 'flock' }
+    try {
+      return yield* commit(lock, request, rules)
+    } finally {
+      lock.release()
+    }
+  } finally {
+    dir.close()
   }
+}
+
+/** THE change. The caller holds flock(2) on the sandbox. */
+function* commit(lock: SandboxLock, request: Request, rules: Rules): Steps<Attempt> {
+  const { dir } = lock
+  const { durable, history } = request
+  const dotLock = tryDotLock(dir, request.kind === 'delete')
+  if (dotLock === undefined) return { kind: 'blocked', by: 'proper-lockfile' }
   let exists = true
+  const areOurs = () => dotLock.isOurs() && lock.isCurrent()
   try {
-    if (!wasReleased) sweep(folder)
-    const found = find(folder, change)
-    exists = found !== undefined
-    const after = found === UNREADABLE ? undefined : await apply(found?.state)
-    // A stranger who thought our lock stale, because we were stopped for long, may be inside by now.
-    if (!lock.isHeld()) return BUSY
-    if (after === undefined || found === UNREADABLE) removeState(folder, options)
-    else replace(folder, found, after, options)
-    exists = after !== undefined
-    return after
+    const current = readCurrent(dir, request) // Before a byte is written: it may be another program's sandbox.
+    exists = current !== undefined
+    if (exists || request.kind === 'create') lock.writeHolder()
+    const next = current === 'unreadable' ? undefined : yield* rules(current?.state)
+    const before = current === 'unreadable' ? undefined : current
+    let fileAfter = ''
+    if (next === undefined) {
+      if (!areOurs()) return LOST
+      removeState(dir)
+    } else {
+      if (durable && before === undefined) yield* flushParent(dir)
+      const replacement = writeReplacement(dir, encodeState(next), before?.stat ?? lock.dirStat)
+      try {
+        if (durable) yield* flushContent(dir, replacement.fd) // The content is on the disk,
+        if (!areOurs()) return LOST // asked after all that may take long,
+        replacement.commit()
+        fileAfter = replacement.version
+      } finally {
+        replacement.close()
+      }
+    }
+    exists = next !== undefined
+    if (durable) yield* flushDir(dir) // and now its name is.
+    if (before === undefined) removeHistory(dir) // It would be of an earlier sandbox.
+    if (history && next !== undefined) {
+      const fileBefore = before && versionOf(before.stat)
+      appendHistory(dir, { before: before?.state, after: next, fileBefore, fileAfter })
+    }
+    return { kind: 'committed' }
   } finally {
-    await lock.release()
-    noteRelease(lockFile)
-    if (!exists) removeFolder(folder)
+    dotLock.release()
+    if (!exists) removeDir(lock)
   }
 }
 
-const UNREADABLE = 'unreadable'
+const LOST: Attempt = { kind: 'lost' }
 
-/** What is there before the change. Of a forced deletion it need not be readable. */
-export function find(folder: Dir, { kind, force }: ChangeKind): StateFile | typeof UNREADABLE | undefined {
-  if (kind === 'create') {
-    assertFree(folder)
-    return undefined
-  }
+/** A root that is new must itself survive a power cut; one that is there may be as new, its maker killed. */
+function* makeRoot(root: string, id: string, { durable, flushRoot }: Request): Steps<void> {
   try {
-    return readStateFile(folder)
+    const isNew = makeRootDir(root)
+    if (durable && (isNew || flushRoot)) yield* ancestorsToFlush(root)
   } catch (error) {
-    if (kind === 'delete' && force === true && isUnreadable(error)) return UNREADABLE
-    throw error
+    assertDir(root, id, error)
+    throw ioError(error, 'make', id, root)
   }
 }
 
-/** @throws StateStoreError `ALREADY_EXISTS` when a sandbox lives in this folder, ours or one of a later Kata */
-export function assertFree(folder: Dir): void {
-  if (!folder.exists(STATE_FILE) && !folder.exists(PERSIST_FILE)) return
-  throw isForeign(folder) ? existsInAnotherFormat(folder.id) : alreadyExists(folder.id)
-}
-
-function isForeign(folder: Dir): boolean {
+function* flushContent(dir: Dir, fd: number): Steps<void> {
   try {
-    return readStateFile(folder) === undefined
-  } catch {
-    return false
-  }
-}
-
-function replace(
-  folder: Dir,
-  found: StateFile | undefined,
-  after: SandboxState,
-  { durable, history }: ChangeOptions,
-): void {
-  const { uid, gid } = found ?? ownerOf(folder)
-  if (durable && found === undefined) syncRoot(folder)
-  const left = replaceStateFile(folder, { text: encodeState(after), uid, gid, durable })
-  try {
-    if (durable) syncFolder(folder.fd, folder.id, folder.path)
-  } finally {
-    if (history) appendHistory(folder, { before: found?.state, after, found: found?.version ?? '', left })
-    else if (found === undefined) removeHistory(folder) // An earlier sandbox's, left by a deletion that was killed.
-  }
-}
-
-function ownerOf({ fd, id, path }: Dir): { uid: number; gid: number } {
-  try {
-    return fstatSync(fd)
+    yield fd
   } catch (error) {
-    throw ioError(error, 'look at', id, path)
+    throw replaceError(dir, error)
   }
 }
 
 /**
- * A new folder is a name in the root, which is as much in need of a flush as a name in the folder. It comes before
- * the state: whoever finds one there, its maker killed or not, need not ask whether the folder's name is on the disk.
+ * A new folder is a name in the root, which needs a flush as much as a name in the folder. It comes before the state:
+ * who finds one there need not ask whether the folder's name is on the disk, even if its maker was killed.
  */
-function syncRoot(folder: Dir): void {
-  const root = dirname(folder.path)
+function* flushParent(dir: Dir): Steps<void> {
+  const root = dirname(dir.path)
   try {
     const fd = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY)
     try {
-      flush(fd)
+      yield fd
     } finally {
       closeSync(fd)
     }
   } catch (error) {
-    throw ioError(error, 'flush', folder.id, root)
+    throw ioError(error, 'flush', dir.id, root)
+  }
+}
+
+/** @throws StateStoreError `OUTCOME_UNKNOWN`: the change is in place, but a power cut may undo it */
+function* flushDir({ fd, id, path }: Dir): Steps<void> {
+  try {
+    yield fd
+    statFd(fd) // XFS that has shut itself down says that folders are flushed, but not what they are.
+  } catch (error) {
+    const message = `${path} was changed, but the disk did not confirm it: ${reason(error)}`
+    throw new StateStoreError('OUTCOME_UNKNOWN', message, { id, path, cause: error })
   }
 }
 
 /** The state goes first: from then on there is no sandbox, whatever is left of its folder. */
-function removeState(folder: Dir, { durable }: ChangeOptions): void {
-  const path = folder.displayPath(STATE_FILE)
+function removeState(dir: Dir): void {
   try {
-    folder.unlink(STATE_FILE)
+    dir.unlink(STATE_FILE)
   } catch (error) {
-    throw ioError(error, 'delete', folder.id, path)
+    throw ioError(error, 'delete', dir.id, dir.displayPath(STATE_FILE))
   }
-  if (durable) syncFolder(folder.fd, folder.id, folder.path)
 }
 
+const OURS: ReadonlySet<string> = new Set([LOCK_FILE, HISTORY_FILE, OLD_HISTORY_FILE, TEMPORARY_FILE])
+
 /**
- * Removes the folder of a sandbox that is no more, or never came to be, unless something of others' is in it.
- * The lock file goes last: whoever waits for it then finds that it is no longer the one in the folder.
+ * Removes the folder of a sandbox that was deleted or never came to be, unless it holds something of others. The
+ * caller holds flock(2) on the lock file, which goes last: who waits for it then finds that it is no longer the lock.
  */
-export function removeFolder(folder: Dir): void {
+export function removeDir(lock: SandboxLock): void {
+  const { dir } = lock
   try {
-    const names = readdirSync(folder.procPath('.'))
-    if (names.some(name => name === STATE_FILE)) return
-    removeHistory(folder)
+    if (!lock.isCurrent()) return
+    const names = readdirSync(dir.procPath('.'))
+    if (names.includes(STATE_FILE)) return
+    removeHistory(dir)
     if (names.some(name => !OURS.has(name))) return
-    folder.unlink(LOCK_FILE)
-    rmdirSync(folder.path)
+    removeFile(dir, TEMPORARY_FILE)
+    removeFile(dir, LOCK_FILE)
+    rmdirSync(dir.path)
   } catch {
     // What is left is an unfinished create: no sandbox, and no obstacle to one.
   }
 }
-
-const OURS: ReadonlySet<string> = new Set([LOCK_FILE, HISTORY_FILE, OLD_HISTORY_FILE])
-
-/**
- * Removes the temporary files that killed processes left. Whoever holds the lock knows that nobody writes one now.
- * They take room and do no other harm, so a change does not fail because one cannot be removed.
- */
-export function sweep(folder: Dir): void {
-  try {
-    for (const name of readdirSync(folder.procPath('.'))) {
-      if (isTemporaryFile(name)) removeFile(folder, name)
-    }
-  } catch {
-    // The next change tries again, and `check` names them.
-  }
-}
-
-/**
- * On a full disk no lock folder can be made, and deleting is what helps. Nobody else can make one there either,
- * so a deletion does without, if there is none.
- */
-export async function lockStateFile(folder: Dir, { kind }: ChangeKind): Promise<StateLock | typeof BUSY> {
-  try {
-    return (await lockState(folder)) ?? BUSY
-  } catch (error) {
-    if (kind !== 'delete' || !isErrno(error, 'ENOSPC', 'EDQUOT')) {
-      throw ioError(error, 'lock', folder.id, folder.displayPath(STATE_FILE))
-    }
-    return folder.exists(STATE_LOCK) ? BUSY : NO_LOCK
-  }
-}
-
-const NO_LOCK: StateLock = { isHeld: () => true, release: async () => {} }

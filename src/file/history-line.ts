@@ -1,34 +1,27 @@
-import * as z from 'zod'
 import type { HistoryEntry } from '../backend.js'
-import { STATES } from '../state/machine.js'
+import { isValidState } from '../state/machine.js'
 
-/** A line as it must be to be believed; the other keys, such as `file`, are for the writer. */
-const Line = z.object({
-  seq: z.int().positive(),
-  time: z.iso.datetime(),
-  from: z.enum(STATES).nullable(),
-  to: z.enum(STATES),
-  fields: z.array(z.string().max(64)).max(16).exactOptional(),
-  pid: z.int().nonnegative(),
-  host: z.string().max(256),
-  command: z.string().max(1024),
-  gap: z.literal(true).exactOptional(),
-})
+/** One line of a history file. */
+export interface HistoryLine extends HistoryEntry {
+  /** The version of the state file that the change left: see `versionOf`. */
+  readonly file?: string
+}
 
 /**
  * The entries in a history's text, oldest first. Where a line is damaged or missing, or does not fit the one before,
- * the next one has a gap before it. What comes before a create is of an earlier sandbox of the same id.
+ * the next one has a gap before it. What comes before a create belongs to an earlier sandbox of the same id.
  */
 export function entriesOf(text: string): HistoryEntry[] {
   let entries: HistoryEntry[] = []
   let damaged = false
   for (const line of text.split('\n')) {
     if (line === '') continue
-    const entry = parseLine(line)
-    if (entry === undefined) {
+    const parsed = parseLine(line)
+    if (parsed === undefined) {
       damaged = true
       continue
     }
+    const { file: _, ...entry } = parsed
     if (entry.from === null) {
       entries = [entry]
     } else {
@@ -41,16 +34,78 @@ export function entriesOf(text: string): HistoryEntry[] {
   return entries
 }
 
-/** The number, from 1, of the first line of a history that is none; undefined when all are. */
+/** The number, from 1, of the first malformed line of a history; undefined when there is none. */
 export function firstBadLine(text: string): number | undefined {
   const index = text.split('\n').findIndex(line => line !== '' && parseLine(line) === undefined)
   return index === -1 ? undefined : index + 1
 }
 
-function parseLine(line: string): HistoryEntry | undefined {
+/** What the next line needs of the last one. */
+export type LastLine = Pick<HistoryLine, 'seq' | 'to' | 'file'>
+
+/** The last line of a text that the next one can follow. A malformed one after it shows in the file itself. */
+export function lastLine(text: string): LastLine | undefined {
+  for (let end = text.length; end > 0; ) {
+    const start = text.lastIndexOf('\n', end - 1) + 1
+    const line = start === end ? undefined : parseLast(text.slice(start, end))
+    if (line !== undefined) return line
+    end = start - 1
+  }
+  return undefined
+}
+
+function parseLast(text: string): LastLine | undefined {
   try {
-    return Line.safeParse(JSON.parse(line)).data
+    const { seq, to, file } = JSON.parse(text)
+    return isCount(seq + 1, 2) && isValidState(to) && typeof file === 'string' ? { seq, to, file } : undefined
   } catch {
     return undefined
   }
+}
+
+function parseLine(text: string): HistoryLine | undefined {
+  try {
+    return asLine(JSON.parse(text))
+  } catch {
+    return undefined
+  }
+}
+
+/** Takes what it knows, and nothing that is not as it must be: anybody can write into a file. */
+function asLine(found: Partial<Record<string, unknown>>): HistoryLine | undefined {
+  const { seq, time, from, to, fields, pid, host, command, gap, file } = found
+  if (!isCount(seq, 1) || !isTime(time) || !(from === null || isValidState(from)) || !isValidState(to)) {
+    return undefined
+  }
+  if (!isCount(pid, 0) || !isText(host, 256) || !isText(command, 1024)) return undefined
+  if (fields !== undefined && !isFields(fields)) return undefined
+  if (gap !== undefined && gap !== true) return undefined
+  return {
+    seq,
+    time,
+    from,
+    to,
+    ...(fields && { fields }),
+    pid,
+    host,
+    command,
+    ...(gap && { gap }),
+    ...(typeof file === 'string' && { file }),
+  }
+}
+
+function isCount(value: unknown, least: number): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= least
+}
+
+function isText(value: unknown, longest: number): value is string {
+  return typeof value === 'string' && value.length <= longest
+}
+
+function isTime(value: unknown): value is string {
+  return isText(value, 40) && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value) && !Number.isNaN(Date.parse(value))
+}
+
+function isFields(value: unknown): value is string[] {
+  return Array.isArray(value) && value.length <= 16 && value.every(field => isText(field, 64))
 }

@@ -1,7 +1,8 @@
 import { lstatSync } from 'node:fs'
 import type { HistoryEntry } from '../backend.js'
 import { ioError } from '../errno.js'
-import { ROTATE_AT } from './history-file.js'
+import { ROTATE_AT } from './history.js'
+import { entriesOf } from './history-line.js'
 import { HISTORY_FILE, OLD_HISTORY_FILE } from './layout.js'
 import { closeFile, Dir } from './posix/dir.js'
 import { type OpenFile, openRegularFile, readTail } from './posix/regular-file.js'
@@ -19,10 +20,7 @@ const ATTEMPTS = 10
  * @throws StateStoreError `CORRUPT_STATE` when the folder or a history file is a link or of another kind, `IO_ERROR`
  */
 export async function* readHistory(root: string, id: string): AsyncGenerator<HistoryEntry> {
-  const text = historyText(root, id)
-  if (text === '') return
-  const { entriesOf } = await import('./history-line.js')
-  yield* entriesOf(text)
+  yield* entriesOf(historyText(root, id))
 }
 
 function historyText(root: string, id: string): string {

@@ -1,161 +1,145 @@
-import { writeFileSync } from 'node:fs'
+import { constants } from 'node:fs'
+import { isErrno } from '../errno.js'
 import { thisProcess } from '../process-identity.js'
-import { changedFields } from '../state/changed-fields.js'
-import { isValidState } from '../state/machine.js'
+import { changedFields } from '../state/fields.js'
 import type { SandboxState } from '../state/sandbox-state.js'
-import { openToAppend, ROTATE_AT } from './history-file.js'
+import { type HistoryLine, type LastLine, lastLine } from './history-line.js'
 import { HISTORY_FILE, OLD_HISTORY_FILE } from './layout.js'
+import { createFile } from './posix/create-file.js'
 import { closeFile, type Dir, removeFile } from './posix/dir.js'
+import { writeAll } from './posix/file-io.js'
+import { isRegularFile, statFd } from './posix/file-stat.js'
 import { openRegularFile, readTail } from './posix/regular-file.js'
 
-/** One line of a history file. */
-interface HistoryLine {
-  readonly seq: number
-  /** ISO 8601. */
-  readonly time: string
-  /** The state before; null for a create. */
-  readonly from: string | null
-  readonly to: string
-  /** The other fields that changed. */
-  readonly fields?: readonly string[]
-  readonly pid: number
-  readonly host: string
-  readonly command: string
-  /** Set when something happened before this that the history does not tell. */
-  readonly gap?: true
-  /** The version of the state file that the change left. */
-  readonly file: string
-}
+const { O_RDWR, O_APPEND, O_NOFOLLOW, O_NONBLOCK } = constants
+
+/** A history file grows to this many bytes; then it becomes the old one, and the old one goes. */
+export const ROTATE_AT = 64 * 1024
+
+/** Room for the last line, as long as it is whole and one of ours: no such line is longer. */
+const TAIL = 1024
 
 /** A change, as far as its history line tells of it. */
 export interface Recorded {
   readonly before: SandboxState | undefined
   readonly after: SandboxState
-  /** The state file's version before the change; '' for a create. */
-  readonly found: string
-  /** And after it. */
-  readonly left: string
+  /** The state file's version before the change; undefined for a create. */
+  readonly fileBefore: string | undefined
+  readonly fileAfter: string
 }
-
-/** Room for the last line, as long as it is whole and one of ours: no such line is longer. */
-const TAIL = 1024
 
 /**
  * Appends a change's line. A history that cannot be written never fails a change, which is done by now: the next
  * line finds that the state file is not as the last line left it, and says that there is a gap.
  */
-export function appendHistory(folder: Dir, change: Recorded): void {
+export function appendHistory(dir: Dir, change: Recorded): void {
   try {
-    if (change.before === undefined) removeHistory(folder)
-    append(folder, change)
+    append(dir, change)
   } catch {
     // See above.
   }
 }
 
-/** Does what can be done: a line of a create says by itself that what comes before it is of another sandbox. */
-export function removeHistory(folder: Dir): void {
+/** Does what it can: the line of a create says by itself that what comes before it belongs to another sandbox. */
+export function removeHistory(dir: Dir): void {
   for (const name of [HISTORY_FILE, OLD_HISTORY_FILE]) {
     try {
-      removeFile(folder, name)
+      removeFile(dir, name)
     } catch {
       // See above.
     }
   }
 }
 
-function append(folder: Dir, change: Recorded): void {
-  let { fd, size } = openToAppend(folder)
+function append(dir: Dir, change: Recorded): void {
+  const { fd, size } = openToAppend(dir)
   try {
-    const tail = tailText(fd, size, TAIL)
-    const last = change.before && (lastLine(tail) ?? lastLineFartherBack(folder, fd, size))
-    const line = JSON.stringify(historyLine(change, last))
+    const tail = tailOf(fd, size, TAIL)
+    const last = change.before && (lastLine(tail) ?? lastLineFartherBack(dir, fd, size))
+    const line = JSON.stringify(lineOf(change, last))
     if (size + line.length > ROTATE_AT) {
-      folder.rename(HISTORY_FILE, OLD_HISTORY_FILE)
-      closeFile(fd)
-      fd = -1
-      fd = openToAppend(folder).fd
-      writeFileSync(fd, `${line}\n`)
+      dir.rename(HISTORY_FILE, OLD_HISTORY_FILE)
+      appendFirst(dir, line)
     } else {
       // A line that a kill or a full disk cut short stays by itself.
       const torn = tail !== '' && !tail.endsWith('\n')
-      writeFileSync(fd, `${torn ? '\n' : ''}${line}\n`)
+      writeAll(fd, Buffer.from(`${torn ? '\n' : ''}${line}\n`))
     }
   } finally {
-    if (fd !== -1) closeFile(fd)
+    closeFile(fd)
   }
 }
 
-/** In ASCII, as our lines are: what else there may be need only be no line of ours. */
-function tailText(fd: number, size: number, limit: number): string {
+function appendFirst(dir: Dir, line: string): void {
+  const { fd } = openToAppend(dir)
+  try {
+    writeAll(fd, Buffer.from(`${line}\n`))
+  } finally {
+    closeFile(fd)
+  }
+}
+
+/** Opens the history, and makes it if there is none. */
+function openToAppend(dir: Dir): { fd: number; size: number } {
+  const fd = openIfThere(dir) ?? makeAndOpen(dir)
+  try {
+    const stat = statFd(fd)
+    // What has another name elsewhere may be another's file, linked here.
+    if (isRegularFile(stat) && stat.nlink === 1) return { fd, size: stat.size }
+    throw new Error(`${dir.displayPath(HISTORY_FILE)} is not a file of this folder only`)
+  } catch (error) {
+    closeFile(fd)
+    throw error
+  }
+}
+
+function openIfThere(dir: Dir): number | undefined {
+  try {
+    return dir.open(HISTORY_FILE, O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined
+    throw error
+  }
+}
+
+function makeAndOpen(dir: Dir): number {
+  createFile(dir, HISTORY_FILE)
+  return dir.open(HISTORY_FILE, O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK)
+}
+
+/** In ASCII, as our lines are: of anything else it matters only that it is no line of ours. */
+function tailOf(fd: number, size: number, limit: number): string {
   return readTail(fd, size, limit).toString('latin1')
 }
 
-/** What the next line needs of the last one. */
-interface LastLine {
-  readonly seq: number
-  readonly to: string
-  readonly file: string
-}
-
-/** The last line in a text that is one. What is none, after it, shows in the file itself. */
-function lastLine(text: string): LastLine | undefined {
-  for (let end = text.length; end > 0; ) {
-    const start = text.lastIndexOf('\n', end - 1) + 1
-    const found = start === end ? undefined : parseLine(text.slice(start, end))
-    if (found !== undefined) return found
-    end = start - 1
-  }
-  return undefined
-}
-
-function parseLine(line: string): LastLine | undefined {
-  try {
-    const { seq, to, file } = JSON.parse(line)
-    if (!Number.isSafeInteger(seq + 1) || seq < 1 || !isValidState(to) || typeof file !== 'string') {
-      return undefined
-    }
-    return { seq, to, file }
-  } catch {
-    return undefined
-  }
-}
-
 /** The end of the file is damaged, or there is nothing in it since a rotation was cut short. */
-function lastLineFartherBack(folder: Dir, fd: number, size: number): LastLine | undefined {
-  const inThis = lastLine(tailText(fd, size, ROTATE_AT))
+function lastLineFartherBack(dir: Dir, fd: number, size: number): LastLine | undefined {
+  const inThis = lastLine(tailOf(fd, size, ROTATE_AT))
   if (inThis !== undefined) return inThis
-  const old = openRegularFile(folder, OLD_HISTORY_FILE)
+  const old = openRegularFile(dir, OLD_HISTORY_FILE)
   if (old === undefined) return undefined
   try {
-    return lastLine(tailText(old.fd, old.stat.size, ROTATE_AT))
+    return lastLine(tailOf(old.fd, old.stat.size, ROTATE_AT))
   } finally {
     closeFile(old.fd)
   }
 }
 
-function historyLine({ before, after, found, left }: Recorded, last: LastLine | undefined): HistoryLine {
+function lineOf({ before, after, fileBefore, fileAfter }: Recorded, last: LastLine | undefined): HistoryLine {
   const { pid, host, command } = thisProcess()
-  const gap = before !== undefined && !tellsOf(last, before, found)
+  // The version alone would do, but for a write in place within one tick of the kernel's clock.
+  const follows = before === undefined || (last?.file === fileBefore && last?.to === before.state)
   const fields = before === undefined ? [] : changedFields(before, after)
   return {
     seq: (last?.seq ?? 0) + 1,
     time: new Date().toISOString(),
     from: before?.state ?? null,
     to: after.state,
-    ...(fields.length === 0 ? {} : { fields }),
+    ...(fields.length > 0 && { fields }),
     pid,
     host,
     command,
-    ...(gap ? { gap } : {}),
-    file: left,
+    ...(!follows && { gap: true as const }),
+    file: fileAfter,
   }
-}
-
-/**
- * Whether the last line is of the change that left the state as it was found. The version alone would do, but for a
- * write in place within one tick of the kernel's clock.
- */
-function tellsOf(last: LastLine | undefined, before: SandboxState, found: string): boolean {
-  return last !== undefined && last.file === found && last.to === before.state
 }

@@ -2,8 +2,8 @@
 export const STATE_FILE = 'state.json'
 /** flock(2) is held on it for each change; Kata locks the same file. */
 export const LOCK_FILE = 'lock'
-/** The folder that proper-lockfile makes while it holds its lock on the state file. */
-export const STATE_LOCK = `${STATE_FILE}.lock`
+/** The folder that proper-lockfile makes while it holds its lock on the state file: a dot-lock. */
+export const DOT_LOCK = `${STATE_FILE}.lock`
 export const HISTORY_FILE = 'history.jsonl'
 /** What the history was before its one rotation. */
 export const OLD_HISTORY_FILE = 'history.jsonl.1'
@@ -15,9 +15,10 @@ export const QUARANTINE = '.quarantine'
 export const FILE_MODE = 0o600
 export const FOLDER_MODE = 0o700
 
-const TEMPORARY_FILE = /^state\.json\.\d+$/
+/** What becomes the state file. One name serves: only the holder of the sandbox's locks makes it. */
+export const TEMPORARY_FILE = '.state.json.tmp'
 
-/** Whether a name is one that write-file-atomic gives to its temporary files for the state file. */
+/** Whether a name is one of the temporary files of the state file, those of version 0.1.0 among them. */
 export function isTemporaryFile(name: string): boolean {
-  return TEMPORARY_FILE.test(name)
+  return name === TEMPORARY_FILE || /^state\.json\.\d+$/.test(name)
 }

@@ -2,8 +2,9 @@ import { readdirSync } from 'node:fs'
 import { ioError, isErrno } from '../errno.js'
 import { isValidId } from '../sandbox-id.js'
 import type { SandboxState } from '../state/sandbox-state.js'
+import { readAgain } from './lock/shared-lock.js'
 import { Dir } from './posix/dir.js'
-import { assertFolder } from './root-dir.js'
+import { assertDir } from './root-dir.js'
 import { isUnreadable, readStateFile } from './state-file.js'
 
 /**
@@ -18,9 +19,8 @@ export async function readSandbox(root: string, id: string): Promise<SandboxStat
   try {
     return readStateFile(folder)?.state
   } catch (error) {
-    if (!isUnreadable(error)) throw error // It may be half written.
-    const { withSharedLock } = await import('./lock/shared-lock.js')
-    return (await withSharedLock(folder, () => readStateFile(folder)))?.state
+    if (!isUnreadable(error)) throw error
+    return (await readAgain(folder, () => readStateFile(folder)))?.state // It may be half written.
   } finally {
     folder.close()
   }
@@ -38,7 +38,7 @@ export function listIds(root: string): string[] {
       .sort()
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return []
-    assertFolder(root, undefined, error)
+    assertDir(root, undefined, error)
     throw ioError(error, 'list', undefined, root)
   }
 }

@@ -1,124 +1,128 @@
-import fs, { constants, fchmodSync, fchownSync, fstatSync, writeFileSync } from 'node:fs'
-import { onExit } from 'signal-exit'
-import writeFileAtomic from 'write-file-atomic'
-import { ioError, isErrno, reason } from '../errno.js'
-import { StateStoreError } from '../errors.js'
-import { flush } from './flush.js'
-import { FILE_MODE, STATE_FILE } from './layout.js'
+import { constants, fchmodSync } from 'node:fs'
+import { ioError, isErrno } from '../errno.js'
+import { FILE_MODE, STATE_FILE, TEMPORARY_FILE } from './layout.js'
+import { chownLike } from './posix/create-file.js'
 import { closeFile, type Dir } from './posix/dir.js'
+import { writeAll } from './posix/file-io.js'
+import { type FileStat, statFd } from './posix/file-stat.js'
+import { loadPrivately } from './private-package.js'
 import { versionOf } from './state-file.js'
 
 const { O_WRONLY, O_CREAT, O_EXCL } = constants
 
-// write-file-atomic registers with signal-exit on each call, which adds handlers for every signal when it is the
-// first there, and removes them when it is the last. One that stays makes it neither, at a fifth of the cost.
-onExit(() => {})
-
-// signal-exit also ends the process on SIGXFSZ, unless somebody else listens. Node by itself ignores that signal, so that
-// a write beyond the largest size of a file (`ulimit -f`) fails with EFBIG; here, too, it shall be an error of one change.
-process.on('SIGXFSZ', () => {})
-
+/** The next state file, written under a temporary name; it is not flushed yet. */
 export interface Replacement {
-  readonly text: string
-  /** Whose the file shall be: as the one that it replaces, so that root does not lock its owner out. */
-  readonly uid: number
-  readonly gid: number
-  /** Whether to wait until the content and then the name are on the disk. */
-  readonly durable: boolean
+  /** To be flushed. */
+  readonly fd: number
+  /** Differs after each replacement of the state file. */
+  readonly version: string
+  /** Puts it in the place of the state file, rename(2). @throws StateStoreError `IO_ERROR` */
+  commit(): void
+  /** Closes it, and removes it unless it was committed. */
+  close(): void
 }
 
 /**
- * Replaces the state file: a temporary file is written, fsynced and renamed over it; the folder is not yet fsynced.
- * @returns the new file's version
- * @throws StateStoreError `IO_ERROR`; the file is then the old one, and the temporary one is gone.
+ * Writes the next state file beside the present one, with the help of write-file-atomic.
+ * @param owner whose the file shall be: root must not lock the owner of the one that it replaces out
+ * @throws StateStoreError `IO_ERROR`; nothing is left then
  */
-export function replaceStateFile(folder: Dir, replacement: Replacement): string {
-  let version = ''
-  const { text, uid, gid, durable } = replacement
-  const write = (fd: number) => {
-    version = fill(fd, replacement)
-  }
-  const options = { mode: FILE_MODE, chown: { uid, gid }, fsync: durable }
+export function writeReplacement(dir: Dir, text: string, owner: FileStat): Replacement {
+  const replacement = new TemporaryFile(dir, owner)
+  current = replacement
   try {
-    within(folder, write, () => writeFileAtomic.sync(STATE_FILE, text, options))
-    return version
+    writeFileAtomic.sync(STATE_FILE, text, { mode: FILE_MODE, chown: owner, fsync: false })
+    return replacement
   } catch (error) {
-    throw ioError(error, 'replace', folder.id, folder.displayPath(STATE_FILE))
+    replacement.close()
+    throw replaceError(dir, error)
   }
 }
+
+export function replaceError(dir: Dir, error: unknown): Error {
+  return ioError(error, 'replace', dir.id, dir.displayPath(STATE_FILE))
+}
+
+class TemporaryFile implements Replacement {
+  fd = -1
+  version = ''
+  private isCommitted = false
+
+  constructor(
+    private readonly dir: Dir,
+    private readonly owner: FileStat,
+  ) {}
+
+  /** What has the name already is a dead process's, since we hold the locks, or was planted. */
+  open(): number {
+    const flags = O_WRONLY | O_CREAT | O_EXCL
+    try {
+      this.fd = this.dir.open(TEMPORARY_FILE, flags, FILE_MODE)
+    } catch (error) {
+      if (!isErrno(error, 'EEXIST')) throw error
+      this.dir.unlink(TEMPORARY_FILE)
+      this.fd = this.dir.open(TEMPORARY_FILE, flags, FILE_MODE)
+    }
+    return this.fd
+  }
+
+  /** Writes all of the text, and sets owner and mode whatever the umask. */
+  write(text: string): void {
+    writeAll(this.fd, Buffer.from(text))
+    const stat = statFd(this.fd)
+    chownLike(this.fd, this.owner, stat)
+    if ((stat.mode & 0o7777) !== FILE_MODE) fchmodSync(this.fd, FILE_MODE)
+    this.version = versionOf(stat)
+  }
+
+  commit(): void {
+    try {
+      this.dir.rename(TEMPORARY_FILE, STATE_FILE)
+      this.isCommitted = true
+    } catch (error) {
+      throw replaceError(this.dir, error)
+    }
+  }
+
+  close(): void {
+    if (this.fd === -1) return
+    closeFile(this.fd)
+    this.fd = -1
+    if (this.isCommitted) return
+    try {
+      this.dir.unlink(TEMPORARY_FILE)
+    } catch {
+      // The next change takes it away.
+    }
+  }
+}
+
+/** The file that write-file-atomic is at work on: nothing else runs in this thread meanwhile. */
+let current: TemporaryFile
 
 /**
- * Lets write-file-atomic work in a folder that is held open, whatever has its name by now: while it runs, and so nothing
- * else can in this thread, the names that it gives to `node:fs` are names in that folder. It has no option for that, nor
- * for these: it ignores how much of its text was written, and would commit the first half of it; it opens its temporary
- * file whatever is there, through a link as well, though the name can be foretold; it sets the owner and the mode by name,
- * which by then may be a link to another's file.
+ * The `fs` of write-file-atomic. The package names its temporary file by a name that can be foretold, opens it whatever
+ * is there, ignores how much of its text was written, and sets owner and mode by name; here it writes into a file of a
+ * folder that is held open. It renames at once; here that waits until the file is on the disk and the locks are known
+ * to be still ours.
  */
-function within(folder: Dir, write: (fd: number) => void, replace: () => void): void {
-  const ours = {
-    openSync: (name: string, _flags: unknown, mode: number) => openExclusively(folder, name, mode),
-    writeSync: write,
-    fsyncSync: flush,
-    closeSync: closeFile,
-    chownSync: done,
-    chmodSync: done,
-    realpathSync: (name: string) => name,
-    renameSync: (from: string, to: string) => folder.rename(from, to),
-    unlinkSync: (name: string) => folder.unlink(name),
-  }
-  const nodes = Object.fromEntries(Object.keys(ours).map(name => [name, Reflect.get(fs, name) as unknown]))
-  Object.assign(fs, ours)
-  try {
-    replace()
-  } finally {
-    Object.assign(fs, nodes)
-  }
+const atomicFs = {
+  realpathSync: (path: string) => path,
+  openSync: () => current.open(),
+  writeSync: (_fd: number, text: string) => current.write(text),
+  closeSync: () => {},
+  chownSync: () => {},
+  chmodSync: () => {},
+  renameSync: () => {},
+  unlinkSync: () => {},
 }
 
-/** The owner and the mode are set with the content. */
-function done(): void {}
+/** Its name for a temporary file is not used, and costs a SHA-1. */
+const noHash = { update: () => noHash, digest: () => Buffer.alloc(4) }
 
-/** What is there of that name is a dead process's, since we hold the lock, or was planted. */
-function openExclusively(folder: Dir, name: string, mode: number): number {
-  const flags = O_WRONLY | O_CREAT | O_EXCL
-  try {
-    return folder.open(name, flags, mode)
-  } catch (error) {
-    if (!isErrno(error, 'EEXIST')) throw error
-    folder.unlink(name)
-    return folder.open(name, flags, mode)
-  }
-}
-
-/** Writes the whole text, and gives the file its owner and mode, whatever the umask; or throws. */
-function fill(fd: number, { text, uid, gid }: Replacement): string {
-  writeFileSync(fd, text)
-  const stat = fstatSync(fd)
-  if (stat.uid !== uid || stat.gid !== gid) give(fd, uid, gid)
-  if ((stat.mode & 0o7777) !== FILE_MODE) fchmodSync(fd, FILE_MODE)
-  return versionOf(stat)
-}
-
-/** Only root can give a file away; another user's change then leaves it that user's. */
-function give(fd: number, uid: number, gid: number): void {
-  try {
-    fchownSync(fd, uid, gid)
-  } catch (error) {
-    if (process.geteuid?.() === 0 || !isErrno(error, 'EPERM', 'EINVAL')) throw error
-  }
-}
-
-/**
- * Makes names in a folder durable.
- * @throws StateStoreError `OUTCOME_UNKNOWN`: the change is in place, but a power cut may undo it.
- */
-export function syncFolder(fd: number, id: string, path: string): void {
-  try {
-    flush(fd)
-    // XFS that has shut itself down says of folders that they are flushed, but not what they are.
-    fstatSync(fd)
-  } catch (error) {
-    const message = `${path} was changed, but the disk did not confirm it: ${reason(error)}`
-    throw new StateStoreError('OUTCOME_UNKNOWN', message, { id, path, cause: error })
-  }
-}
+/** A copy of our own, which works on atomicFs and adds no handlers for the signals of the program. */
+const writeFileAtomic = loadPrivately('write-file-atomic', {
+  fs: atomicFs,
+  'node:crypto': { createHash: () => noHash },
+  'signal-exit': { onExit: () => () => {} },
+}) as typeof import('write-file-atomic')

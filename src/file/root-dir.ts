@@ -1,5 +1,4 @@
-import { chmodSync, mkdirSync, statSync } from 'node:fs'
-import { type FileHandle, open, stat } from 'node:fs/promises'
+import { chmodSync, closeSync, constants, fstatSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { isErrno } from '../errno.js'
 import { StateStoreError } from '../errors.js'
@@ -12,14 +11,14 @@ import { FOLDER_MODE } from './layout.js'
  * @returns whether there was none
  * @throws the system's error
  */
-export function makeRootFolder(path: string): boolean {
-  if (isFolder(path)) return false
-  if (dirname(path) !== path) makeRootFolder(dirname(path))
+export function makeRootDir(path: string): boolean {
+  if (isDir(path)) return false
+  if (dirname(path) !== path) makeRootDir(dirname(path))
   try {
     mkdirSync(path, FOLDER_MODE)
     if ((statSync(path).mode & FOLDER_MODE) !== FOLDER_MODE) chmodSync(path, FOLDER_MODE)
   } catch (error) {
-    if (!isErrno(error, 'EEXIST') || !isFolder(path)) throw error // Else somebody was faster.
+    if (!isErrno(error, 'EEXIST') || !isDir(path)) throw error // Else somebody was faster.
   }
   return true
 }
@@ -28,7 +27,7 @@ export function makeRootFolder(path: string): boolean {
  * To be asked when a root could not be used: whether it is something else than a folder, or below something else.
  * @throws StateStoreError `IO_ERROR` if so
  */
-export function assertFolder(path: string, id?: string, cause?: unknown): void {
+export function assertDir(path: string, id?: string, cause?: unknown): void {
   const obstacle = obstacleTo(path)
   if (obstacle === undefined) return
   throw new StateStoreError('IO_ERROR', `${obstacle} is not a folder`, { id, path: obstacle, cause })
@@ -43,26 +42,35 @@ function obstacleTo(path: string): string | undefined {
   }
 }
 
-function isFolder(path: string): boolean {
+function isDir(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 }
 
-/** Flushes the names on the way to a folder, from its own up to the one where its filesystem is mounted. */
-export async function flushWayTo(path: string): Promise<void> {
-  const { dev } = await stat(path)
-  for (let child = path; dirname(child) !== child; child = dirname(child)) {
-    let parent: FileHandle
+/**
+ * Yields each folder above a root whose names must be flushed for the root to survive a power cut: up to the one where
+ * its filesystem is mounted.
+ * @throws the system's error
+ */
+export function* ancestorsToFlush(root: string): Generator<number, void, void> {
+  const { dev } = statSync(root)
+  for (let child = root; dirname(child) !== child; child = dirname(child)) {
+    const fd = openToFlush(dirname(child))
+    if (fd === undefined) continue
     try {
-      parent = await open(dirname(child), 'r')
-    } catch (error) {
-      if (isErrno(error, 'EACCES', 'EPERM')) continue // What we may not read, another user made for us.
-      throw error
-    }
-    try {
-      if ((await parent.stat()).dev !== dev) return
-      await parent.sync()
+      if (fstatSync(fd).dev !== dev) return
+      yield fd
     } finally {
-      await parent.close()
+      closeSync(fd)
     }
+  }
+}
+
+/** @returns undefined for a folder that we may not read: another user made it for us */
+function openToFlush(path: string): number | undefined {
+  try {
+    return openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)
+  } catch (error) {
+    if (isErrno(error, 'EACCES', 'EPERM')) return undefined
+    throw error
   }
 }

@@ -1,0 +1,67 @@
+import { type ErrorCode, type ErrorDetails, StateStoreError } from '../errors.js'
+import { type SandboxState, UNKNOWN_KEYS, type UnknownKeys } from '../state/sandbox-state.js'
+import { freezeUnknownKeys } from '../state/validate.js'
+import type { Attempt, Request } from './commit.js'
+
+/** What the program's thread asks of the commit thread; messages cross in batches. */
+export type ToThread =
+  | {
+      readonly kind: 'attempt'
+      readonly job: number
+      readonly root: string
+      readonly id: string
+      readonly request: Request
+    }
+  /** What the rules of the change made of the state. */
+  | { readonly kind: 'next'; readonly job: number; readonly next: PlainState | undefined }
+  /** The rules threw. */
+  | { readonly kind: 'refuse'; readonly job: number }
+
+export type FromThread =
+  /** The rules, which are the program's own, are to be applied to this state. */
+  | { readonly kind: 'rules'; readonly job: number; readonly current: PlainState | undefined }
+  /** It is over, as the rules had thrown, and the locks are released. */
+  | { readonly kind: 'refused'; readonly job: number }
+  | { readonly kind: 'failed'; readonly job: number; readonly error: PlainError }
+  /** With its longest flush, in ms. */
+  | { readonly kind: 'ended'; readonly job: number; readonly attempt: Attempt; readonly flush: number }
+
+/** A state as it crosses: structured clone leaves out what is kept under a symbol. */
+export interface PlainState {
+  readonly fields: SandboxState
+  readonly unknown: UnknownKeys | undefined
+}
+
+export function toPlainState(state: SandboxState): PlainState {
+  const { [UNKNOWN_KEYS]: unknown, ...fields } = state
+  return { fields, unknown }
+}
+
+export function fromPlainState({ fields, unknown }: PlainState): SandboxState {
+  return unknown === undefined ? fields : { ...fields, [UNKNOWN_KEYS]: freezeUnknownKeys(unknown) }
+}
+
+/** An error as it crosses: structured clone would lose its class and its fields. */
+export interface PlainError {
+  readonly code: ErrorCode | undefined
+  readonly message: string
+  readonly details: Omit<ErrorDetails, 'cause'>
+  readonly cause: { readonly message: string; readonly fields: object } | undefined
+}
+
+export function toPlainError(error: unknown): PlainError {
+  if (!(error instanceof StateStoreError)) {
+    const message = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    return { code: undefined, message, details: {}, cause: undefined }
+  }
+  const { code, message, id, path, from, to, cause } = error
+  const plainCause = cause instanceof Error ? { message: cause.message, fields: { ...cause } } : undefined
+  return { code, message, details: { id, path, from, to }, cause: plainCause }
+}
+
+/** To be called in an asynchronous function of the caller's: the stack of the new error then leads on to the caller. */
+export function fromPlainError({ code, message, details, cause }: PlainError): Error {
+  if (code === undefined) return new Error(message)
+  const rebuilt = cause && Object.assign(new Error(cause.message), cause.fields)
+  return new StateStoreError(code, message, { ...details, cause: rebuilt })
+}

@@ -1,0 +1,133 @@
+import { fsyncSync } from 'node:fs'
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import type { SandboxState } from '../state/sandbox-state.js'
+import { type Attempt, attempt, type Rules, type Steps, WAITING } from './commit.js'
+import {
+  type FromThread,
+  fromPlainState,
+  type ToThread,
+  toPlainError,
+  toPlainState,
+} from './commit-messages.js'
+import type { CommitThreadData } from './commit-worker.js'
+
+// The thread that waits for the disk in place of the program: see commit-pool.ts. It takes every change that it is
+// given up to where it must be flushed, flushes them all, and goes on. What arrives meanwhile joins the next round.
+
+const port = parentPort
+if (port === null) throw new Error('this module is the body of a worker thread')
+const { ended } = workerData as CommitThreadData
+
+/** A change under way. */
+interface Job {
+  readonly job: number
+  readonly steps: Steps<Attempt>
+  /** What a flush failed with, to be thrown where the change waits for it. */
+  failure?: { readonly error: unknown }
+  answer?: ToThread
+  flush: number
+}
+
+const REFUSED = Symbol('refused')
+
+const jobs = new Map<number, Job>()
+/** Those that can go on. */
+const ready: Job[] = []
+let events: FromThread[] = []
+
+port.postMessage('ready')
+port.on('message', (messages: readonly ToThread[] | 'end') => {
+  if (messages === 'end') {
+    port.close()
+    return
+  }
+  receive(messages)
+  while (ready.length > 0) {
+    const flushes = advanceAll()
+    if (events.length > 0) port.postMessage(events)
+    events = []
+    for (const { job, fd } of flushes) flush(job, fd)
+    for (let more = receiveMessageOnPort(port); more !== undefined; more = receiveMessageOnPort(port)) {
+      if (more.message === 'end') port.close()
+      else receive(more.message)
+    }
+  }
+})
+
+// The program's end waits for this one's: a thread that is terminated while koffi is loaded can abort the process.
+process.once('exit', () => {
+  Atomics.store(ended, 0, 1)
+  Atomics.notify(ended, 0)
+})
+
+function receive(messages: readonly ToThread[]): void {
+  for (const message of messages) {
+    if (message.kind === 'attempt') start(message)
+    else {
+      const job = jobs.get(message.job)
+      if (job === undefined) continue
+      job.answer = message
+      ready.push(job)
+    }
+  }
+}
+
+function start({ job, root, id, request }: Extract<ToThread, { kind: 'attempt' }>): void {
+  const rules: Rules = current => askProgram(started, current)
+  const started: Job = { job, steps: attempt(root, id, request, rules), flush: 0 }
+  jobs.set(job, started)
+  ready.push(started)
+}
+
+/** The rules are the program's own functions, and run in its thread. */
+function* askProgram(job: Job, current: SandboxState | undefined): Steps<SandboxState | undefined> {
+  events.push({ kind: 'rules', job: job.job, current: current && toPlainState(current) })
+  yield WAITING
+  if (job.answer?.kind !== 'next') throw REFUSED
+  return job.answer.next && fromPlainState(job.answer.next)
+}
+
+function advanceAll(): { job: Job; fd: number }[] {
+  const flushes: { job: Job; fd: number }[] = []
+  for (const job of ready.splice(0)) {
+    const fd = advance(job)
+    if (typeof fd === 'number') flushes.push({ job, fd })
+  }
+  return flushes
+}
+
+/** Takes a change one step on; returns what must be flushed then. */
+function advance(job: Job): number | undefined {
+  const { failure } = job
+  delete job.failure
+  try {
+    const step = failure ? job.steps.throw(failure.error) : job.steps.next()
+    if (step.done) end(job, { kind: 'ended', job: job.job, attempt: step.value, flush: job.flush })
+    else if (step.value !== WAITING) return step.value
+  } catch (error) {
+    const { job: number } = job
+    end(
+      job,
+      error === REFUSED
+        ? { kind: 'refused', job: number }
+        : { kind: 'failed', job: number, error: toPlainError(error) },
+    )
+  }
+  return undefined
+}
+
+function end({ job }: Job, event: FromThread): void {
+  jobs.delete(job)
+  events.push(event)
+}
+
+function flush(job: Job, fd: number): void {
+  const start = performance.now()
+  try {
+    fsyncSync(fd)
+  } catch (error) {
+    job.failure = { error }
+  }
+  job.flush = Math.max(job.flush, performance.now() - start)
+  ready.push(job)
+}

@@ -1,0 +1,134 @@
+import { fchmodSync, mkdirSync, rmdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { alreadyExists, existsInAnotherFormat } from '../change.js'
+import { ioError, isErrno } from '../errno.js'
+import { StateStoreError } from '../errors.js'
+import { FOLDER_MODE, PERSIST_FILE, STATE_FILE } from './layout.js'
+import { chownLike } from './posix/create-file.js'
+import { Dir } from './posix/dir.js'
+import { assertDir } from './root-dir.js'
+import { isUnreadable, readStateFile, type StateFile } from './state-file.js'
+
+/**
+ * Opens the folder of a sandbox that is to be changed.
+ * @returns undefined when there is none with a state file in it
+ * @throws StateStoreError `CORRUPT_STATE` `IO_ERROR`
+ */
+export function openForChange(root: string, id: string): Dir | undefined {
+  const dir = Dir.open(root, id)
+  return dir && openedIf(dir, () => dir.exists(STATE_FILE))
+}
+
+/**
+ * Makes the folder for a new sandbox, or finds one without a sandbox in it.
+ * @returns undefined when somebody removed it meanwhile
+ * @throws StateStoreError `ALREADY_EXISTS` `CORRUPT_STATE` `IO_ERROR`
+ */
+export function openForCreate(root: string, id: string): Dir | undefined {
+  const dir = openOrMakeDir(root, id)
+  if (dir === undefined) return undefined
+  return openedIf(dir, () => {
+    assertFree(dir)
+    return true
+  })
+}
+
+/**
+ * Opens a folder below another, and makes it if there is none.
+ * @returns undefined when somebody removed it meanwhile
+ * @throws StateStoreError `CORRUPT_STATE` when it is a symbolic link or no folder, `IO_ERROR`
+ */
+export function openOrMakeDir(root: string, id: string): Dir | undefined {
+  const isNew = makeDir(root, id)
+  const dir = openOrRemove(root, id)
+  if (dir === undefined) return undefined
+  return openedIf(dir, () => {
+    if (isNew) giveToOwner(dir, root)
+    return true
+  })
+}
+
+function openedIf(dir: Dir, isWanted: () => boolean): Dir | undefined {
+  let opened: Dir | undefined
+  try {
+    if (isWanted()) opened = dir
+  } finally {
+    if (opened === undefined) dir.close()
+  }
+  return opened
+}
+
+function makeDir(root: string, id: string): boolean {
+  const path = join(root, id)
+  try {
+    mkdirSync(path, { mode: FOLDER_MODE })
+    return true
+  } catch (error) {
+    if (isErrno(error, 'EEXIST')) return false
+    assertDir(root, id, error)
+    throw ioError(error, 'make', id, path)
+  }
+}
+
+/** A folder that root made for a user, and was killed before it gave it away, can be removed by that user: it is empty. */
+function openOrRemove(root: string, id: string): Dir | undefined {
+  try {
+    return Dir.open(root, id)
+  } catch (error) {
+    if (!(error instanceof StateStoreError) || !isErrno(error.cause, 'EACCES')) throw error
+    try {
+      rmdirSync(join(root, id))
+    } catch {
+      throw error
+    }
+    return undefined
+  }
+}
+
+/** Mode 0700 whatever the umask; and the root folder's owner, as far as that can be given. */
+function giveToOwner({ fd, id, path }: Dir, root: string): void {
+  try {
+    fchmodSync(fd, FOLDER_MODE)
+    chownLike(fd, statSync(root))
+  } catch (error) {
+    if (!isErrno(error, 'EPERM', 'EINVAL')) throw ioError(error, 'make', id, path)
+  }
+}
+
+/** How to read a state before a change of it. */
+interface Reading {
+  readonly kind: 'create' | 'transition' | 'update' | 'delete'
+  readonly force: boolean
+}
+
+/**
+ * What is there before a change. A forced deletion does not need to be able to read it.
+ * @returns undefined when there is no sandbox
+ * @throws StateStoreError `ALREADY_EXISTS` `CORRUPT_STATE` `INVALID_STATE` `IO_ERROR`
+ */
+export function readCurrent(dir: Dir, { kind, force }: Reading): StateFile | 'unreadable' | undefined {
+  if (kind === 'create') {
+    assertFree(dir)
+    return undefined
+  }
+  try {
+    return readStateFile(dir)
+  } catch (error) {
+    if (kind === 'delete' && force && isUnreadable(error)) return 'unreadable'
+    throw error
+  }
+}
+
+/** @throws StateStoreError `ALREADY_EXISTS` when a sandbox lives in this folder, ours or one of another program */
+function assertFree(dir: Dir): void {
+  if (!dir.exists(STATE_FILE) && !dir.exists(PERSIST_FILE)) return
+  throw isForeign(dir) ? existsInAnotherFormat(dir.id) : alreadyExists(dir.id)
+}
+
+function isForeign(dir: Dir): boolean {
+  try {
+    return readStateFile(dir) === undefined
+  } catch {
+    return false
+  }
+}
