@@ -1,5 +1,5 @@
 export type { HeldLock, HistoryEntry, ListEntry, LockHolder } from './backend.js'
-export type { Update } from './change.js'
+export type { ChangeKind, Update } from './change.js'
 export {
   type CheckOptions,
   FINDING_CODES,
@@ -10,18 +10,18 @@ export {
   type RepairOptions,
 } from './check.js'
 export { type CopyOptions, type CopyProgress, type CopyResult, copyStore } from './copy.js'
-export {
-  CHANNELS,
-  type ChangeMessage,
-  type ConflictMessage,
-  type ErrorMessage,
-  type LockWaitMessage,
-} from './diagnostics.js'
+export { CHANGE_CHANNEL, type ChangeTrace, type LockWait } from './diagnostics.js'
 export { ERROR_CODES, type ErrorCode, type ErrorDetails, StateStoreError } from './errors.js'
 export type { EtcdOptions } from './etcd/options.js'
 export { decodeState, encodeState } from './state/codec.js'
-export { Cmd, EnvVar, LinuxCapabilities } from './state/command.js'
-export { type GoJson, toGoJson } from './state/go-json.js'
+export {
+  formatSockets,
+  formatVolumes,
+  parseSockets,
+  parseVolumes,
+  type Socket,
+  type Volume,
+} from './state/colon-lists.js'
 export {
   checkTransition,
   isValidState,
@@ -30,11 +30,7 @@ export {
   type StateString,
   TRANSITIONS,
 } from './state/machine.js'
-export { Resources } from './state/resources.js'
 export type { SandboxFields, SandboxState } from './state/sandbox-state.js'
-export { SandboxFieldsSchema, SandboxStateSchema } from './state/schema.js'
-export { formatSockets, parseSockets, Socket, Sockets } from './state/sockets.js'
-export { formatVolumes, parseVolumes, Volume, Volumes } from './state/volumes.js'
 export {
   type DeleteOptions,
   type ListOptions,

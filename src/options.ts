@@ -1,7 +1,7 @@
 import { show } from './state/show.js'
 
 /**
- * Refuses what is no object of options, and an option that does not exist: a misspelt one would be passed over in silence.
+ * Refuses options that are not an object, or that do not exist: a misspelt one would be ignored silently.
  * @throws TypeError
  */
 export function assertOptions(given: unknown, ...names: readonly string[]): void {
@@ -25,7 +25,7 @@ export function assertProgress(value: unknown): void {
   throw new TypeError(`onProgress must be a function, not ${show(value)}`)
 }
 
-/** Asks what it can do, and not of which class it is: a test environment such as jsdom has a class of its own. @throws TypeError */
+/** Checks what it can do rather than its class: a test environment such as jsdom has its own. @throws TypeError */
 export function assertSignal(value: unknown): void {
   if (value === undefined) return
   const isSignal =

@@ -3,12 +3,12 @@ import { visible } from './state/show.js'
 
 const ID = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/
 
-/** Whether a name can be a sandbox's: it is that of a folder, and a part of a key. */
+/** Whether a text can be a sandbox's id, which is used as the name of a folder and as part of a key. */
 export function isValidId(id: string): boolean {
   return ID.test(id)
 }
 
-/** @throws TypeError when it is no string, StateStoreError `INVALID_ID` when it can be no sandbox's name. */
+/** @throws TypeError when it is not a string; StateStoreError `INVALID_ID` when it is not a valid id */
 export function assertId(id: unknown): asserts id is string {
   if (typeof id !== 'string') throw new TypeError(`a sandbox id must be a string, not ${typeof id}`)
   if (isValidId(id)) return

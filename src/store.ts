@@ -1,11 +1,13 @@
 /// <reference lib="esnext.disposable" preserve="true" />
+import { AsyncResource } from 'node:async_hooks'
 import { resolve } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { onAbort } from './abort.js'
-import type { Backend, HeldLock, HistoryEntry, ListEntry, Sighting } from './backend.js'
-import { type Change, notFound, type Update } from './change.js'
+import type { Backend, HeldLock, HistoryEntry, ListEntry, Observation } from './backend.js'
+import { applyChange, type Change, notFound, type Update } from './change.js'
 import type { CheckOptions, Finding, Repair, RepairOptions } from './check.js'
-import { told } from './diagnostics.js'
-import { StateStoreError } from './errors.js'
+import { type ChangeTrace, withDiagnostics } from './diagnostics.js'
+import { StateStoreError, withCaller, withSubject } from './errors.js'
 import type { EtcdOptions } from './etcd/options.js'
 import { FileBackend } from './file/backend.js'
 import { assertOptions, assertProgress, assertSignal, flag } from './options.js'
@@ -14,13 +16,14 @@ import { assertId } from './sandbox-id.js'
 import { isValidState, type NextState, type StateString } from './state/machine.js'
 import type { SandboxFields, SandboxState } from './state/sandbox-state.js'
 import { show } from './state/show.js'
+import { newState, validState } from './state/validate.js'
 import { eventsOf, leavable, type StateEvent } from './watch.js'
 
 /** How to open a store. */
 export interface StoreOptions {
   /**
-   * How long a change waits for a sandbox that others hold, in ms; 10,000 by default. 0 tries once. On etcd, how long
-   * it goes on while others change the sandbox first; and so long, 5,000 at the least, any call waits for etcd.
+   * How long a change waits for locks that others hold, in ms; 10,000 by default. 0 tries once. On etcd, how long to
+   * retry when other writers win. Every request waits at least 5,000 ms for etcd.
    */
   readonly lockTimeout?: number
   /**
@@ -30,7 +33,7 @@ export interface StoreOptions {
   readonly durable?: boolean
   /** Whether each change is noted in the sandbox's history; true by default. */
   readonly history?: boolean
-  /** For a root on etcd: what it takes to be let in. */
+  /** For a root on etcd: credentials and certificates. */
   readonly etcd?: EtcdOptions
 }
 
@@ -46,7 +49,7 @@ export interface ListOptions {
   readonly state?: StateString
 }
 
-/** Whose locks. */
+/** Filters for `locks()`. */
 export interface LocksOptions {
   /** Only this sandbox's. */
   readonly id?: string
@@ -79,8 +82,8 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
   assertRoot(root)
   const complete = completeOptions(options)
   if (isEtcdRoot(root)) {
-    const { openEtcd } = await import('./etcd/backend.js')
-    return new SandboxStore(openEtcd(root, options.etcd, complete))
+    const { EtcdBackend } = await import('./etcd/backend.js')
+    return new SandboxStore(new EtcdBackend(root, options.etcd, complete))
   }
   if (options.etcd !== undefined)
     throw new TypeError('the option etcd is for a root such as etcd://host:2379')
@@ -98,8 +101,12 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
 export class SandboxStore {
   // Truly private: what an inspection of a store prints may end in a log, and the backend knows etcd's password.
   readonly #backend: Backend
-  private closed = false
-  private readonly closing = new AbortController()
+  /** How many calls, and steps of loops, have begun and not ended. */
+  #underWay = 0
+  #wake: (() => void) | undefined
+  readonly #closing = new AbortController()
+  #closed: Promise<void> | undefined
+  #isShut = false
 
   /** @internal */
   constructor(backend: Backend) {
@@ -112,21 +119,19 @@ export class SandboxStore {
    * @throws StateStoreError `ALREADY_EXISTS` `INVALID_ID` `INVALID_STATE` (a field) `LOCK_TIMEOUT` `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`
    */
   async create(id: string, fields: SandboxFields = {}): Promise<SandboxState> {
-    return this.changed(id, ({ parseSandboxFields }) => ({
-      kind: 'create',
-      state: { state: 'ready', ...about(id, () => parseSandboxFields(fields)) },
-    }))
+    this.#assertUsable(id)
+    const state = withSubject(`sandbox ${id}`, { id }, () => newState(fields))
+    return existing(id, await this.#change(id, { kind: 'create', state }))
   }
 
   /**
    * As {@link create}, but with a whole state: for a sandbox whose life began in another store.
    * @internal
    */
-  async adopt(id: string, state: SandboxState): Promise<SandboxState> {
-    return this.changed(id, ({ parseSandboxState }) => ({
-      kind: 'create',
-      state: about(id, () => parseSandboxState(state)),
-    }))
+  async createWithState(id: string, state: SandboxState): Promise<SandboxState> {
+    this.#assertUsable(id)
+    const checked = withSubject(`sandbox ${id}`, { id }, () => validState(state))
+    return existing(id, await this.#change(id, { kind: 'create', state: checked }))
   }
 
   /**
@@ -134,10 +139,8 @@ export class SandboxStore {
    * @throws StateStoreError `NOT_FOUND` `INVALID_ID` `CORRUPT_STATE` `INVALID_STATE` `IO_ERROR` `CLOSED`
    */
   async read(id: string): Promise<SandboxState> {
-    this.assertUsable(id)
-    const state = await this.#backend.read(id)
-    if (state === undefined) throw notFound(id)
-    return state
+    this.#assertUsable(id)
+    return existing(id, await this.#track(this.#backend.read(id)))
   }
 
   /**
@@ -154,15 +157,15 @@ export class SandboxStore {
   ): Promise<SandboxState> {
     assertState('from', from)
     assertState('to', to)
-    return this.changed(id, { kind: 'transition', from, to })
+    this.#assertUsable(id)
+    return existing(id, await this.#change(id, { kind: 'transition', from, to }))
   }
 
   /**
    * Changes a sandbox's fields: the function is given the state and returns the next one. It runs once, while the
    * sandbox is locked; so it should do nothing else. (It runs again, on the newer state, if this process stood still
-   * in it so long that another program's proper-lockfile took the lock for one left behind; and on etcd, which has
-   * no lock, when another process changed the sandbox meanwhile.) A new `state` must be one that the state machine
-   * allows.
+   * for so long that another program with proper-lockfile took the lock for a stale one; and on etcd, which has no
+   * lock, when another process changed the sandbox meanwhile.) A new `state` must be one that the state machine allows.
    * @throws TypeError when it returns a promise or nothing; what the function throws; StateStoreError
    * `INVALID_TRANSITION` `INVALID_STATE` (a field) `NOT_FOUND` `INVALID_ID` `CORRUPT_STATE` `LOCK_TIMEOUT`
    * `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`. The sandbox then is as it was, except after `OUTCOME_UNKNOWN`.
@@ -170,13 +173,12 @@ export class SandboxStore {
   async update(id: string, update: Update): Promise<SandboxState> {
     if (typeof update !== 'function')
       throw new TypeError(`an update must be a function, not ${typeof update}`)
-    return this.changed(id, ({ parseSandboxState }) => ({
-      kind: 'update',
-      update: state => {
-        const next: unknown = update(state)
-        return about(id, () => parseSandboxState(synchronous(next)))
-      },
-    }))
+    this.#assertUsable(id)
+    const checked: Update = state => {
+      const next: unknown = update(state)
+      return withSubject(`sandbox ${id}`, { id }, () => validState(synchronous(next)))
+    }
+    return existing(id, await this.#change(id, { kind: 'update', update: checked }))
   }
 
   /**
@@ -188,22 +190,21 @@ export class SandboxStore {
   async delete(id: string, options: DeleteOptions = {}): Promise<void> {
     assertOptions(options, 'force')
     const force = flag('force', options.force, false)
-    this.assertUsable(id)
-    await this.make(id, { kind: 'delete', force })
+    this.#assertUsable(id)
+    await this.#change(id, { kind: 'delete', force })
   }
 
   /**
    * Every sandbox, sorted by id; one that cannot be read is an entry with its error. Takes no lock and makes nothing.
    * @throws StateStoreError `IO_ERROR` when the root cannot be read, `CLOSED`
    */
-  async *list(options: ListOptions = {}): AsyncGenerator<ListEntry, void, undefined> {
+  list(options: ListOptions = {}): AsyncGenerator<ListEntry, void, undefined> {
     assertOptions(options, 'state')
     const { state } = options
-    if (state !== undefined) assertState('state', state)
-    this.assertOpen()
-    for await (const entry of this.#backend.list()) {
-      if (state === undefined || 'error' in entry || entry.state.state === state) yield entry
-    }
+    return this.#loop(() => {
+      if (state !== undefined) assertState('state', state)
+      return entriesIn(state, this.#backend.list())
+    })
   }
 
   /**
@@ -214,20 +215,15 @@ export class SandboxStore {
    * @throws StateStoreError `INVALID_ID` `IO_ERROR` `CLOSED`
    */
   watch(options: WatchOptions = {}): AsyncGenerator<StateEvent, void, undefined> {
-    const left = new AbortController()
-    return leavable(this.events(options, left.signal), () => left.abort(ENDED))
-  }
-
-  private async *events(
-    options: WatchOptions,
-    left: AbortSignal,
-  ): AsyncGenerator<StateEvent, void, undefined> {
     assertOptions(options, 'id', 'signal')
     const { id, signal } = options
-    if (id !== undefined) assertId(id)
     assertSignal(signal)
-    this.assertOpen()
-    yield* eventsOf(this.sightings(id, [left, signal]))
+    const left = new AbortController()
+    const events = this.#loop(() => {
+      if (id !== undefined) assertId(id)
+      return eventsOf(this.#observe(id, [left.signal, signal]))
+    }, true)
+    return leavable(events, () => left.abort(ENDED))
   }
 
   /**
@@ -255,54 +251,57 @@ export class SandboxStore {
     const { signal } = options
     assertSignal(signal)
     if (state !== 'deleted') assertState('state', state, 'ready, running, paused, stopped or deleted')
-    this.assertUsable(id)
+    this.#assertUsable(id)
     signal?.throwIfAborted()
-    for await (const sighting of this.sightings(id, [signal])) {
-      if ('error' in sighting) throw sighting.error
-      if ('gone' in sighting) {
+    for await (const observed of this.#observe(id, [signal])) {
+      if ('error' in observed) throw withCaller(observed.error)
+      if ('deleted' in observed) {
         if (state === 'deleted') return undefined
         throw notFound(id)
       }
-      if (sighting.state.state === state) return sighting.state
+      if (observed.state.state === state) return observed.state
     }
     signal?.throwIfAborted()
     throw closedError()
   }
 
   /**
-   * The recorded changes of a sandbox, oldest first. Old ones go as the history grows: a first `seq` above 1 tells.
-   * An entry with a `gap` follows something that was not recorded; what was not recorded after the last entry is
-   * told by the next one only. Takes no lock and makes nothing.
+   * The recorded changes of a sandbox, oldest first. Old ones go as the history grows: a first `seq` above 1 shows it.
+   * An entry with a `gap` follows something that was not recorded; what was not recorded after the last entry shows in
+   * the next one only. Takes no lock and makes nothing.
    * @throws StateStoreError `NOT_FOUND` when there is neither a sandbox nor a history of it; `CORRUPT_STATE` when
    * the history is kept in something else than a file; `INVALID_ID` `IO_ERROR` `CLOSED`
    */
-  async *history(id: string): AsyncGenerator<HistoryEntry, void, undefined> {
-    this.assertUsable(id)
+  history(id: string): AsyncGenerator<HistoryEntry, void, undefined> {
+    return this.#loop(() => {
+      assertId(id)
+      return this.#historyOf(id)
+    })
+  }
+
+  async *#historyOf(id: string): AsyncGenerator<HistoryEntry, void, undefined> {
     let recorded = false
     for await (const entry of this.#backend.history(id)) {
       recorded = true
       yield entry
     }
-    if (!recorded && !(await this.exists(id))) throw notFound(id)
+    if (!recorded && !(await this.#exists(id))) throw notFound(id)
   }
 
   /**
    * Every lock that is held now, by us, Kata, flock(1) or a program with proper-lockfile, sorted by id. Makes and
-   * changes nothing.
-   * @param options whose
+   * changes nothing, and keeps no change from its lock.
+   * @param options filters for the locks
    * @throws StateStoreError `INVALID_ID`, `IO_ERROR` when the root cannot be read, `UNSUPPORTED` where the backend
    * cannot tell, `CLOSED`
    */
-  async *locks(options: LocksOptions = {}): AsyncGenerator<HeldLock, void, undefined> {
+  locks(options: LocksOptions = {}): AsyncGenerator<HeldLock, void, undefined> {
     assertOptions(options, 'id')
     const { id } = options
-    if (id !== undefined) assertId(id)
-    this.assertOpen()
-    const locks = this.#backend.locks?.(id)
-    if (locks === undefined) {
-      throw new StateStoreError('UNSUPPORTED', 'a store of this kind has no locks')
-    }
-    yield* locks
+    return this.#loop(() => {
+      if (id !== undefined) assertId(id)
+      return supported(this.#backend.locks?.(id), 'a store of this kind has no locks')
+    })
   }
 
   /**
@@ -310,16 +309,10 @@ export class SandboxStore {
    * what is not ours. Changes nothing, and takes no fault of a change under way for one.
    * @throws StateStoreError `IO_ERROR` when the root cannot be read, `UNSUPPORTED` where the backend has no check, `CLOSED`
    */
-  async *check(options: CheckOptions = {}): AsyncGenerator<Finding, void, undefined> {
+  check(options: CheckOptions = {}): AsyncGenerator<Finding, void, undefined> {
     assertOptions(options, 'onProgress')
-    assertProgress(options.onProgress)
-    this.assertOpen()
-    const findings = this.#backend.check?.(options)
-    if (findings === undefined) throw new StateStoreError('UNSUPPORTED', 'a store of this kind has no check')
-    for await (const finding of findings) {
-      this.assertOpen()
-      yield finding
-    }
+    const bound = inCallersContext(options)
+    return this.#loop(() => supported(this.#backend.check?.(bound), 'a store of this kind has no check'))
   }
 
   /**
@@ -331,20 +324,31 @@ export class SandboxStore {
   async repair(options: RepairOptions = {}): Promise<readonly Repair[]> {
     assertOptions(options, 'dryRun', 'onProgress')
     const dryRun = flag('dryRun', options.dryRun, false)
-    assertProgress(options.onProgress)
-    this.assertOpen()
-    const repaired = this.#backend.repair?.({ ...options, dryRun })
-    if (repaired === undefined)
-      throw new StateStoreError('UNSUPPORTED', 'a store of this kind has nothing to repair')
-    return repaired
+    const bound = inCallersContext(options)
+    this.#assertOpen()
+    const repair = this.#backend.repair?.({ ...bound, dryRun })
+    if (repair !== undefined) return await this.#track(repair)
+    throw new StateStoreError('UNSUPPORTED', 'a store of this kind has nothing to repair')
   }
 
-  /** Waits for the changes under way and lets go of everything. Whatever is called afterwards ends with `CLOSED`. */
-  async close(): Promise<void> {
-    if (this.closed) return
-    this.closed = true
-    this.closing.abort(ENDED)
-    await loading?.catch(() => {}) // A change that was asked for before begins only then, or fails by itself.
+  /**
+   * Waits for everything that was asked for before it, and ends the watches; a loop goes on as long as it asks for more.
+   * Whatever is called afterwards ends with `CLOSED`.
+   */
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort(ENDED)
+    while (this.#underWay > 0) {
+      await new Promise<void>(resolve => {
+        this.#wake = resolve
+      })
+      await nextTurn() // By then a loop that goes on has asked for more.
+    }
+    this.#isShut = true
     await this.#backend.close()
   }
 
@@ -354,14 +358,14 @@ export class SandboxStore {
   }
 
   /** Ends with any of the signals, with the store, and when the loop over it is left. */
-  private async *sightings(
+  async *#observe(
     id: string | undefined,
     signals: readonly (AbortSignal | undefined)[],
-  ): AsyncGenerator<Sighting, void, undefined> {
+  ): AsyncGenerator<Observation, void, undefined> {
     // AbortSignal.any would keep some bytes for each call as long as the longest-lived of its signals.
     const ended = new AbortController()
     const end = () => ended.abort(ENDED)
-    const takeBack = [this.closing.signal, ...signals].map(signal => signal && onAbort(signal, end))
+    const takeBack = [this.#closing.signal, ...signals].map(signal => signal && onAbort(signal, end))
     try {
       yield* this.#backend.watch(id, ended.signal)
     } finally {
@@ -370,25 +374,65 @@ export class SandboxStore {
     }
   }
 
-  private async changed(id: string, change: Change | Checked): Promise<SandboxState> {
-    this.assertUsable(id)
-    const state = await this.make(id, change)
-    if (state === undefined) throw notFound(id)
-    return state
+  async #change(id: string, change: Change): Promise<SandboxState | undefined> {
+    const { kind } = change
+    const force = kind === 'delete' && change.force
+    this.#underWay++
+    try {
+      return await withDiagnostics(id, kind, trace => {
+        const apply = (current: SandboxState | undefined) => applyTraced(change, current, id, trace)
+        return this.#backend.change(id, { kind, force, apply, trace })
+      })
+    } catch (error) {
+      throw withCaller(error)
+    } finally {
+      this.#end()
+    }
   }
 
-  /** Changes begin in the order in which they are asked for, those that need no schema behind those that wait for it. */
-  private async make(id: string, change: Change | Checked): Promise<SandboxState | undefined> {
-    if (typeof change === 'function') {
-      const checked = change(loaded ?? (await load()))
-      return told(id, checked, made => this.#backend.change(id, made))
+  /** Lets `close` wait for a call, and the stack of its error lead on to the caller. */
+  async #track<T>(call: Promise<T>): Promise<T> {
+    this.#underWay++
+    try {
+      return await call
+    } catch (error) {
+      throw withCaller(error)
+    } finally {
+      this.#end()
     }
-    if (loaded === undefined) await loading // Of one promise, and so in the order in which they began to wait.
-    return told(id, change, made => this.#backend.change(id, made))
+  }
+
+  #end(): void {
+    if (--this.#underWay === 0) this.#wake?.()
+  }
+
+  /**
+   * A loop over a generator: bad arguments are thrown by the call itself, any other refusal by the first `next()`. `close`
+   * waits for each step of it.
+   * @param ends whether the generator ends by itself when the store is closed
+   */
+  #loop<T>(
+    begin: () => AsyncGenerator<T, void, undefined>,
+    ends = false,
+  ): AsyncGenerator<T, void, undefined> {
+    let generator: AsyncGenerator<T, void, undefined>
+    try {
+      generator = begin()
+      this.#assertOpen()
+    } catch (error) {
+      if (!(error instanceof StateStoreError)) throw error
+      generator = refused(error)
+    }
+    const next = generator.next.bind(generator)
+    generator.next = async () => {
+      if (this.#isShut && !ends) throw closedError()
+      return await this.#track(next())
+    }
+    return generator
   }
 
   /** One whose state cannot be read exists all the same. */
-  private async exists(id: string): Promise<boolean> {
+  async #exists(id: string): Promise<boolean> {
     try {
       return (await this.#backend.read(id)) !== undefined
     } catch (error) {
@@ -397,14 +441,40 @@ export class SandboxStore {
     }
   }
 
-  private assertUsable(id: string): void {
+  #assertUsable(id: string): void {
     assertId(id)
-    this.assertOpen()
+    this.#assertOpen()
   }
 
-  private assertOpen(): void {
-    if (this.closed) throw closedError()
+  #assertOpen(): void {
+    if (this.#closed !== undefined) throw closedError()
   }
+}
+
+function existing(id: string, state: SandboxState | undefined): SandboxState {
+  if (state === undefined) throw notFound(id)
+  return state
+}
+
+function applyTraced(
+  change: Change,
+  current: SandboxState | undefined,
+  id: string,
+  trace: ChangeTrace | undefined,
+): SandboxState | undefined {
+  if (trace === undefined) return applyChange(change, current, id)
+  trace.from = current?.state ?? null
+  if (change.kind === 'transition') trace.to = change.to
+  const next = applyChange(change, current, id)
+  trace.to = next?.state ?? null
+  return next
+}
+
+/** A generator runs in the context of whoever asks for its next value; the caller's function runs in the caller's. */
+function inCallersContext(options: CheckOptions): CheckOptions {
+  const { onProgress } = options
+  assertProgress(onProgress)
+  return onProgress === undefined ? {} : { onProgress: AsyncResource.bind(onProgress) }
 }
 
 /** A reason that nobody sees. Without one, each signal would make an error and its stack. */
@@ -414,21 +484,26 @@ function closedError(): StateStoreError {
   return new StateStoreError('CLOSED', 'this store is closed')
 }
 
-type Schema = typeof import('./state/schema.js')
+// biome-ignore lint/correctness/useYield: its first step is its last
+async function* refused(error: StateStoreError): AsyncGenerator<never, void, undefined> {
+  throw error
+}
 
-/** A change whose state is to be checked by the schema. */
-type Checked = (schema: Schema) => Change
+async function* entriesIn(
+  state: StateString | undefined,
+  entries: AsyncIterable<ListEntry>,
+): AsyncGenerator<ListEntry, void, undefined> {
+  for await (const entry of entries) {
+    if (state === undefined || 'error' in entry || entry.state.state === state) yield entry
+  }
+}
 
-let loading: Promise<Schema> | undefined
-let loaded: Schema | undefined
-
-/** Loaded when first needed: zod takes longer to load than all else, and a read does without. */
-function load(): Promise<Schema> {
-  loading ??= import('./state/schema.js').then(schema => {
-    loaded = schema
-    return schema
-  })
-  return loading
+async function* supported<T>(
+  items: AsyncIterable<T> | undefined,
+  message: string,
+): AsyncGenerator<T, void, undefined> {
+  if (items === undefined) throw new StateStoreError('UNSUPPORTED', message)
+  yield* items
 }
 
 function completeOptions(options: StoreOptions): Required<Omit<StoreOptions, 'etcd'>> {
@@ -451,22 +526,12 @@ function assertState(
   throw new StateStoreError('INVALID_STATE', message)
 }
 
-/** In what is wrong with a state the sandbox is not named. */
-function about<T>(id: string, check: () => T): T {
-  try {
-    return check()
-  } catch (error) {
-    if (!(error instanceof StateStoreError)) throw error
-    throw new StateStoreError(error.code, `sandbox ${id}: ${error.message}`, { id, cause: error })
-  }
-}
-
 function synchronous(result: unknown): unknown {
   if (typeof result !== 'object' || result === null) {
     throw new TypeError('an update must return the new state')
   }
   if ('then' in result && typeof result.then === 'function') {
-    result.then(undefined, () => {}) // Its failure, should it come, is nobody's.
+    result.then(undefined, () => {}) // Should it fail, nobody handles that.
     throw new TypeError(
       'an update must return the new state itself, not a promise of it: nothing waits under a lock',
     )

@@ -84,11 +84,11 @@ async function turnsWhile(call: () => Promise<unknown>): Promise<number> {
 describe('an option that does not exist', () => {
   const calls: Record<string, (store: SandboxStore, options: never) => Promise<unknown>> = {
     delete: (store, options) => store.delete('a', options),
-    list: (store, options) => all(store.list(options)),
-    watch: (store, options) => store.watch(options).next(),
+    list: async (store, options) => all(store.list(options)),
+    watch: async (store, options) => store.watch(options).next(),
     waitFor: (store, options) => store.waitFor('a', 'deleted', options),
-    locks: (store, options) => all(store.locks(options)),
-    check: (store, options) => all(store.check(options)),
+    locks: async (store, options) => all(store.locks(options)),
+    check: async (store, options) => all(store.check(options)),
     repair: (store, options) => store.repair(options),
     copyStore: (store, options) => copyStore(store, store, options),
   }
@@ -113,11 +113,8 @@ test.each([1, {}, 'signal', null])(
     const store = await openStore(temporaryFolder())
     onTestFinished(() => store.close())
     const options = { signal: signal as never }
-    for (const call of [
-      store.watch(options).next(),
-      store.waitFor('a', 'deleted', options),
-      copyStore(store, store, options),
-    ]) {
+    expect(() => store.watch(options)).toThrow(/^signal must be an AbortSignal, not /)
+    for (const call of [store.waitFor('a', 'deleted', options), copyStore(store, store, options)]) {
       await expect(call).rejects.toThrow(/^signal must be an AbortSignal, not /)
     }
   },
@@ -140,10 +137,26 @@ test.each(filesystems)(
   'the stack of an error leads to the line that called, on $name',
   async ({ folder }) => {
     const limit = Error.stackTraceLimit
-    const store = await openStore(temporaryFolder(folder))
+    const root = temporaryFolder(folder)
+    const store = await openStore(root)
     onTestFinished(() => store.close())
     await store.create('a')
+    mkdirSync(join(root, 'corrupt'))
+    writeFileSync(join(root, 'corrupt', 'state.json'), '{')
+    const unusable = await openStore(join(root, 'corrupt', 'state.json'))
+    onTestFinished(() => unusable.close())
     const calls: readonly (() => Promise<unknown>)[] = [
+      () => unusable.create('a'),
+      () => unusable.read('a'),
+      () => unusable.waitFor('a', 'ready'),
+      () => unusable.repair(),
+      () => all(unusable.list()),
+      () => all(unusable.watch()),
+      () => all(unusable.history('a')),
+      () => all(unusable.locks()),
+      () => all(unusable.check()),
+      () => store.waitFor('corrupt', 'ready'),
+      () => store.transition('corrupt', 'ready', 'running'),
       () => store.create('a'),
       () => store.create('b', { blockIndex: 'x' as never }),
       () => store.transition('a', 'running', 'stopped'),
@@ -163,6 +176,26 @@ test.each(filesystems)(
     expect(Error.stackTraceLimit).toBe(limit)
   },
 )
+
+test('the stack of an error leads there also when the intrinsics are frozen', async () => {
+  const program = `
+    const store = await openStore(process.argv[1])
+    await store.create('a')
+    async function callTheStore() {
+      await store.update('a', state => ({ ...state, blockIndex: 'x' }))
+    }
+    console.log((await callTheStore().catch(error => error)).stack)
+    await store.close()`
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    '--frozen-intrinsics',
+    '--input-type=module',
+    '--eval',
+    `import { openStore } from 'sandbox-state'\n${program}`,
+    temporaryFolder(),
+  ])
+  expect(stdout).toContain('StateStoreError: sandbox a: blockIndex must be ')
+  expect(stdout).toContain('callTheStore')
+})
 
 test('an error as JSON has its message', async () => {
   const store = await openStore(temporaryFolder())
