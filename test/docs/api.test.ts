@@ -13,6 +13,12 @@ describe('docs/api.md', () => {
     expect(signature).toBe(signatureOf(join(project, 'dist', 'index.d.ts')))
   })
 
+  test('is completed by docs/package.md, which names every schema', async () => {
+    const text = readFileSync(join(project, 'docs', 'package.md'), 'utf8')
+    for (const name of Object.keys(await import('sandbox-state/schemas')))
+      expect(text).toContain(`\`${name}\``)
+  })
+
   test('has everything that the package exports', () => {
     const index = readFileSync(join(project, 'src', 'index.ts'), 'utf8')
     const names = Array.from(index.matchAll(/export (?:type )?\{([^}]*)\}/g), ([, list = '']) => list)

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { openStore } from 'sandbox-state'
@@ -30,8 +30,17 @@ test('the program of docs/durability.md finds a fault, plans its repair and make
   })
   expect(stderr).toBe('')
   const [found, repaired] = stdout.split('\n')
-  expect(found).toMatch(/^CORRUPT_STATE \S+state\.json \S+state\.json: not a JSON object: it ends too early/)
+  expect(found).toMatch(/^CORRUPT_STATE \S+state\.json \S+state\.json: not a JSON object: Unexpected end/)
   expect(repaired).toBe("[ [ 'CORRUPT_STATE', 'moved' ] ] [ [ 'CORRUPT_STATE', 'moved' ] ]")
+})
+
+test('every test file that docs/durability.md names is there', () => {
+  const project = fileURLToPath(new URL('../..', import.meta.url))
+  const names = Array.from(document.matchAll(/(?:test\/)?[\w/-]+\.test\.ts/g), ([name]) => name)
+  expect(names.length).toBeGreaterThan(30)
+  const files = readdirSync(join(project, 'test'), { recursive: true, encoding: 'utf8' })
+  const isThere = (name: string) => files.some(file => `/test/${file}`.endsWith(`/${name}`))
+  expect(names.filter(name => !isThere(name))).toEqual([])
 })
 
 /** To close a file and to look at one that was opened is told of where it means something; `lock` is a file. */
@@ -45,8 +54,8 @@ test.skipIf(noStrace !== undefined)(
     const told = rowsOf(table).flatMap(([calls = '']) =>
       Array.from(calls.matchAll(/`([a-z0-9]+)`/g), ([, name = '']) => name),
     )
-    // In memory, since there it is made in the thread that asks, however slow the disk is today.
-    const root = temporaryFolder(filesystems[0]?.folder)
+    // On a disk: in memory nothing is flushed.
+    const root = temporaryFolder(filesystems.at(-1)?.folder)
     const store = await openStore(root)
     onTestFinished(() => store.close())
     await store.create('a')

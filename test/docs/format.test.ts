@@ -56,18 +56,16 @@ async function realSandbox() {
 
 describe('docs/format.md', () => {
   test('names every file and mode', () => {
-    const { STATE_FILE, LOCK_FILE, STATE_LOCK, HISTORY_FILE, OLD_HISTORY_FILE, PERSIST_FILE, QUARANTINE } =
-      layout
+    const { STATE_FILE, LOCK_FILE, HISTORY_FILE, OLD_HISTORY_FILE, TEMPORARY_FILE } = layout
+    const { DOT_LOCK, PERSIST_FILE, QUARANTINE } = layout
     const tree = fencedBlock(document, '')
-    for (const name of [STATE_FILE, LOCK_FILE, HISTORY_FILE, OLD_HISTORY_FILE])
+    for (const name of [STATE_FILE, LOCK_FILE, HISTORY_FILE, OLD_HISTORY_FILE, TEMPORARY_FILE])
       expect(tree).toMatch(new RegExp(`^ {4}${name} +0${layout.FILE_MODE.toString(8)} `, 'm'))
-    expect(tree).toMatch(new RegExp(`^ {4}${STATE_LOCK}/ +0500 `, 'm'))
+    expect(tree).toMatch(new RegExp(`^ {4}${DOT_LOCK}/ +0500 `, 'm'))
     expect(tree).toMatch(new RegExp(`^ {2}${QUARANTINE}/ +0${layout.FOLDER_MODE.toString(8)} `, 'm'))
     expect(tree).toMatch(new RegExp(`^ {4}${PERSIST_FILE} +not ours`, 'm'))
     const known = Object.values(layout).filter(value => typeof value === 'string')
     expect(known.filter(name => !tree.includes(name))).toEqual([])
-    const temporary = tree.match(/state\.json\.\d+/)?.[0] ?? ''
-    expect(layout.isTemporaryFile(temporary)).toBe(true)
   })
 
   test('shows a state.json byte for byte', async () => {

@@ -236,11 +236,10 @@ function until(isSo: () => boolean): void {
   const end = performance.now() + 20_000
   while (!isSo()) {
     if (performance.now() > end) throw new Error('waited in vain')
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)
   }
 }
 
-/** Whether another process has a file open. */
+/** Whether another process has a file open, as one that waits for a lock has at each attempt. */
 function hasOpen(file: string): boolean {
   return readdirSync('/proc')
     .filter(name => /^\d+$/.test(name) && name !== String(process.pid))

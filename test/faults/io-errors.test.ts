@@ -26,6 +26,7 @@ const ERRORS: Readonly<Record<string, readonly string[]>> = {
   openat: ['EMFILE', 'EACCES', 'EIO', 'ENOSPC', 'EROFS'],
   mkdir: ['ENOSPC', 'EACCES', 'EIO', 'EROFS'],
   mkdirat: ['ENOSPC', 'EACCES', 'EIO', 'EROFS'],
+  linkat: ['ENOSPC', 'EACCES', 'EIO', 'EROFS'],
   renameat: ['ENOSPC', 'EACCES', 'EIO', 'EROFS'],
   write: ['ENOSPC', 'EIO'],
   pwrite64: ['ENOSPC', 'EIO'],
@@ -154,7 +155,7 @@ function expectTyped(answer: Answer, root: string, id: string, errno: string, wh
 }
 
 function temporaryFiles(root: string, id: string): string[] {
-  return (namesIn(root, id) ?? []).filter(name => /^state\.json\.\d/.test(name))
+  return (namesIn(root, id) ?? []).filter(name => name === '.state.json.tmp')
 }
 
 /** The next change, by the same process and by another, is at once possible, and leaves nothing that is not to be there. */

@@ -61,7 +61,7 @@ describe.skipIf(noStrace !== undefined).each(ways)('killed on $name', ({ name, f
 
 function writes(name: string, text: string): boolean {
   return (
-    /^(mkdir|mkdirat|rmdir|renameat|unlinkat|write|pwrite64|fsync|fchown|fchmod)$/.test(name) ||
+    /^(mkdir|mkdirat|rmdir|renameat|linkat|unlinkat|write|pwrite64|fsync|fchown|fchmod)$/.test(name) ||
     text.endsWith('writing')
   )
 }

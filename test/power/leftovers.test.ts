@@ -30,7 +30,7 @@ describe.skipIf(process.platform !== 'linux').each(filesystems)(
       const store = await openStore(root, { lockTimeout: 100 })
       onTestFinished(() => store.close())
       await store.create('a')
-      const [lock, temporary] = [join(root, 'a', 'lock'), join(root, 'a', 'state.json.123')]
+      const [lock, temporary] = [join(root, 'a', 'lock'), join(root, 'a', '.state.json.tmp')]
       const note = readFileSync(lock, 'latin1')
       expect(note).toMatch(/^\{"held":false,.*"boot":"[^"]+"/)
       expect(left(note)).not.toBe(note)

@@ -39,15 +39,28 @@ export function mountTmpfs(options: string): string {
   return folder
 }
 
-function mountExt4(): string {
+/** A new ext4, on a loop device. */
+export function mountExt4(): string {
   const folder = mountPoint()
-  const image = `${folder}.image`
+  const image = imageOf(folder)
   cleanUp(() => rmSync(image, { force: true }))
   closeSync(openSync(image, 'w'))
   truncateSync(image, 2 * 1024 * 1024)
   run('mkfs.ext4', '-q', '-F', image)
   run('mount', '-o', 'loop', image, folder)
   return folder
+}
+
+function imageOf(folder: string): string {
+  return `${folder}.image`
+}
+
+/** Damages the inodes of files and folders on an ext4, as a failing disk does: looking at one is EUCLEAN from now on. */
+export function damageInodes(folder: string, ...paths: readonly string[]): void {
+  const image = imageOf(folder)
+  run('umount', folder)
+  for (const path of paths) run('debugfs', '-w', '-R', `set_inode_field /${path} extra_isize 200`, image)
+  run('mount', '-o', 'loop,errors=continue', image, folder)
 }
 
 export function remount(folder: string, how: 'ro' | 'rw'): void {

@@ -1,4 +1,4 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import { type ChildProcess, type ForkOptions, fork, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
@@ -11,10 +11,32 @@ export interface Outcome {
   readonly result?: unknown
 }
 
+/** As whom to start a program that root's rights must not help: nobody, if the tests run as root. */
+export const ORDINARY_USER = process.geteuid?.() === 0 ? { uid: 65534, gid: 65534 } : undefined
+
+/** Why no program can be started as an ordinary user; undefined when one can. */
+export const noOrdinaryUser: string | undefined = whyNot()
+
+function whyNot(): string | undefined {
+  if (ORDINARY_USER === undefined) return undefined
+  const load = "await import('sandbox-state')"
+  const { status, error } = spawnSync(process.execPath, ['--input-type=module', '-e', load], {
+    ...ORDINARY_USER,
+    cwd: fileURLToPath(new URL('../programs/', import.meta.url)),
+  })
+  if (error !== undefined) return error.message
+  return status === 0 ? undefined : 'another user than root cannot load what is in this folder'
+}
+
 /** Starts a program of test/programs; it ends with the test at the latest. */
-export function startProgram(name: string, args: readonly string[] = []): ChildProcess {
+export function startProgram(
+  name: string,
+  args: readonly string[] = [],
+  options: ForkOptions = {},
+): ChildProcess {
   const child = fork(fileURLToPath(new URL(`../programs/${name}.mjs`, import.meta.url)), [...args], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    ...options,
   })
   onTestFinished(() => {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')

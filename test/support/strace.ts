@@ -99,7 +99,7 @@ export async function ask(child: ChildProcess, asked: Asked): Promise<Answer> {
 
 /** Calls on files and folders. Those on memory, clocks and threads change nothing that outlives the process. */
 const FILE_CALLS =
-  'openat,statx,mkdir,mkdirat,rmdir,rename,renameat,unlink,unlinkat,write,pwrite64,pread64,read,fsync,close,chown,chmod,fchmod,utimensat,readlink,readlinkat,getdents64,flock,statfs'
+  'openat,statx,mkdir,mkdirat,rmdir,rename,renameat,linkat,unlink,unlinkat,write,pwrite64,pread64,read,fsync,close,chown,chmod,fchmod,utimensat,readlink,readlinkat,getdents64,flock,statfs'
 
 /**
  * How tests are run that disturb the nth call of a thread. A call is found by its number, and of the calls by which
@@ -153,7 +153,8 @@ function threadsOf(child: ChildProcess): number[] {
     .sort((a, b) => a - b)
 }
 
-async function attach(args: readonly string[]): Promise<ChildProcess> {
+/** Attaches strace(1) to a process that runs. */
+export async function attach(args: readonly string[]): Promise<ChildProcess> {
   const strace = spawn('strace', [...args], { stdio: ['ignore', 'ignore', 'pipe'] })
   let said = ''
   for await (const chunk of strace.stderr.iterator({ destroyOnReturn: false })) {
@@ -166,7 +167,7 @@ async function attach(args: readonly string[]): Promise<ChildProcess> {
 }
 
 /** SIGTERM makes strace let go of what it traces, which then runs on. */
-async function detach(strace: ChildProcess): Promise<void> {
+export async function detach(strace: ChildProcess): Promise<void> {
   if (strace.exitCode !== null || strace.signalCode !== null) return
   const ended = once(strace, 'exit')
   strace.kill('SIGTERM')
@@ -199,7 +200,7 @@ function isOnFiles(call: string): boolean {
 }
 
 /**
- * A call's name and what it is made on, as `openat state.json.TMP for writing`: a name in the sandbox's folder, or `.`
+ * A call's name and what it is made on, as `openat .state.json.tmp for writing`: a name in the sandbox's folder, or `.`
  * for that folder and `..` for the root.
  */
 function normal(line: string, id: string): string {
@@ -213,7 +214,7 @@ function normal(line: string, id: string): string {
     .replace(new RegExp(`^.*/${id}(?:/(?:\\.$)?|$)`), './')
   const shown = inFolder === './' ? '.' : inFolder.startsWith('./') ? inFolder.slice(2) : inFolder
   const what = shown
-    .replace(/^state\.json\.\d+/, 'state.json.TMP')
+    .replace(/^#\d+.*/, 'UNNAMED')
     .replace(/^\/proc\/\d+/, '/proc/PID')
     .replace(/^\/(?!proc).*$/, '..')
   return `${name} ${what}${/O_WRONLY|O_RDWR|O_CREAT/.test(rest) ? ' for writing' : ''}`

@@ -94,10 +94,11 @@ fs.promises.open = async (...args) => {
   return handle
 }
 
-// The calls that Node has no function for, by those that it has.
+// The calls of the C library, by those that Node has.
 const traced = { ...fs }
-const at = (folder, name) => `/proc/self/fd/${folder}/${name}`
+const at = (folder, name) => (folder === -100 ? name : `/proc/self/fd/${folder}/${name}`)
 const REMOVE_FOLDER = 0x200
+const linkat = libc.linkat
 Object.assign(libc, {
   openat: (folder, name, flags, _type, mode) => traced.openSync(at(folder, name), flags, mode),
   close: fd => traced.closeSync(fd),
@@ -105,6 +106,14 @@ Object.assign(libc, {
   unlinkat: (folder, name, flags) =>
     traced[flags === REMOVE_FOLDER ? 'rmdirSync' : 'unlinkSync'](at(folder, name)),
   renameat: (folder, from, toFolder, to) => traced.renameSync(at(folder, from), at(toFolder, to)),
+  linkat: (folder, from, toFolder, to, flags) => {
+    const result = linkat(folder, from, toFolder, to, flags)
+    if (result === 0) note({ call: 'create', ...place(at(toFolder, to)), ino: inode(at(toFolder, to)) })
+    return result
+  },
+  pread: (fd, buffer, size, position) => traced.readSync(fd, buffer, 0, size, position),
+  write: (fd, buffer, size) => traced.writeSync(fd, buffer, 0, size),
+  pwrite: (fd, buffer, size, position) => traced.writeSync(fd, buffer, 0, size, position),
 })
 
 /** For the program itself to say what the store has acknowledged. */

@@ -1,0 +1,28 @@
+import { openStore } from 'sandbox-state'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { nextMessage, startProgram } from '../support/program.js'
+import { filesystems, temporaryFolder } from '../support/root.js'
+import { settled } from '../support/wait.js'
+
+// A state may take up to 1 MiB.
+
+describe.each(filesystems)('a state above 1 MiB among concurrent changes, on $name', ({ folder }) => {
+  test.each(['create', 'update'])('is a typed error of that %s, and fails nothing else', async call => {
+    const root = temporaryFolder(folder)
+    const child = startProgram('big-one', [root, call])
+    const refused = { name: 'StateStoreError', code: 'INVALID_STATE' }
+    expect(await settled(nextMessage(child))).toEqual({
+      rounds: [
+        [refused, 'ok', 'ok', 'ok'],
+        ['ok', refused, 'ok', 'ok', refused, 'ok'],
+        [refused, 'ok'],
+      ],
+      uncaught: [],
+    })
+    const store = await openStore(root, { lockTimeout: 0 })
+    onTestFinished(() => store.close())
+    // Nobody holds its locks any more.
+    const next = call === 'create' ? store.create('big') : store.update('big', state => state)
+    expect(await next).toMatchObject({ state: 'ready' })
+  })
+})

@@ -1,0 +1,76 @@
+import { readFileSync, renameSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { openStore } from 'sandbox-state'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { holdFlock } from '../support/flock.js'
+import { nextMessage, startProgram } from '../support/program.js'
+import { filesystems, temporaryFolder } from '../support/root.js'
+import { settled } from '../support/wait.js'
+
+// Whoever holds flock(2) on a sandbox's `lock` removes or moves the folder, as Kata's delete does, and goes on holding.
+
+/** It may see that the sandbox is gone, or wait until its time is up; then a timer of 5 ms fires some 100 times. */
+function expectEnded(outcome: unknown): void {
+  expect(outcome).toMatchObject({ code: expect.stringMatching(/^(LOCK_TIMEOUT|NOT_FOUND)$/) })
+  const { code, ticks } = outcome as { code: string; ticks: number }
+  if (code === 'LOCK_TIMEOUT') expect(ticks).toBeGreaterThan(10)
+}
+
+describe.each(filesystems)('the holder of a lock, on $name', ({ folder }) => {
+  /** A sandbox that is locked, and a program that waits for it. */
+  async function setUp(what: 'create' | 'update', lockTimeout: number) {
+    const root = temporaryFolder(folder)
+    const store = await openStore(root, { lockTimeout: 0 })
+    onTestFinished(() => store.close())
+    await store.create('a')
+    const held = await holdFlock(join(root, 'a', 'lock'))
+    if (what === 'create') rmSync(join(root, 'a', 'state.json'))
+    const child = startProgram('ticker', [root, 'a', what, String(lockTimeout), 'say'])
+    expect(await nextMessage(child)).toBe('waiting')
+    const answer = nextMessage(child)
+    return { root, store, held, child, answer }
+  }
+
+  test('removes the folder: a waiter ends at its limit, and its timers fire meanwhile', async () => {
+    const { root, answer } = await setUp('update', 500)
+    rmSync(join(root, 'a'), { recursive: true })
+    expectEnded(await settled(answer))
+  })
+
+  test('moves the folder away: a waiter ends at its limit, and its timers fire meanwhile', async () => {
+    const { root, answer } = await setUp('update', 500)
+    renameSync(join(root, 'a'), join(root, '.moved'))
+    expectEnded(await settled(answer))
+  })
+
+  test('removes the folder: a create of the id, which is free, does not wait for it', async () => {
+    const { root, store, answer } = await setUp('create', 60_000)
+    rmSync(join(root, 'a'), { recursive: true })
+    expect(await settled(answer)).toMatchObject({ code: 'ok' })
+    expect(await store.read('a')).toMatchObject({ cgroupPath: '/new' })
+  })
+
+  test('moves the folder away and lets go: no change is acknowledged there', async () => {
+    const { root, held, answer } = await setUp('update', 5_000)
+    const moved = join(root, '.moved')
+    renameSync(join(root, 'a'), moved)
+    const before = readFileSync(join(moved, 'state.json'))
+    await held.release()
+    expect(await settled(answer)).toMatchObject({ code: 'NOT_FOUND' })
+    expect(readFileSync(join(moved, 'state.json'))).toEqual(before)
+  })
+
+  test('moves the folder away, and another is made in its place: the change is made in that one', async () => {
+    const { root, store, held, child, answer } = await setUp('update', 5_000)
+    const moved = join(root, '.moved')
+    child.kill('SIGSTOP') // It cannot see that for a moment there is no folder.
+    renameSync(join(root, 'a'), moved)
+    await store.create('a', { blockIndex: 10 })
+    const before = readFileSync(join(moved, 'state.json'))
+    await held.release()
+    child.kill('SIGCONT')
+    expect(await settled(answer)).toMatchObject({ code: 'ok' })
+    expect(await store.read('a')).toMatchObject({ blockIndex: 11 })
+    expect(readFileSync(join(moved, 'state.json'))).toEqual(before)
+  })
+})

@@ -1,0 +1,35 @@
+// Changes a sandbox again and again while a thread of the process starts programs without a pause:
+// forker.mjs ROOT ID COUNT [check]
+// Between fork and exec, a child holds a copy of every descriptor. With `check`, the root is checked before each change.
+// Reports how many changes were made, and the errors.
+import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { isMainThread, Worker, workerData } from 'node:worker_threads'
+import { openStore } from 'sandbox-state'
+
+if (isMainThread) {
+  const [root, id, count, check] = process.argv.slice(2)
+  const store = await openStore(root, { lockTimeout: 0 })
+  await store.update(id, state => state)
+  const stopped = new Int32Array(new SharedArrayBuffer(4))
+  const thread = new Worker(new URL(import.meta.url), { workerData: stopped })
+  await once(thread, 'online')
+  const errors = {}
+  let made = 0
+  for (let i = 0; i < Number(count); i++) {
+    try {
+      if (check !== undefined) for await (const _ of store.check());
+      await store.update(id, state => ({ ...state, blockIndex: state.blockIndex + 1 }))
+      made++
+    } catch (error) {
+      errors[error.code] = (errors[error.code] ?? 0) + 1
+    }
+    if (i % 20 === 0) await new Promise(resolve => setImmediate(resolve))
+  }
+  Atomics.store(stopped, 0, 1)
+  await once(thread, 'exit')
+  await store.close()
+  process.send({ made, errors }, () => process.disconnect())
+} else {
+  while (Atomics.load(workerData, 0) === 0) spawnSync('true')
+}
