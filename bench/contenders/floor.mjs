@@ -20,7 +20,7 @@ export const about =
 export const version = () => 'node:fs'
 
 /** What the store writes for a sandbox in each state. */
-const TEXTS = Object.fromEntries(
+export const TEXTS = Object.fromEntries(
   ['ready', 'running', 'paused', 'stopped'].map(state => [state, encodeState(exampleState(state))]),
 )
 

@@ -1,18 +1,29 @@
-import { closeSync, constants, mkdirSync, openSync, readFileSync, rmdirSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import koffi from 'koffi'
-import { open as openFloor } from './floor.mjs'
+import { open as openFloor, TEXTS } from './floor.mjs'
 
 export const about =
   'the floor plus the system calls that make it a change of this format: flock and a note of who holds it, the lock ' +
-  'folder made and removed, the state read, a line of history appended. No check, no JSON. What ours takes beyond this ' +
-  'is what it computes and makes sure of'
+  'folder made and removed, the state read, a look before the rename whether both locks are still held, a line of ' +
+  'history appended. No check, no JSON. What ours takes beyond this is what it computes and makes sure of'
 
 export const version = () => 'node:fs, koffi'
 
 const flock = koffi.load(null).func('int flock(int fd, int operation)')
-const LOCK_EX_NB = 6
-const { O_RDWR, O_CREAT } = constants
+const [LOCK_EX_NB, LOCK_UN] = [6, 8]
+const { O_RDWR, O_CREAT, O_WRONLY, O_EXCL } = constants
 const NOTE = Buffer.alloc(512, ' ')
 const RELEASED = NOTE.subarray(0, 14)
 const LINE = `${'-'.repeat(160)}\n`
@@ -21,20 +32,38 @@ export function open(root) {
   const floor = openFloor(root)
   return {
     ...floor,
-    transition(id, from, to) {
-      const folder = join(root, id)
-      const lock = openSync(join(folder, 'lock'), O_RDWR | O_CREAT)
+    transition(id, _from, to) {
+      const path = join(root, id)
+      const [lockFile, dotLock] = [join(path, 'lock'), join(path, 'state.json.lock')]
+      const file = join(path, 'state.json')
+      const folder = openSync(path, 'r')
+      const lock = openSync(lockFile, O_RDWR | O_CREAT)
       if (flock(lock, LOCK_EX_NB) !== 0) throw new Error('the sandbox is locked')
+      look(path, lockFile)
+      mkdirSync(dotLock, 0o500)
+      readFileSync(file)
       writeSync(lock, NOTE, 0, NOTE.length, 0)
-      mkdirSync(join(folder, 'state.json.lock'), 0o500)
-      readFileSync(join(folder, 'state.json'))
-      floor.transition(id, from, to)
-      const history = openSync(join(folder, 'history.jsonl'), 'a')
+      const temporary = join(path, '.state.json.tmp')
+      const next = openSync(temporary, O_WRONLY | O_CREAT | O_EXCL, 0o600)
+      writeSync(next, TEXTS[to])
+      fsyncSync(next)
+      look(dotLock, path, lockFile)
+      renameSync(temporary, file)
+      closeSync(next)
+      fsyncSync(folder)
+      const history = openSync(join(path, 'history.jsonl'), 'a')
       writeSync(history, LINE)
       closeSync(history)
-      rmdirSync(join(folder, 'state.json.lock'))
+      rmdirSync(dotLock)
       writeSync(lock, RELEASED, 0, RELEASED.length, 0)
+      flock(lock, LOCK_UN)
       closeSync(lock)
+      closeSync(folder)
     },
   }
+}
+
+/** Whether the locks are still held, as far as the calls go. */
+function look(...paths) {
+  for (const path of paths) lstatSync(path)
 }
