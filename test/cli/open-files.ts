@@ -1,12 +1,19 @@
 import { existsSync, readdirSync, readlinkSync } from 'node:fs'
-import { vi } from 'vitest'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 
 /** Whether the system tells which files a process has open. */
 export const tellsOpenFiles = existsSync('/proc/self/fd')
 
-/** Waits until a process has a file open: a path, or the kernel's own name for it such as `anon_inode:inotify`. */
+/**
+ * Waits until a process has a file open: a path, or the kernel's own name for it such as `anon_inode:inotify`. Asks
+ * without a pause, as who waits for a lock has it open only at each attempt.
+ */
 export async function untilOpen(pid: number | undefined, file: string): Promise<void> {
-  await vi.waitUntil(() => openFiles(pid).includes(file), { timeout: 30_000, interval: 20 })
+  const end = performance.now() + 30_000
+  while (!openFiles(pid).includes(file)) {
+    if (performance.now() > end) throw new Error(`${pid} never opened ${file}`)
+    await nextTurn()
+  }
 }
 
 function openFiles(pid: number | undefined): string[] {
