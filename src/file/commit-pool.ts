@@ -5,12 +5,10 @@ import type { SandboxState } from '../state/sandbox-state.js'
 import { type Attempt, attempt, type Request, WAITING } from './commit.js'
 import { fromPlainError, fromPlainState, toPlainState } from './commit-messages.js'
 import { CommitWorker } from './commit-worker.js'
+import { isMemoryFilesystem } from './posix/filesystem.js'
 
 /** A change whose flushes take longer than this, in ms, is made in the thread: the event loop may wait for two of them. */
 const LONGEST_FLUSH = 2
-
-/** tmpfs and ramfs, as statfs(2) numbers them. */
-const MEMORY_FILESYSTEMS: ReadonlySet<number> = new Set([0x01021994, 0x858458f6])
 
 /** For so long after the thread could not be started, in ms, changes are made on the spot. */
 const NEXT_START = 10_000
@@ -31,10 +29,9 @@ export class CommitPool {
   constructor(private readonly root: string) {}
 
   /** @param isAlone whether no other change of this store is under way */
-  attempt(id: string, asked: Request, apply: Apply, isAlone: boolean): Attempt | Promise<Attempt> {
-    const durable = asked.durable && !this.isInMemory() // Nothing survives there, flushed or not.
-    const request = durable === asked.durable ? asked : { ...asked, durable }
-    const worker = !durable || (isAlone && this.lastFlush < LONGEST_FLUSH) ? undefined : this.worker()
+  attempt(id: string, request: Request, apply: Apply, isAlone: boolean): Attempt | Promise<Attempt> {
+    const isQuick = !request.durable || this.isInMemory() || (isAlone && this.lastFlush < LONGEST_FLUSH)
+    const worker = isQuick ? undefined : this.worker()
     return worker === undefined
       ? this.onTheSpot(id, request, apply)
       : this.inThread(worker, id, request, apply)
@@ -101,7 +98,7 @@ export class CommitPool {
 
   private isInMemory(): boolean {
     try {
-      this.inMemory ??= MEMORY_FILESYSTEMS.has(statfsSync(this.root).type)
+      this.inMemory ??= isMemoryFilesystem(statfsSync(this.root).type)
     } catch {
       // What is right on a disk is right everywhere.
     }

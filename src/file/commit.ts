@@ -12,6 +12,7 @@ import { tryDotLock } from './lock/dot-lock.js'
 import { SandboxLock } from './lock/sandbox-lock.js'
 import { type Dir, removeFile } from './posix/dir.js'
 import { statFd } from './posix/file-stat.js'
+import { isInMemory } from './posix/filesystem.js'
 import { replaceError, writeReplacement } from './replace.js'
 import { ancestorsToFlush, assertDir, makeRootDir } from './root-dir.js'
 import { openForChange, openForCreate, readCurrent } from './sandbox-dir.js'
@@ -78,7 +79,7 @@ export function* attempt(root: string, id: string, request: Request, rules: Rule
 /** THE change. The caller holds flock(2) on the sandbox. */
 function* commit(lock: SandboxLock, request: Request, rules: Rules): Steps<Attempt> {
   const { dir } = lock
-  const { durable, history } = request
+  const durable = request.durable && !isInMemory(dir.fd)
   const dotLock = tryDotLock(dir, request.kind === 'delete')
   if (dotLock === undefined) return { kind: 'blocked', by: 'proper-lockfile' }
   let exists = true
@@ -108,7 +109,7 @@ function* commit(lock: SandboxLock, request: Request, rules: Rules): Steps<Attem
     exists = next !== undefined
     if (durable) yield* flushDir(dir) // and now its name is.
     if (before === undefined) removeHistory(dir) // It would be of an earlier sandbox.
-    if (history && next !== undefined) {
+    if (request.history && next !== undefined) {
       const fileBefore = before && versionOf(before.stat)
       appendHistory(dir, { before: before?.state, after: next, fileBefore, fileAfter })
     }

@@ -6,15 +6,24 @@ import koffi from 'koffi'
 // The library is already part of the process, hence no file name.
 const library = koffi.load(null)
 
+/** Whether structs of the kernel can be taken apart here as on x86-64. */
+const hasKnownStructs = process.platform === 'linux' && endianness() === 'LE'
+
 type Statx = (fd: number, name: string, flags: number, mask: number, stat: Uint32Array) => number
 
 function statx(): Statx | undefined {
-  if (endianness() === 'BE') return undefined
+  if (!hasKnownStructs) return undefined
   try {
     return library.func('int statx(int fd, const char *name, int flags, uint mask, _Out_ uint32_t *stat)')
   } catch {
     return undefined
   }
+}
+
+type Fstatfs = (fd: number, statfs: Uint32Array) => number
+
+function fstatfs(): Fstatfs | undefined {
+  return hasKnownStructs ? library.func('int fstatfs(int fd, _Out_ uint32_t *statfs)') : undefined
 }
 
 /** In one object, so that a test can look at each call, as it can at those of `node:fs`. */
@@ -70,6 +79,8 @@ export const libc = {
   ) => number,
   /** Linux only, and not in each C library there. */
   statx: statx(),
+  /** Linux only. */
+  fstatfs: fstatfs(),
   readlinkat: library.func(
     'long readlinkat(int fd, const char *name, _Out_ uint8_t *target, ulong size)',
   ) as (fd: number, name: string, target: Uint8Array, size: number) => number,
