@@ -53,48 +53,51 @@ interface Disturbed {
   readonly logs: string
 }
 
-describe.skipIf(noStrace !== undefined).each(ways)('each call that fails, on $name', ({ name, folder, how }) => {
-  async function setUp(): Promise<Disturbed> {
-    const root = temporaryFolder(folder)
-    // What the test itself does need not wait for the disk.
-    const store = await openStore(root, { durable: false })
-    onTestFinished(() => store.close())
-    return { root, store, child: await startPrepared(root, ...how), logs: temporaryFolder() }
-  }
-
-  test.each(CHANGES)('of a $what: old or new, typed, tidy', AIMED, async change => {
-    const { what, before, after } = change
-    const disturbed = await setUp()
-    const { root, store, child, logs } = disturbed
-    if (before !== undefined) await store.create('traced')
-    const calls = await traceChange(child, { what, id: 'traced' }, logs)
-    expect(calls.length).toBeGreaterThan(20)
-    let count = 0
-    const unknown = new Set<string>()
-    for (const call of calls) {
-      for (const errno of ERRORS[call.name] ?? []) {
-        const id = `x${++count}`
-        if (before !== undefined) await store.create(id)
-        const answer = await disturb(disturbed, { what, id }, call, errno)
-        const where = `${errno} at ${call.text}, then ${answer.code ?? 'done'}: ${answer.message ?? ''} ${answer.stack ?? ''}`
-        const state = await stateOf(store, id)
-        if (isHarmless(call, what, errno)) expect.soft(answer.ok, where).toBe(true)
-        if (answer.ok) expect.soft(isState(state, after), where).toBe(true)
-        else {
-          expectTyped(answer, root, id, errno, where)
-          if (answer.code === 'OUTCOME_UNKNOWN') unknown.add(call.text)
-          else expect.soft(isState(state, before), where).toBe(true)
-        }
-        expect.soft(answer.leaked, `leaked descriptors: ${where}`).toBe(0)
-        expect.soft(temporaryFiles(root, id), where).toEqual([])
-        await expectUsable(disturbed, id, where)
-      }
+describe.skipIf(noStrace !== undefined).each(ways)(
+  'each call that fails, on $name',
+  ({ name, folder, how }) => {
+    async function setUp(): Promise<Disturbed> {
+      const root = temporaryFolder(folder)
+      // What the test itself does need not wait for the disk.
+      const store = await openStore(root, { durable: false })
+      onTestFinished(() => store.close())
+      return { root, store, child: await startPrepared(root, ...how), logs: temporaryFolder() }
     }
-    // What is done and may yet be undone by a power cut is neither a success nor a failure.
-    // (The root is flushed before there is anything to undo. In memory nothing is flushed.)
-    expect([...unknown]).toEqual(name === 'memory' ? [] : ['fsync .', 'statx .'])
-  })
-})
+
+    test.each(CHANGES)('of a $what: old or new, typed, tidy', AIMED, async change => {
+      const { what, before, after } = change
+      const disturbed = await setUp()
+      const { root, store, child, logs } = disturbed
+      if (before !== undefined) await store.create('traced')
+      const calls = await traceChange(child, { what, id: 'traced' }, logs)
+      expect(calls.length).toBeGreaterThan(20)
+      let count = 0
+      const unknown = new Set<string>()
+      for (const call of calls) {
+        for (const errno of ERRORS[call.name] ?? []) {
+          const id = `x${++count}`
+          if (before !== undefined) await store.create(id)
+          const answer = await disturb(disturbed, { what, id }, call, errno)
+          const where = `${errno} at ${call.text}, then ${answer.code ?? 'done'}: ${answer.message ?? ''} ${answer.stack ?? ''}`
+          const state = await stateOf(store, id)
+          if (isHarmless(call, what, errno)) expect.soft(answer.ok, where).toBe(true)
+          if (answer.ok) expect.soft(isState(state, after), where).toBe(true)
+          else {
+            expectTyped(answer, root, id, errno, where)
+            if (answer.code === 'OUTCOME_UNKNOWN') unknown.add(call.text)
+            else expect.soft(isState(state, before), where).toBe(true)
+          }
+          expect.soft(answer.leaked, `leaked descriptors: ${where}`).toBe(0)
+          expect.soft(temporaryFiles(root, id), where).toEqual([])
+          await expectUsable(disturbed, id, where)
+        }
+      }
+      // What is done and may yet be undone by a power cut is neither a success nor a failure.
+      // (The root is flushed before there is anything to undo. In memory nothing is flushed.)
+      expect([...unknown]).toEqual(name === 'memory' ? [] : ['fsync .', 'statx .'])
+    })
+  },
+)
 
 describe.skipIf(noStrace !== undefined)('each call that fails', () => {
   test.each(['whole', 'torn'])('of reading a %s state: right or typed, and listed', AIMED, async kind => {

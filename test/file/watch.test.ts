@@ -599,7 +599,7 @@ describe('where the system allows too few watches', () => {
     rmSync(join(root, 's0'), { recursive: true })
     await wait('deleted s0 undefined\n')
     times.sort((a, b) => a - b)
-    expect(times[times.length >> 1]).toBeLessThan(100)
+    expect(times[times.length >> 1]).toBeLessThan(500) // With watches a scan comes once a second.
   })
 })
 
