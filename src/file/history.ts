@@ -9,7 +9,7 @@ import { createFile } from './posix/create-file.js'
 import { closeFile, type Dir, removeFile } from './posix/dir.js'
 import { writeAll } from './posix/file-io.js'
 import { isRegularFile, statFd } from './posix/file-stat.js'
-import { openRegularFile, readTail } from './posix/regular-file.js'
+import { type OpenFile, readTail, withRegularFile } from './posix/regular-file.js'
 
 const { O_RDWR, O_APPEND, O_NOFOLLOW, O_NONBLOCK } = constants
 
@@ -52,40 +52,39 @@ export function removeHistory(dir: Dir): void {
 }
 
 function append(dir: Dir, change: Recorded): void {
-  const { fd, size } = openToAppend(dir)
+  const file = openToAppend(dir)
   try {
-    const tail = tailOf(fd, size, TAIL)
-    const last = change.before && (lastLine(tail) ?? lastLineFartherBack(dir, fd, size))
+    const tail = textOf(readTail(file, TAIL))
+    const last = change.before && (lastLine(tail) ?? lastLineFartherBack(dir, file))
     const line = JSON.stringify(lineOf(change, last))
-    if (size + line.length > ROTATE_AT) {
+    if (file.stat.size + line.length > ROTATE_AT) {
       dir.rename(HISTORY_FILE, OLD_HISTORY_FILE)
-      appendFirst(dir, line)
+      append(dir, change)
     } else {
       // A line that a kill or a full disk cut short stays by itself.
       const torn = tail !== '' && !tail.endsWith('\n')
-      writeAll(fd, Buffer.from(`${torn ? '\n' : ''}${line}\n`))
+      writeAll(file.fd, Buffer.from(`${torn ? '\n' : ''}${line}\n`))
     }
   } finally {
-    closeFile(fd)
-  }
-}
-
-function appendFirst(dir: Dir, line: string): void {
-  const { fd } = openToAppend(dir)
-  try {
-    writeAll(fd, Buffer.from(`${line}\n`))
-  } finally {
-    closeFile(fd)
+    closeFile(file.fd)
   }
 }
 
 /** Opens the history, and makes it if there is none. */
-function openToAppend(dir: Dir): { fd: number; size: number } {
-  const fd = openIfThere(dir) ?? makeAndOpen(dir)
+function openToAppend(dir: Dir): OpenFile {
+  const open = () => dir.open(HISTORY_FILE, O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK)
+  let fd: number
+  try {
+    fd = open()
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error
+    createFile(dir, HISTORY_FILE)
+    fd = open()
+  }
   try {
     const stat = statFd(fd)
     // What has another name elsewhere may be another's file, linked here.
-    if (isRegularFile(stat) && stat.nlink === 1) return { fd, size: stat.size }
+    if (isRegularFile(stat) && stat.nlink === 1) return { fd, stat }
     throw new Error(`${dir.displayPath(HISTORY_FILE)} is not a file of this folder only`)
   } catch (error) {
     closeFile(fd)
@@ -93,36 +92,15 @@ function openToAppend(dir: Dir): { fd: number; size: number } {
   }
 }
 
-function openIfThere(dir: Dir): number | undefined {
-  try {
-    return dir.open(HISTORY_FILE, O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK)
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined
-    throw error
-  }
-}
-
-function makeAndOpen(dir: Dir): number {
-  createFile(dir, HISTORY_FILE)
-  return dir.open(HISTORY_FILE, O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK)
+/** The end of the file is damaged, or there is nothing in it since a rotation. */
+function lastLineFartherBack(dir: Dir, file: OpenFile): LastLine | undefined {
+  const lastIn = (one: OpenFile) => lastLine(textOf(readTail(one, ROTATE_AT)))
+  return lastIn(file) ?? withRegularFile(dir, OLD_HISTORY_FILE, lastIn)
 }
 
 /** In ASCII, as our lines are: of anything else it matters only that it is no line of ours. */
-function tailOf(fd: number, size: number, limit: number): string {
-  return readTail(fd, size, limit).toString('latin1')
-}
-
-/** The end of the file is damaged, or there is nothing in it since a rotation was cut short. */
-function lastLineFartherBack(dir: Dir, fd: number, size: number): LastLine | undefined {
-  const inThis = lastLine(tailOf(fd, size, ROTATE_AT))
-  if (inThis !== undefined) return inThis
-  const old = openRegularFile(dir, OLD_HISTORY_FILE)
-  if (old === undefined) return undefined
-  try {
-    return lastLine(tailOf(old.fd, old.stat.size, ROTATE_AT))
-  } finally {
-    closeFile(old.fd)
-  }
+function textOf(bytes: Buffer): string {
+  return bytes.toString('latin1')
 }
 
 function lineOf({ before, after, fileBefore, fileAfter }: Recorded, last: LastLine | undefined): HistoryLine {

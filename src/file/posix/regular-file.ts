@@ -7,7 +7,7 @@ import { type FileStat, isRegularFile, statFd } from './file-stat.js'
 
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
 
-/** A file that is open to be read; to be closed with `closeFile`. */
+/** A file that is open to be read. */
 export interface OpenFile {
   readonly fd: number
   readonly stat: FileStat
@@ -15,26 +15,31 @@ export interface OpenFile {
 
 /**
  * Opens a file that should be a regular one, whatever is really there: a link is not followed, and a FIFO or a device
- * does not hang the reader.
+ * does not hang the reader. It is open for as long as `use` runs.
  * @returns undefined when there is none
  * @throws StateStoreError `CORRUPT_STATE` when it is something else, `IO_ERROR`
  */
-export function openRegularFile(folder: Dir, name: string): OpenFile | undefined {
-  let fd: number
+export function withRegularFile<T>(folder: Dir, name: string, use: (file: OpenFile) => T): T | undefined {
+  const fd = openIfThere(folder, name)
+  if (fd === undefined) return undefined
   try {
-    fd = folder.open(name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+    const stat = statFd(fd)
+    if (isRegularFile(stat)) return use({ fd, stat })
+    throw notRegular(folder, name)
+  } catch (error) {
+    throw ioError(error, 'read', folder.id, folder.displayPath(name))
+  } finally {
+    closeFile(fd)
+  }
+}
+
+function openIfThere(folder: Dir, name: string): number | undefined {
+  try {
+    return folder.open(name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined
     if (isErrno(error, 'ELOOP', 'ENXIO')) throw notRegular(folder, name, error)
     throw ioError(error, 'open', folder.id, folder.displayPath(name))
-  }
-  try {
-    const stat = statFd(fd)
-    if (isRegularFile(stat)) return { fd, stat }
-    throw notRegular(folder, name)
-  } catch (error) {
-    closeFile(fd)
-    throw ioError(error, 'read', folder.id, folder.displayPath(name))
   }
 }
 
@@ -52,37 +57,32 @@ export function readRegularFile(
   name: string,
   limit: number,
 ): { bytes: Uint8Array; stat: FileStat } | undefined {
-  const file = openRegularFile(folder, name)
-  if (file === undefined) return undefined
-  const { fd, stat } = file
-  const { id } = folder
-  const path = folder.displayPath(name)
-  try {
-    const bytes = readUpTo(fd, stat.size, limit)
-    if (bytes !== undefined) return { bytes, stat }
-    throw new StateStoreError('CORRUPT_STATE', `${path} is larger than ${limit} bytes`, { id, path })
-  } catch (error) {
-    throw ioError(error, 'read', id, path)
-  } finally {
-    closeFile(fd)
-  }
+  return withRegularFile(folder, name, ({ fd, stat }) => {
+    const bytes = stat.size > limit ? undefined : readFrom(fd, 0, stat.size, limit)
+    if (bytes !== undefined && bytes.length <= limit) return { bytes, stat }
+    const path = folder.displayPath(name)
+    throw new StateStoreError('CORRUPT_STATE', `${path} is larger than ${limit} bytes`, {
+      id: folder.id,
+      path,
+    })
+  })
 }
 
-/** The size is a hint only: a file may grow while it is read, and says 0 on some filesystems. */
-function readUpTo(fd: number, size: number, limit: number): Uint8Array | undefined {
-  if (size > limit) return undefined
-  let buffer = Buffer.allocUnsafe(size + 1)
-  let length = 0
-  for (;;) {
-    length += readAt(fd, buffer.subarray(length), length)
-    if (length > limit) return undefined
-    if (length < buffer.length) return buffer.subarray(0, length)
-    buffer = Buffer.concat([buffer, Buffer.allocUnsafe(length)])
-  }
+/** The last bytes of an open file, about `limit` at most. */
+export function readTail({ fd, stat: { size } }: OpenFile, limit: number): Buffer {
+  return readFrom(fd, Math.max(size - limit, 0), size, limit)
 }
 
-/** The last bytes of an open file, `limit` at most. */
-export function readTail(fd: number, size: number, limit: number): Buffer {
-  const buffer = Buffer.allocUnsafe(Math.min(size, limit))
-  return buffer.subarray(0, readAt(fd, buffer, size - buffer.length))
+/**
+ * Reads to the end, or until more than `limit` bytes were read. The size is a hint only: a file may grow while it is read,
+ * and says 0 on some filesystems. Asking for one byte more shows the end in the same call.
+ */
+function readFrom(fd: number, start: number, size: number, limit: number): Buffer {
+  let buffer = Buffer.allocUnsafe(size - start + 1)
+  for (let length = 0; ; ) {
+    const count = readAt(fd, buffer.subarray(length), start + length)
+    length += count
+    if (count === 0 || start + length === size || length > limit) return buffer.subarray(0, length)
+    if (length === buffer.length) buffer = Buffer.concat([buffer, Buffer.allocUnsafe(length)])
+  }
 }
