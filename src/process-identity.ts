@@ -63,7 +63,7 @@ function startTime(pid: number): string {
 }
 
 /** The content of a file below `/proc`; '' when there is none, or no `/proc`. */
-function readProc(path: string): string {
+export function readProc(path: string): string {
   try {
     return readFileSync(`/proc/${path}`, 'utf8')
   } catch {

@@ -105,15 +105,6 @@ export function isFromFuture(stat: DotLockStat): boolean {
   return !isMarked(stat) && stat.mtimeMs > Date.now() + STALE
 }
 
-/**
- * When another program's dot-lock that is in force, neither one of ours nor a stale one, was last refreshed.
- * @throws the system's error
- */
-export function foreignLockTime(dir: Dir): Date | undefined {
-  const stat = dir.stat(DOT_LOCK)
-  return stat === undefined || isDead(stat) ? undefined : new Date(stat.mtimeMs)
-}
-
 function isMarked(stat: DotLockStat): boolean {
   return isDirectory(stat) && (stat.mode & 0o777) === OUR_MODE
 }

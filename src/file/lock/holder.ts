@@ -1,27 +1,25 @@
-import { fstatSync, type Stats } from 'node:fs'
 import type { LockHolder } from '../../backend.js'
 import { commandOfPid, isAlive } from '../../process-identity.js'
+import { DOT_LOCK } from '../layout.js'
 import type { Dir } from '../posix/dir.js'
+import { statFd } from '../posix/file-stat.js'
 import { unlockAndClose } from '../posix/flock.js'
-import { foreignLockTime } from './dot-lock.js'
+import { isDead } from './dot-lock.js'
 import { readHolderRecord } from './holder-record.js'
-import { kernelLocks, mayHaveOpen } from './kernel-locks.js'
+import { kernelHolder, kernelLocks } from './kernel-locks.js'
 import { openLockToRead } from './sandbox-lock.js'
 
 /** Who holds one of a sandbox's locks; the caller knows that somebody does. */
 export function findHolder(dir: Dir, lock: LockHolder['lock']): LockHolder {
   try {
-    if (lock === 'flock') return flockHolder(dir)
-    const refreshed = foreignLockTime(dir)
-    return refreshed === undefined ? { lock } : { lock, since: refreshed.toISOString() }
+    return (lock === 'flock' ? flockHolder(dir) : foreignHolder(dir)) ?? { lock }
   } catch {
     return { lock }
   }
 }
 
-/** {@link findHolder} in words. */
-export function describeHolder(dir: Dir, lock: LockHolder['lock']): string {
-  const { pid, host, command, since } = findHolder(dir, lock)
+/** A holder in words. */
+export function describe({ lock, pid, host, command, since }: LockHolder): string {
   if (lock === 'proper-lockfile') {
     return `another program's proper-lockfile lock on state.json, last refreshed at ${since ?? 'an unknown time'}`
   }
@@ -35,21 +33,25 @@ export function describeHolder(dir: Dir, lock: LockHolder['lock']): string {
 
 /** Our own processes note it in the `lock` file; of Kata and flock(1) the kernel knows. */
 function flockHolder(dir: Dir): LockHolder {
+  const lock = 'flock'
   const fd = openLockToRead(dir)
   try {
     const record = readHolderRecord(fd)
-    if (record?.held !== true || isAlive(record) === false) return kernelHolder(fstatSync(fd))
-    const { pid, host, command, since } = record
-    return { pid, host, command, since, lock: 'flock' }
+    if (record?.held === true && isAlive(record) !== false) {
+      const { pid, host, command, since } = record
+      return { pid, host, command, since, lock }
+    }
+    const pid = kernelHolder(statFd(fd), kernelLocks())
+    const command = pid && commandOfPid(pid)
+    return { lock, ...(pid && { pid }), ...(command && { command }) }
   } finally {
     unlockAndClose(fd)
   }
 }
 
-function kernelHolder(file: Stats): LockHolder {
-  const isHolder = (lock: { isWaiter: boolean; pid: number; inode: string }) =>
-    !lock.isWaiter && lock.inode === String(file.ino) && lock.pid > 0 && mayHaveOpen(lock.pid, file)
-  const pid = kernelLocks().find(isHolder)?.pid
-  const command = pid === undefined ? undefined : commandOfPid(pid)
-  return { lock: 'flock', ...(pid && { pid }), ...(command !== undefined && { command }) }
+/** Another program's dot-lock that is in force, neither one of ours nor a stale one. @throws the system's error */
+export function foreignHolder(dir: Dir): LockHolder | undefined {
+  const stat = dir.stat(DOT_LOCK)
+  if (stat === undefined || isDead(stat)) return undefined
+  return { lock: 'proper-lockfile', since: new Date(stat.mtimeMs).toISOString() }
 }

@@ -5,9 +5,8 @@ import { isRegularFile } from '../posix/file-stat.js'
 import { LOCK_EX, tryFlock, unlockAndClose } from '../posix/flock.js'
 import { listIds } from '../read.js'
 import { sliceExpired, yieldToEventLoop } from '../time-slice.js'
-import { foreignLockTime } from './dot-lock.js'
-import { findHolder } from './holder.js'
-import { type KernelLock, kernelLocks, mayHaveOpen, seesAllKernelLocks } from './kernel-locks.js'
+import { findHolder, foreignHolder } from './holder.js'
+import { type KernelLocks, kernelHolder, kernelLocks, seesAllKernelLocks } from './kernel-locks.js'
 import { openLockToRead } from './sandbox-lock.js'
 
 /**
@@ -18,32 +17,24 @@ import { openLockToRead } from './sandbox-lock.js'
  * @throws StateStoreError `IO_ERROR` when the root cannot be read
  */
 export async function* listLocks(root: string, id?: string): AsyncGenerator<HeldLock, void, undefined> {
-  let held = heldInodes()
+  const seesAll = seesAllKernelLocks()
+  let locks = kernelLocks()
   for (const one of id === undefined ? listIds(root) : [id]) {
-    for (const holder of holdersOf(root, one, held)) yield { id: one, holder }
+    for (const holder of holdersOf(root, one, locks, seesAll)) yield { id: one, holder }
     if (!sliceExpired()) continue
     await yieldToEventLoop()
-    held = heldInodes()
+    locks = kernelLocks()
   }
 }
 
-/** The locks that are held, as the kernel lists them, by inode. */
-function heldInodes(): ReadonlyMap<string, KernelLock> {
-  const held = kernelLocks().filter(({ isWaiter }) => !isWaiter)
-  return new Map(held.map(lock => [lock.inode, lock]))
-}
-
 /** What cannot be opened or looked at, a listing of states tells. */
-function holdersOf(root: string, id: string, held: ReadonlyMap<string, KernelLock>): LockHolder[] {
+function holdersOf(root: string, id: string, locks: KernelLocks, seesAll: boolean): LockHolder[] {
   let dir: Dir | undefined
   try {
     dir = Dir.open(root, id)
     if (dir === undefined) return []
-    const holders = isFlocked(dir, held) ? [findHolder(dir, 'flock')] : []
-    const refreshed = foreignLockTime(dir)
-    return refreshed === undefined
-      ? holders
-      : [...holders, { lock: 'proper-lockfile', since: refreshed.toISOString() }]
+    const flock = isFlocked(dir, locks, seesAll) ? findHolder(dir, 'flock') : undefined
+    return [flock, foreignHolder(dir)].filter(holder => holder !== undefined)
   } catch {
     return []
   } finally {
@@ -51,12 +42,10 @@ function holdersOf(root: string, id: string, held: ReadonlyMap<string, KernelLoc
   }
 }
 
-function isFlocked(dir: Dir, held: ReadonlyMap<string, KernelLock>): boolean {
+function isFlocked(dir: Dir, locks: KernelLocks, seesAll: boolean): boolean {
   const stat = dir.stat(LOCK_FILE)
   if (stat === undefined || !isRegularFile(stat)) return false
-  const lock = held.get(String(stat.ino))
-  if (lock !== undefined) return mayHaveOpen(lock.pid, stat)
-  return !seesAllKernelLocks() && isFlockedByOthers(dir)
+  return kernelHolder(stat, locks) !== undefined || (!seesAll && isFlockedByOthers(dir))
 }
 
 /** Asks the lock itself, which holds it for a moment if it is free. */

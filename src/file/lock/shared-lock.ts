@@ -2,7 +2,7 @@ import { StateStoreError } from '../../errors.js'
 import type { Dir } from '../posix/dir.js'
 import { LOCK_SH, tryFlock, unlockAndClose } from '../posix/flock.js'
 import { isUnreadable } from '../state-file.js'
-import { describeHolder } from './holder.js'
+import { describe, findHolder } from './holder.js'
 import { openLockToRead } from './sandbox-lock.js'
 import { pause } from './wait.js'
 
@@ -17,42 +17,29 @@ const LONGEST = 200
 export async function readAgain<T>(dir: Dir, read: () => T): Promise<T> {
   const deadline = performance.now() + LONGEST
   for (let attempt = 0; ; attempt++) {
-    const fd = tryToOpen(dir)
-    if (fd === undefined) return read()
-    let isLocked = true
+    let fd: number | undefined
+    let isBusy = false
     try {
-      isLocked = tryToLock(fd)
+      fd = openLockToRead(dir)
+      isBusy = !tryFlock(fd, LOCK_SH)
+    } catch {
+      // A reader does without a lock that cannot be taken for another reason than a holder.
+    }
+    try {
       return read()
     } catch (error) {
-      if (isLocked || !isUnreadable(error)) throw error
+      if (!isBusy || !isUnreadable(error)) throw error
       const left = deadline - performance.now()
       if (left <= 0) throw besideHolder(error, dir)
       await pause(attempt, left)
     } finally {
-      unlockAndClose(fd)
+      if (fd !== undefined) unlockAndClose(fd)
     }
   }
 }
 
-function tryToOpen(dir: Dir): number | undefined {
-  try {
-    return openLockToRead(dir)
-  } catch {
-    return undefined
-  }
-}
-
-/** A reader does without a lock that cannot be taken for another reason than a holder. */
-function tryToLock(fd: number): boolean {
-  try {
-    return tryFlock(fd, LOCK_SH)
-  } catch {
-    return true
-  }
-}
-
 function besideHolder(error: StateStoreError, dir: Dir): StateStoreError {
-  const holder = describeHolder(dir, 'flock')
+  const holder = describe(findHolder(dir, 'flock'))
   const message = `${error.message} (it may be half written: it is locked by ${holder})`
   const { code, id, path, cause } = error
   return new StateStoreError(code, message, { id, path, cause })

@@ -6,7 +6,7 @@ import type { ChangeTrace } from '../../diagnostics.js'
 import { StateStoreError } from '../../errors.js'
 import { LOCK_FILE } from '../layout.js'
 import { Dir } from '../posix/dir.js'
-import { describeHolder, findHolder } from './holder.js'
+import { describe, findHolder } from './holder.js'
 import { kernelLocks } from './kernel-locks.js'
 
 const SHORTEST = 1
@@ -75,8 +75,8 @@ export class LockWait {
 
   private areOthersBlocked(): boolean {
     try {
-      const inode = String(statSync(join(this.path, LOCK_FILE)).ino)
-      return kernelLocks().some(lock => lock.isWaiter && lock.inode === inode)
+      const { ino } = statSync(join(this.path, LOCK_FILE))
+      return kernelLocks().get(ino)?.isAwaited === true
     } catch {
       return false
     }
@@ -96,22 +96,12 @@ export class LockWait {
   /** @throws StateStoreError `LOCK_TIMEOUT`, which names the holder */
   timeOut(by: LockHolder['lock']): never {
     const { path, id } = this
-    const dir = this.openDir()
-    try {
-      const holder = dir === undefined ? 'an unknown process' : describeHolder(dir, by)
-      const message = `${path} is locked by ${holder}; gave up after ${this.timeout / 1000} s`
-      throw new StateStoreError('LOCK_TIMEOUT', message, { id, path: join(path, LOCK_FILE) })
-    } finally {
-      dir?.close()
-    }
+    const message = `${path} is locked by ${describe(this.holder(by))}; gave up after ${this.timeout / 1000} s`
+    throw new StateStoreError('LOCK_TIMEOUT', message, { id, path: join(path, LOCK_FILE) })
   }
 
   private record(by: LockHolder['lock']): number {
-    if (this.trace !== undefined) {
-      const dir = this.openDir()
-      this.trace.lockWait = { duration: 0, holder: dir === undefined ? { lock: by } : findHolder(dir, by) }
-      dir?.close()
-    }
+    if (this.trace !== undefined) this.trace.lockWait = { duration: 0, holder: this.holder(by) }
     return performance.now()
   }
 
@@ -121,11 +111,15 @@ export class LockWait {
     this.trace.lockWait = { ...this.trace.lockWait, duration: performance.now() - this.since }
   }
 
-  private openDir(): Dir | undefined {
+  private holder(lock: LockHolder['lock']): LockHolder {
+    let dir: Dir | undefined
     try {
-      return Dir.open(dirname(this.path), this.id)
+      dir = Dir.open(dirname(this.path), this.id)
     } catch {
-      return undefined
+      // Then who holds it is not known.
     }
+    const holder = dir && findHolder(dir, lock)
+    dir?.close()
+    return holder ?? { lock }
   }
 }
