@@ -1,4 +1,3 @@
-import { fsyncSync } from 'node:fs'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { type Attempt, attempt, type Rules, type Steps, WAITING } from './commit.js'
@@ -10,6 +9,7 @@ import {
   toPlainState,
 } from './commit-messages.js'
 import type { CommitThreadData } from './commit-worker.js'
+import { flushAll } from './posix/flush-all.js'
 
 // The thread that waits for the disk in place of the program: see commit-pool.ts. It takes every change that it is
 // given up to where it must be flushed, flushes them all, and goes on. What arrives meanwhile joins the next round.
@@ -28,11 +28,24 @@ interface Job {
   flush: number
 }
 
+type AttemptMessage = Extract<ToThread, { kind: 'attempt' }>
+
+/** What a change waits for. */
+interface Flush {
+  readonly job: Job
+  readonly fd: number
+}
+
+/** So many changes are under way at a time: each has three or four files open. */
+const MOST_JOBS = 128
+
 const REFUSED = Symbol('refused')
 
 const jobs = new Map<number, Job>()
 /** Those that can go on. */
 const ready: Job[] = []
+/** Those that have not begun. */
+const waiting: AttemptMessage[] = []
 let events: FromThread[] = []
 
 port.postMessage('ready')
@@ -42,11 +55,11 @@ port.on('message', (messages: readonly ToThread[] | 'end') => {
     return
   }
   receive(messages)
-  while (ready.length > 0) {
-    const flushes = advanceAll()
+  for (let next = takeReady(); next.length > 0; next = takeReady()) {
+    const flushes = advanceAll(next)
     if (events.length > 0) port.postMessage(events)
     events = []
-    for (const { job, fd } of flushes) flush(job, fd)
+    flush(flushes)
     for (let more = receiveMessageOnPort(port); more !== undefined; more = receiveMessageOnPort(port)) {
       if (more.message === 'end') port.close()
       else receive(more.message)
@@ -62,7 +75,7 @@ process.once('exit', () => {
 
 function receive(messages: readonly ToThread[]): void {
   for (const message of messages) {
-    if (message.kind === 'attempt') start(message)
+    if (message.kind === 'attempt') waiting.push(message)
     else {
       const job = jobs.get(message.job)
       if (job === undefined) continue
@@ -72,7 +85,12 @@ function receive(messages: readonly ToThread[]): void {
   }
 }
 
-function start({ job, root, id, request }: Extract<ToThread, { kind: 'attempt' }>): void {
+function takeReady(): Job[] {
+  for (const message of waiting.splice(0, MOST_JOBS - jobs.size)) start(message)
+  return ready.splice(0)
+}
+
+function start({ job, root, id, request }: AttemptMessage): void {
   const rules: Rules = current => askProgram(started, current)
   const started: Job = { job, steps: attempt(root, id, request, rules), flush: 0 }
   jobs.set(job, started)
@@ -87,13 +105,12 @@ function* askProgram(job: Job, current: SandboxState | undefined): Steps<Sandbox
   return job.answer.next && fromPlainState(job.answer.next)
 }
 
-function advanceAll(): { job: Job; fd: number }[] {
-  const flushes: { job: Job; fd: number }[] = []
-  for (const job of ready.splice(0)) {
+/** Takes each change one step on; returns what must be flushed then. */
+function advanceAll(next: readonly Job[]): Flush[] {
+  return next.flatMap(job => {
     const fd = advance(job)
-    if (typeof fd === 'number') flushes.push({ job, fd })
-  }
-  return flushes
+    return typeof fd === 'number' ? [{ job, fd }] : []
+  })
 }
 
 /** Takes a change one step on; returns what must be flushed then. */
@@ -121,13 +138,14 @@ function end({ job }: Job, event: FromThread): void {
   events.push(event)
 }
 
-function flush(job: Job, fd: number): void {
+function flush(flushes: readonly Flush[]): void {
   const start = performance.now()
-  try {
-    fsyncSync(fd)
-  } catch (error) {
-    job.failure = { error }
+  const failures = flushAll(flushes.map(({ fd }) => fd))
+  const duration = performance.now() - start
+  for (const [i, { job }] of flushes.entries()) {
+    const error = failures[i]
+    if (error !== undefined) job.failure = { error }
+    job.flush = Math.max(job.flush, duration)
+    ready.push(job)
   }
-  job.flush = Math.max(job.flush, performance.now() - start)
-  ready.push(job)
 }

@@ -8,7 +8,7 @@ const hasKnownStructs = process.platform === 'linux' && endianness() === 'LE'
 type Call<Arguments extends readonly unknown[]> = (...given: Arguments) => number
 
 // The library is already part of the process, hence no file name.
-const library = koffi.load(null)
+export const library = koffi.load(null)
 
 function call<Arguments extends readonly unknown[]>(prototype: string): Call<Arguments> {
   return library.func(prototype)
@@ -75,7 +75,11 @@ export function uninterrupted(call: () => number): number {
 
 /** What the last call failed with, as `node:fs` throws it. */
 export function systemError(syscall: string, path?: string): Error {
-  const number = koffi.errno()
+  return errorOf(koffi.errno(), syscall, path)
+}
+
+/** An errno as `node:fs` throws it. */
+export function errorOf(number: number, syscall: string, path?: string): Error {
   const [code, message] = getSystemErrorMap().get(-number) ?? [nameOf(number), 'the system refuses']
   const text = `${code}: ${message}, ${syscall}${path === undefined ? '' : ` '${path}'`}`
   return Object.assign(new Error(text), { errno: -number, code, syscall, path })
