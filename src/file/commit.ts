@@ -10,12 +10,12 @@ import { appendHistory, removeHistory } from './history.js'
 import { HISTORY_FILE, LOCK_FILE, OLD_HISTORY_FILE, STATE_FILE, TEMPORARY_FILE } from './layout.js'
 import { tryDotLock } from './lock/dot-lock.js'
 import { SandboxLock } from './lock/sandbox-lock.js'
-import { type Dir, removeFile } from './posix/dir.js'
+import { Dir, removeFile } from './posix/dir.js'
 import { statFd } from './posix/file-stat.js'
 import { isInMemory } from './posix/filesystem.js'
 import { replaceError, writeReplacement } from './replace.js'
 import { ancestorsToFlush, assertDir, makeRootDir } from './root-dir.js'
-import { openForChange, openForCreate, readCurrent } from './sandbox-dir.js'
+import { assertFree, openOrMakeDir, readCurrent } from './sandbox-dir.js'
 import { versionOf } from './state-file.js'
 
 /** What a change needs to know, apart from its rules. */
@@ -55,14 +55,17 @@ export type Rules = (current: SandboxState | undefined) => Steps<SandboxState | 
 
 /** Takes flock(2) and makes the change, if both locks are free. All system calls but the flushes are made right here. */
 export function* attempt(root: string, id: string, request: Request, rules: Rules): Steps<Attempt> {
-  if (request.kind === 'create') yield* makeRoot(root, id, request)
-  const dir = request.kind === 'create' ? openForCreate(root, id) : openForChange(root, id)
+  const isCreate = request.kind === 'create'
+  if (isCreate) yield* makeRoot(root, id, request)
+  const dir = isCreate ? openOrMakeDir(root, id) : Dir.open(root, id)
   if (dir === undefined) return { kind: 'missing' }
   try {
+    if (isCreate) assertFree(dir)
+    else if (!dir.exists(STATE_FILE)) return { kind: 'missing' }
     let lock = SandboxLock.tryAcquire(dir, request.spin)
     if (lock === undefined && !dir.exists(LOCK_FILE)) {
       // A state file that was put there by other means, perhaps another program's, in whose folder nothing is made.
-      if (request.kind !== 'create' && readCurrent(dir, request) === undefined) return { kind: 'missing' }
+      if (!isCreate && readCurrent(dir, request) === undefined) return { kind: 'missing' }
       lock = SandboxLock.tryAcquireMaking(dir, request.kind === 'delete')
     }
     if (lock === undefined) return { kind: 'blocked', by: 'flock' }

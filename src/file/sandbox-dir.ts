@@ -1,5 +1,6 @@
 import { fchmodSync, mkdirSync, rmdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import type { ChangeRequest } from '../backend.js'
 import { alreadyExists, existsInAnotherFormat } from '../change.js'
 import { ioError, isErrno } from '../errno.js'
 import { StateStoreError } from '../errors.js'
@@ -10,30 +11,6 @@ import { assertDir } from './root-dir.js'
 import { isUnreadable, readStateFile, type StateFile } from './state-file.js'
 
 /**
- * Opens the folder of a sandbox that is to be changed.
- * @returns undefined when there is none with a state file in it
- * @throws StateStoreError `CORRUPT_STATE` `IO_ERROR`
- */
-export function openForChange(root: string, id: string): Dir | undefined {
-  const dir = Dir.open(root, id)
-  return dir && openedIf(dir, () => dir.exists(STATE_FILE))
-}
-
-/**
- * Makes the folder for a new sandbox, or finds one without a sandbox in it.
- * @returns undefined when somebody removed it meanwhile
- * @throws StateStoreError `ALREADY_EXISTS` `CORRUPT_STATE` `IO_ERROR`
- */
-export function openForCreate(root: string, id: string): Dir | undefined {
-  const dir = openOrMakeDir(root, id)
-  if (dir === undefined) return undefined
-  return openedIf(dir, () => {
-    assertFree(dir)
-    return true
-  })
-}
-
-/**
  * Opens a folder below another, and makes it if there is none.
  * @returns undefined when somebody removed it meanwhile
  * @throws StateStoreError `CORRUPT_STATE` when it is a symbolic link or no folder, `IO_ERROR`
@@ -42,20 +19,13 @@ export function openOrMakeDir(root: string, id: string): Dir | undefined {
   const isNew = makeDir(root, id)
   const dir = openOrRemove(root, id)
   if (dir === undefined) return undefined
-  return openedIf(dir, () => {
-    if (isNew) giveToOwner(dir, root)
-    return true
-  })
-}
-
-function openedIf(dir: Dir, isWanted: () => boolean): Dir | undefined {
-  let opened: Dir | undefined
   try {
-    if (isWanted()) opened = dir
-  } finally {
-    if (opened === undefined) dir.close()
+    if (isNew) giveToOwner(dir, root)
+    return dir
+  } catch (error) {
+    dir.close()
+    throw error
   }
-  return opened
 }
 
 function makeDir(root: string, id: string): boolean {
@@ -95,18 +65,15 @@ function giveToOwner({ fd, id, path }: Dir, root: string): void {
   }
 }
 
-/** How to read a state before a change of it. */
-interface Reading {
-  readonly kind: 'create' | 'transition' | 'update' | 'delete'
-  readonly force: boolean
-}
-
 /**
  * What is there before a change. A forced deletion does not need to be able to read it.
  * @returns undefined when there is no sandbox
  * @throws StateStoreError `ALREADY_EXISTS` `CORRUPT_STATE` `INVALID_STATE` `IO_ERROR`
  */
-export function readCurrent(dir: Dir, { kind, force }: Reading): StateFile | 'unreadable' | undefined {
+export function readCurrent(
+  dir: Dir,
+  { kind, force }: Pick<ChangeRequest, 'kind' | 'force'>,
+): StateFile | 'unreadable' | undefined {
   if (kind === 'create') {
     assertFree(dir)
     return undefined
@@ -120,7 +87,7 @@ export function readCurrent(dir: Dir, { kind, force }: Reading): StateFile | 'un
 }
 
 /** @throws StateStoreError `ALREADY_EXISTS` when a sandbox lives in this folder, ours or one of another program */
-function assertFree(dir: Dir): void {
+export function assertFree(dir: Dir): void {
   if (!dir.exists(STATE_FILE) && !dir.exists(PERSIST_FILE)) return
   throw isForeign(dir) ? existsInAnotherFormat(dir.id) : alreadyExists(dir.id)
 }
