@@ -1,6 +1,6 @@
 import type { ListEntry } from './backend.js'
 import { type ErrorCode, StateStoreError } from './errors.js'
-import { assertOptions, assertProgress, assertSignal } from './options.js'
+import { assertOptions } from './options.js'
 import { encodeState } from './state/codec.js'
 import type { SandboxStore } from './store.js'
 
@@ -63,8 +63,6 @@ export async function copyStore(
 ): Promise<CopyResult> {
   assertOptions(options, 'onProgress', 'signal')
   const { onProgress, signal } = options
-  assertProgress(onProgress)
-  assertSignal(signal)
   signal?.throwIfAborted()
   const plan = await planCopy(from, to, signal)
   refuseConflicts(plan)

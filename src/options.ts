@@ -1,8 +1,39 @@
+import { StateStoreError } from './errors.js'
+import { assertId } from './sandbox-id.js'
+import { isValidState, type StateString } from './state/machine.js'
 import { show } from './state/show.js'
 
+type Check = (name: string, value: unknown) => void
+
+function must(be: string, isValid: (value: unknown) => boolean): Check {
+  return (name, value) => {
+    if (!isValid(value)) throw new TypeError(`${name} must be ${be}, not ${show(value)}`)
+  }
+}
+
+const flag = must('true or false', value => typeof value === 'boolean')
+
+/** What is asked of an option, wherever there is one of that name. */
+const CHECKS: Readonly<Record<string, Check | undefined>> = {
+  id: (_name, value) => assertId(value),
+  state: assertState,
+  lockTimeout: must('a number of milliseconds from 0', value => typeof value === 'number' && value >= 0),
+  durable: flag,
+  history: flag,
+  force: flag,
+  dryRun: flag,
+  onProgress: must('a function', value => typeof value === 'function'),
+  // By what it can do rather than by its class: a test environment such as jsdom has its own.
+  signal: must(
+    'an AbortSignal',
+    value => typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value,
+  ),
+}
+
 /**
- * Refuses options that are not an object, or that do not exist: a misspelt one would be ignored silently.
- * @throws TypeError
+ * Refuses options that are not an object, that do not exist (a misspelt one would be ignored silently), or that are not as
+ * they must be.
+ * @throws TypeError; StateStoreError `INVALID_ID` `INVALID_STATE`
  */
 export function assertOptions(given: unknown, ...names: readonly string[]): void {
   if (typeof given !== 'object' || given === null) {
@@ -10,25 +41,19 @@ export function assertOptions(given: unknown, ...names: readonly string[]): void
   }
   const stray = Object.keys(given).find(name => !names.includes(name))
   if (stray !== undefined) throw new TypeError(`there is no option ${show(stray)}`)
+  for (const name of names) {
+    const value: unknown = Reflect.get(given, name)
+    if (value !== undefined) CHECKS[name]?.(name, value)
+  }
 }
 
-/** @throws TypeError */
-export function flag(name: string, value: unknown, otherwise: boolean): boolean {
-  if (value === undefined) return otherwise
-  if (typeof value !== 'boolean') throw new TypeError(`${name} must be true or false, not ${show(value)}`)
-  return value
-}
-
-/** @throws TypeError */
-export function assertProgress(value: unknown): void {
-  if (value === undefined || typeof value === 'function') return
-  throw new TypeError(`onProgress must be a function, not ${show(value)}`)
-}
-
-/** Checks what it can do rather than its class: a test environment such as jsdom has its own. @throws TypeError */
-export function assertSignal(value: unknown): void {
-  if (value === undefined) return
-  const isSignal =
-    typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value
-  if (!isSignal) throw new TypeError(`signal must be an AbortSignal, not ${show(value)}`)
+/** @throws TypeError when it is not a string; StateStoreError `INVALID_STATE` when it is not a state */
+export function assertState(
+  name: string,
+  value: unknown,
+  choices = 'ready, running, paused or stopped',
+): asserts value is StateString {
+  if (isValidState(value)) return
+  if (typeof value !== 'string') throw new TypeError(`${name} must be a state, not ${show(value)}`)
+  throw new StateStoreError('INVALID_STATE', `${show(value)} is not a state: ${choices}`)
 }

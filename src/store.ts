@@ -10,12 +10,11 @@ import { type ChangeTrace, withDiagnostics } from './diagnostics.js'
 import { StateStoreError, withCaller, withSubject } from './errors.js'
 import type { EtcdOptions } from './etcd/options.js'
 import { FileBackend } from './file/backend.js'
-import { assertOptions, assertProgress, assertSignal, flag } from './options.js'
+import { assertOptions, assertState } from './options.js'
 import { assertRoot, isEtcdRoot } from './root.js'
 import { assertId } from './sandbox-id.js'
-import { isValidState, type NextState, type StateString } from './state/machine.js'
+import type { NextState, StateString } from './state/machine.js'
 import type { SandboxFields, SandboxState } from './state/sandbox-state.js'
-import { show } from './state/show.js'
 import { newState, validState } from './state/validate.js'
 import { eventsOf, leavable, type StateEvent } from './watch.js'
 
@@ -80,18 +79,18 @@ export interface WaitOptions {
  */
 export async function openStore(root: string, options: StoreOptions = {}): Promise<SandboxStore> {
   assertRoot(root)
-  const complete = completeOptions(options)
+  assertOptions(options, 'lockTimeout', 'durable', 'history', 'etcd')
+  const { lockTimeout = 10_000, durable = true, history = true, etcd } = options
   if (isEtcdRoot(root)) {
     const { EtcdBackend } = await import('./etcd/backend.js')
-    return new SandboxStore(new EtcdBackend(root, options.etcd, complete))
+    return new SandboxStore(new EtcdBackend(root, etcd, { lockTimeout, history }))
   }
-  if (options.etcd !== undefined)
-    throw new TypeError('the option etcd is for a root such as etcd://host:2379')
+  if (etcd !== undefined) throw new TypeError('the option etcd is for a root such as etcd://host:2379')
   if (process.platform !== 'linux' && process.platform !== 'darwin') {
     const message = `sandbox-state needs flock(2) of Linux or macOS; this is ${process.platform}`
     throw new StateStoreError('UNSUPPORTED', message)
   }
-  return new SandboxStore(new FileBackend(resolve(root), complete))
+  return new SandboxStore(new FileBackend(resolve(root), { lockTimeout, durable, history }))
 }
 
 /**
@@ -118,20 +117,16 @@ export class SandboxStore {
    * @param id 1 to 128 ASCII letters, digits, `_`, `.` or `-`, beginning with a letter or digit
    * @throws StateStoreError `ALREADY_EXISTS` `INVALID_ID` `INVALID_STATE` (a field) `LOCK_TIMEOUT` `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`
    */
-  async create(id: string, fields: SandboxFields = {}): Promise<SandboxState> {
-    this.#assertUsable(id)
-    const state = withSubject(`sandbox ${id}`, { id }, () => newState(fields))
-    return existing(id, await this.#change(id, { kind: 'create', state }))
+  create(id: string, fields: SandboxFields = {}): Promise<SandboxState> {
+    return this.#changed(id, () => ({ kind: 'create', state: newState(fields) }))
   }
 
   /**
    * As {@link create}, but with a whole state: for a sandbox whose life began in another store.
    * @internal
    */
-  async createWithState(id: string, state: SandboxState): Promise<SandboxState> {
-    this.#assertUsable(id)
-    const checked = withSubject(`sandbox ${id}`, { id }, () => validState(state))
-    return existing(id, await this.#change(id, { kind: 'create', state: checked }))
+  createWithState(id: string, state: SandboxState): Promise<SandboxState> {
+    return this.#changed(id, () => ({ kind: 'create', state: validState(state) }))
   }
 
   /**
@@ -139,8 +134,11 @@ export class SandboxStore {
    * @throws StateStoreError `NOT_FOUND` `INVALID_ID` `CORRUPT_STATE` `INVALID_STATE` `IO_ERROR` `CLOSED`
    */
   async read(id: string): Promise<SandboxState> {
-    this.#assertUsable(id)
-    return existing(id, await this.#track(this.#backend.read(id)))
+    const state = await this.#track(() => {
+      this.#assertUsable(id)
+      return this.#backend.read(id)
+    })
+    return existing(id, state)
   }
 
   /**
@@ -150,15 +148,12 @@ export class SandboxStore {
    * @throws StateStoreError `STATE_MISMATCH` when it is in another; `INVALID_TRANSITION` when the state machine has no
    * such move; `NOT_FOUND` `INVALID_ID` `INVALID_STATE` `CORRUPT_STATE` `LOCK_TIMEOUT` `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`
    */
-  async transition<From extends StateString>(
-    id: string,
-    from: From,
-    to: NextState<From>,
-  ): Promise<SandboxState> {
-    assertState('from', from)
-    assertState('to', to)
-    this.#assertUsable(id)
-    return existing(id, await this.#change(id, { kind: 'transition', from, to }))
+  transition<From extends StateString>(id: string, from: From, to: NextState<From>): Promise<SandboxState> {
+    return this.#changed(id, () => {
+      assertState('from', from)
+      assertState('to', to)
+      return { kind: 'transition', from, to }
+    })
   }
 
   /**
@@ -170,15 +165,16 @@ export class SandboxStore {
    * `INVALID_TRANSITION` `INVALID_STATE` (a field) `NOT_FOUND` `INVALID_ID` `CORRUPT_STATE` `LOCK_TIMEOUT`
    * `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`. The sandbox then is as it was, except after `OUTCOME_UNKNOWN`.
    */
-  async update(id: string, update: Update): Promise<SandboxState> {
-    if (typeof update !== 'function')
-      throw new TypeError(`an update must be a function, not ${typeof update}`)
-    this.#assertUsable(id)
-    const checked: Update = state => {
-      const next: unknown = update(state)
-      return withSubject(`sandbox ${id}`, { id }, () => validState(synchronous(next)))
-    }
-    return existing(id, await this.#change(id, { kind: 'update', update: checked }))
+  update(id: string, update: Update): Promise<SandboxState> {
+    return this.#changed(id, () => {
+      if (typeof update !== 'function')
+        throw new TypeError(`an update must be a function, not ${typeof update}`)
+      const checked: Update = state => {
+        const next: unknown = update(state)
+        return withSubject(`sandbox ${id}`, { id }, () => validState(synchronous(next)))
+      }
+      return { kind: 'update', update: checked }
+    })
   }
 
   /**
@@ -188,10 +184,10 @@ export class SandboxStore {
    * `INVALID_STATE` `LOCK_TIMEOUT` `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`
    */
   async delete(id: string, options: DeleteOptions = {}): Promise<void> {
-    assertOptions(options, 'force')
-    const force = flag('force', options.force, false)
-    this.#assertUsable(id)
-    await this.#change(id, { kind: 'delete', force })
+    await this.#change(id, () => {
+      assertOptions(options, 'force')
+      return { kind: 'delete', force: options.force ?? false }
+    })
   }
 
   /**
@@ -199,11 +195,9 @@ export class SandboxStore {
    * @throws StateStoreError `IO_ERROR` when the root cannot be read, `CLOSED`
    */
   list(options: ListOptions = {}): AsyncGenerator<ListEntry, void, undefined> {
-    assertOptions(options, 'state')
-    const { state } = options
     return this.#loop(() => {
-      if (state !== undefined) assertState('state', state)
-      return entriesIn(state, this.#backend.list())
+      assertOptions(options, 'state')
+      return entriesIn(options.state, this.#backend.list())
     })
   }
 
@@ -215,13 +209,10 @@ export class SandboxStore {
    * @throws StateStoreError `INVALID_ID` `IO_ERROR` `CLOSED`
    */
   watch(options: WatchOptions = {}): AsyncGenerator<StateEvent, void, undefined> {
-    assertOptions(options, 'id', 'signal')
-    const { id, signal } = options
-    assertSignal(signal)
     const left = new AbortController()
     const events = this.#loop(() => {
-      if (id !== undefined) assertId(id)
-      return eventsOf(this.#observe(id, [left.signal, signal]))
+      assertOptions(options, 'id', 'signal')
+      return eventsOf(this.#observe(options.id, [left.signal, options.signal]))
     }, true)
     return leavable(events, () => left.abort(ENDED))
   }
@@ -233,15 +224,11 @@ export class SandboxStore {
    * @throws what the `signal` was aborted with; StateStoreError `NOT_FOUND` when the sandbox does not exist, or is
    * deleted while another state is awaited; `CORRUPT_STATE` `INVALID_STATE` `INVALID_ID` `IO_ERROR` `CLOSED`
    */
-  async waitFor(id: string, state: StateString, options?: WaitOptions): Promise<SandboxState>
-  /** Waits until a sandbox is deleted, as above. */
-  async waitFor(id: string, state: 'deleted', options?: WaitOptions): Promise<undefined>
-  /** Waits for either, as above. */
-  async waitFor(
+  async waitFor<State extends StateString | 'deleted'>(
     id: string,
-    state: StateString | 'deleted',
+    state: State,
     options?: WaitOptions,
-  ): Promise<SandboxState | undefined>
+  ): Promise<State extends 'deleted' ? undefined : SandboxState>
   async waitFor(
     id: string,
     state: StateString | 'deleted',
@@ -249,7 +236,6 @@ export class SandboxStore {
   ): Promise<SandboxState | undefined> {
     assertOptions(options, 'signal')
     const { signal } = options
-    assertSignal(signal)
     if (state !== 'deleted') assertState('state', state, 'ready, running, paused, stopped or deleted')
     this.#assertUsable(id)
     signal?.throwIfAborted()
@@ -296,11 +282,9 @@ export class SandboxStore {
    * cannot tell, `CLOSED`
    */
   locks(options: LocksOptions = {}): AsyncGenerator<HeldLock, void, undefined> {
-    assertOptions(options, 'id')
-    const { id } = options
     return this.#loop(() => {
-      if (id !== undefined) assertId(id)
-      return supported(this.#backend.locks?.(id), 'a store of this kind has no locks')
+      assertOptions(options, 'id')
+      return supported(this.#backend.locks?.(options.id), 'a store of this kind has no locks')
     })
   }
 
@@ -310,9 +294,11 @@ export class SandboxStore {
    * @throws StateStoreError `IO_ERROR` when the root cannot be read, `UNSUPPORTED` where the backend has no check, `CLOSED`
    */
   check(options: CheckOptions = {}): AsyncGenerator<Finding, void, undefined> {
-    assertOptions(options, 'onProgress')
-    const bound = inCallersContext(options)
-    return this.#loop(() => supported(this.#backend.check?.(bound), 'a store of this kind has no check'))
+    return this.#loop(() => {
+      assertOptions(options, 'onProgress')
+      const findings = this.#backend.check?.(inCallersContext(options))
+      return supported(findings, 'a store of this kind has no check')
+    })
   }
 
   /**
@@ -321,14 +307,15 @@ export class SandboxStore {
    * @returns every fault that was found and what became of it; with `dryRun`, what would
    * @throws StateStoreError `IO_ERROR` when the root cannot be read, `UNSUPPORTED` where the backend has no repair, `CLOSED`
    */
-  async repair(options: RepairOptions = {}): Promise<readonly Repair[]> {
-    assertOptions(options, 'dryRun', 'onProgress')
-    const dryRun = flag('dryRun', options.dryRun, false)
-    const bound = inCallersContext(options)
-    this.#assertOpen()
-    const repair = this.#backend.repair?.({ ...bound, dryRun })
-    if (repair !== undefined) return await this.#track(repair)
-    throw new StateStoreError('UNSUPPORTED', 'a store of this kind has nothing to repair')
+  repair(options: RepairOptions = {}): Promise<readonly Repair[]> {
+    return this.#track(() => {
+      assertOptions(options, 'dryRun', 'onProgress')
+      this.#assertOpen()
+      const { dryRun = false } = options
+      const repair = this.#backend.repair?.({ ...inCallersContext(options), dryRun })
+      if (repair !== undefined) return repair
+      throw new StateStoreError('UNSUPPORTED', 'a store of this kind has nothing to repair')
+    })
   }
 
   /**
@@ -374,36 +361,34 @@ export class SandboxStore {
     }
   }
 
-  async #change(id: string, change: Change): Promise<SandboxState | undefined> {
-    const { kind } = change
-    const force = kind === 'delete' && change.force
-    this.#underWay++
-    try {
-      return await withDiagnostics(id, kind, trace => {
+  async #changed(id: string, make: () => Change): Promise<SandboxState> {
+    return existing(id, await this.#change(id, make))
+  }
+
+  /** @param make checks what the caller wants */
+  #change(id: string, make: () => Change): Promise<SandboxState | undefined> {
+    return this.#track(() => {
+      this.#assertUsable(id)
+      const change = withSubject(`sandbox ${id}`, { id }, make)
+      const { kind } = change
+      const force = kind === 'delete' && change.force
+      return withDiagnostics(id, kind, trace => {
         const apply = (current: SandboxState | undefined) => applyTraced(change, current, id, trace)
         return this.#backend.change(id, { kind, force, apply, trace })
       })
-    } catch (error) {
-      throw withCaller(error)
-    } finally {
-      this.#end()
-    }
+    })
   }
 
   /** Lets `close` wait for a call, and the stack of its error lead on to the caller. */
-  async #track<T>(call: Promise<T>): Promise<T> {
+  async #track<T>(call: () => Promise<T>): Promise<T> {
     this.#underWay++
     try {
-      return await call
+      return await call()
     } catch (error) {
       throw withCaller(error)
     } finally {
-      this.#end()
+      if (--this.#underWay === 0) this.#wake?.()
     }
-  }
-
-  #end(): void {
-    if (--this.#underWay === 0) this.#wake?.()
   }
 
   /**
@@ -426,7 +411,7 @@ export class SandboxStore {
     const next = generator.next.bind(generator)
     generator.next = async () => {
       if (this.#isShut && !ends) throw closedError()
-      return await this.#track(next())
+      return await this.#track(next)
     }
     return generator
   }
@@ -471,9 +456,7 @@ function applyTraced(
 }
 
 /** A generator runs in the context of whoever asks for its next value; the caller's function runs in the caller's. */
-function inCallersContext(options: CheckOptions): CheckOptions {
-  const { onProgress } = options
-  assertProgress(onProgress)
+function inCallersContext({ onProgress }: CheckOptions): CheckOptions {
   return onProgress === undefined ? {} : { onProgress: AsyncResource.bind(onProgress) }
 }
 
@@ -504,26 +487,6 @@ async function* supported<T>(
 ): AsyncGenerator<T, void, undefined> {
   if (items === undefined) throw new StateStoreError('UNSUPPORTED', message)
   yield* items
-}
-
-function completeOptions(options: StoreOptions): Required<Omit<StoreOptions, 'etcd'>> {
-  assertOptions(options, 'lockTimeout', 'durable', 'history', 'etcd')
-  const { lockTimeout = 10_000, durable, history } = options
-  if (typeof lockTimeout !== 'number' || !(lockTimeout >= 0)) {
-    throw new TypeError(`lockTimeout must be a number of milliseconds from 0, not ${show(lockTimeout)}`)
-  }
-  return { lockTimeout, durable: flag('durable', durable, true), history: flag('history', history, true) }
-}
-
-function assertState(
-  name: string,
-  value: unknown,
-  choices = 'ready, running, paused or stopped',
-): asserts value is StateString {
-  if (isValidState(value)) return
-  if (typeof value !== 'string') throw new TypeError(`${name} must be a state, not ${show(value)}`)
-  const message = `${show(value)} is not a state: ${choices}`
-  throw new StateStoreError('INVALID_STATE', message)
 }
 
 function synchronous(result: unknown): unknown {
