@@ -96,6 +96,7 @@ export class FileBackend implements Backend {
   async *list(): AsyncGenerator<ListEntry> {
     if (sliceExpired()) await yieldToEventLoop()
     for (const id of listIds(this.root)) {
+      if (sliceExpired()) await yieldToEventLoop()
       const entry = await this.entry(id)
       if (entry !== undefined) yield entry
     }
@@ -103,7 +104,7 @@ export class FileBackend implements Backend {
 
   private async entry(id: string): Promise<ListEntry | undefined> {
     try {
-      const state = await this.read(id)
+      const state = await readSandbox(this.root, id)
       return state && { id, state }
     } catch (error) {
       if (error instanceof StateStoreError) return { id, error }

@@ -47,20 +47,11 @@ export type LastLine = Pick<HistoryLine, 'seq' | 'to' | 'file'>
 export function lastLine(text: string): LastLine | undefined {
   for (let end = text.length; end > 0; ) {
     const start = text.lastIndexOf('\n', end - 1) + 1
-    const line = start === end ? undefined : parseLast(text.slice(start, end))
-    if (line !== undefined) return line
+    const line = start === end ? undefined : parseLine(text.slice(start, end))
+    if (line?.file !== undefined) return line
     end = start - 1
   }
   return undefined
-}
-
-function parseLast(text: string): LastLine | undefined {
-  try {
-    const { seq, to, file } = JSON.parse(text)
-    return isCount(seq + 1, 2) && isValidState(to) && typeof file === 'string' ? { seq, to, file } : undefined
-  } catch {
-    return undefined
-  }
 }
 
 function parseLine(text: string): HistoryLine | undefined {
@@ -71,41 +62,45 @@ function parseLine(text: string): HistoryLine | undefined {
   }
 }
 
+/** What each part of a line must be. */
+const IS_VALID: { readonly [Part in keyof HistoryLine]-?: (value: unknown) => boolean } = {
+  seq: value => isCount(value) && value > 0,
+  time: isTime,
+  from: value => value === null || isValidState(value),
+  to: isValidState,
+  fields: value => value === undefined || isFields(value),
+  pid: isCount,
+  host: value => isText(value, 256),
+  command: value => isText(value, 1024),
+  gap: value => value === undefined || value === true,
+  file: value => value === undefined || isText(value, 256),
+}
+const PARTS = Object.entries(IS_VALID)
+
 /** Takes what it knows, and nothing that is not as it must be: anybody can write into a file. */
 function asLine(found: Partial<Record<string, unknown>>): HistoryLine | undefined {
-  const { seq, time, from, to, fields, pid, host, command, gap, file } = found
-  if (!isCount(seq, 1) || !isTime(time) || !(from === null || isValidState(from)) || !isValidState(to)) {
-    return undefined
+  const line: Record<string, unknown> = {}
+  for (const [part, isValid] of PARTS) {
+    const value = found[part]
+    if (!isValid(value)) return undefined
+    if (value !== undefined) line[part] = value
   }
-  if (!isCount(pid, 0) || !isText(host, 256) || !isText(command, 1024)) return undefined
-  if (fields !== undefined && !isFields(fields)) return undefined
-  if (gap !== undefined && gap !== true) return undefined
-  return {
-    seq,
-    time,
-    from,
-    to,
-    ...(fields && { fields }),
-    pid,
-    host,
-    command,
-    ...(gap && { gap }),
-    ...(typeof file === 'string' && { file }),
-  }
+  return line as unknown as HistoryLine // Each part was looked at.
 }
 
-function isCount(value: unknown, least: number): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= least
+/** Another can follow it. */
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && value >= 0 && Number.isSafeInteger(value + 1)
 }
 
 function isText(value: unknown, longest: number): value is string {
   return typeof value === 'string' && value.length <= longest
 }
 
-function isTime(value: unknown): value is string {
+function isTime(value: unknown): boolean {
   return isText(value, 40) && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value) && !Number.isNaN(Date.parse(value))
 }
 
-function isFields(value: unknown): value is string[] {
+function isFields(value: unknown): boolean {
   return Array.isArray(value) && value.length <= 16 && value.every(field => isText(field, 64))
 }

@@ -1,29 +1,72 @@
 import { readdirSync } from 'node:fs'
 import { ioError, isErrno } from '../errno.js'
+import { StateStoreError } from '../errors.js'
 import { isValidId } from '../sandbox-id.js'
 import type { SandboxState } from '../state/sandbox-state.js'
-import { readAgain } from './lock/shared-lock.js'
+import { describe, findHolder } from './lock/holder.js'
+import { openLockToRead } from './lock/sandbox-lock.js'
+import { pause } from './lock/wait.js'
 import { Dir } from './posix/dir.js'
+import { LOCK_SH, tryFlock, unlockAndClose } from './posix/flock.js'
 import { assertDir } from './root-dir.js'
 import { isUnreadable, readStateFile } from './state-file.js'
 
+/** How long a reader waits for a program that writes in place, as Kata does under its lock, in ms. */
+const LONGEST = 200
+
 /**
  * Reads a sandbox's state. Takes no lock and makes nothing: a state file is replaced whole. Only Kata writes in
- * place, under its exclusive lock; so a file that cannot be understood is looked at once more under a shared one.
+ * place, under its exclusive lock; so a file that cannot be understood is looked at again under a shared one.
  * @returns undefined when there is no such sandbox
  * @throws StateStoreError `CORRUPT_STATE`, `INVALID_STATE`, `IO_ERROR`
  */
 export async function readSandbox(root: string, id: string): Promise<SandboxState | undefined> {
-  const folder = Dir.open(root, id)
-  if (folder === undefined) return undefined
+  const dir = Dir.open(root, id)
+  if (dir === undefined) return undefined
   try {
-    return readStateFile(folder)?.state
+    return readStateFile(dir)?.state
   } catch (error) {
     if (!isUnreadable(error)) throw error
-    return (await readAgain(folder, () => readStateFile(folder)))?.state // It may be half written.
+    return await readAgain(dir)
   } finally {
-    folder.close()
+    dir.close()
   }
+}
+
+/**
+ * Reads what could not be understood again and again, until it can be, or until it was read under a shared flock(2), as
+ * Kata's readers take; then that is the result. If the lock is not free in time, the error names its holder, who may
+ * be writing.
+ */
+async function readAgain(dir: Dir): Promise<SandboxState | undefined> {
+  const deadline = performance.now() + LONGEST
+  for (let attempt = 0; ; attempt++) {
+    let fd: number | undefined
+    let isBusy = false
+    try {
+      fd = openLockToRead(dir)
+      isBusy = !tryFlock(fd, LOCK_SH)
+    } catch {
+      // A reader does without a lock that cannot be taken for another reason than a holder.
+    }
+    try {
+      return readStateFile(dir)?.state
+    } catch (error) {
+      if (!isBusy || !isUnreadable(error)) throw error
+      const left = deadline - performance.now()
+      if (left <= 0) throw besideHolder(error, dir)
+      await pause(attempt, left)
+    } finally {
+      if (fd !== undefined) unlockAndClose(fd)
+    }
+  }
+}
+
+function besideHolder(error: StateStoreError, dir: Dir): StateStoreError {
+  const holder = describe(findHolder(dir, 'flock'))
+  const message = `${error.message} (it may be half written: it is locked by ${holder})`
+  const { code, id, path, cause } = error
+  return new StateStoreError(code, message, { id, path, cause })
 }
 
 /**

@@ -10,25 +10,13 @@ import { versionOf } from './state-file.js'
 
 const { O_WRONLY, O_CREAT, O_EXCL } = constants
 
-/** The next state file, written under a temporary name; it is not flushed yet. */
-export interface Replacement {
-  /** To be flushed. */
-  readonly fd: number
-  /** Differs after each replacement of the state file. */
-  readonly version: string
-  /** Puts it in the place of the state file, rename(2). @throws StateStoreError `IO_ERROR` */
-  commit(): void
-  /** Closes it, and removes it unless it was committed. */
-  close(): void
-}
-
 /**
  * Writes the next state file beside the present one, with the help of write-file-atomic.
  * @param owner whose the file shall be: root must not lock the owner of the one that it replaces out
  * @throws StateStoreError `IO_ERROR`; nothing is left then
  */
 export function writeReplacement(dir: Dir, text: string, owner: FileStat): Replacement {
-  const replacement = new TemporaryFile(dir, owner)
+  const replacement = new Replacement(dir, owner)
   current = replacement
   try {
     writeFileAtomic.sync(STATE_FILE, text, { mode: FILE_MODE, chown: owner, fsync: false })
@@ -43,8 +31,11 @@ export function replaceError(dir: Dir, error: unknown): Error {
   return ioError(error, 'replace', dir.id, dir.displayPath(STATE_FILE))
 }
 
-class TemporaryFile implements Replacement {
+/** The next state file, written under a temporary name; it is not flushed yet. */
+class Replacement {
+  /** To be flushed. */
   fd = -1
+  /** Differs after each replacement of the state file. */
   version = ''
   private isCommitted = false
 
@@ -75,6 +66,7 @@ class TemporaryFile implements Replacement {
     this.version = versionOf(stat)
   }
 
+  /** Puts it in the place of the state file, rename(2). @throws StateStoreError `IO_ERROR` */
   commit(): void {
     try {
       this.dir.rename(TEMPORARY_FILE, STATE_FILE)
@@ -84,6 +76,7 @@ class TemporaryFile implements Replacement {
     }
   }
 
+  /** Closes it, and removes it unless it was committed. */
   close(): void {
     if (this.fd === -1) return
     closeFile(this.fd)
@@ -98,7 +91,7 @@ class TemporaryFile implements Replacement {
 }
 
 /** The file that write-file-atomic is at work on: nothing else runs in this thread meanwhile. */
-let current: TemporaryFile
+let current: Replacement
 
 /**
  * The `fs` of write-file-atomic. The package names its temporary file by a name that can be foretold, opens it whatever

@@ -5,14 +5,7 @@ import { compact, objectMembers } from './go-json.js'
 import { isBytes, quote, textOf } from './go-text.js'
 import { type SandboxState, UNKNOWN_KEYS } from './sandbox-state.js'
 import { show, showJson } from './show.js'
-import {
-  assertFields,
-  completeState,
-  freezeUnknownKeys,
-  type Values,
-  validField,
-  validUnknownKeys,
-} from './validate.js'
+import { completeState, freezeUnknownKeys, validState } from './validate.js'
 import { decodeWrittenForm } from './written-form.js'
 
 /** No file of more bytes is decoded, and none is written: 1 MiB. Kata's own are below 1 KiB. */
@@ -27,21 +20,17 @@ export const MAX_STATE_BYTES = 1024 * 1024
  * and for a state that would take more than 1 MiB.
  */
 export function encodeState(state: SandboxState): string {
-  assertFields(state)
+  const valid = validState(state)
   let text = ''
-  for (const field of FIELDS) text += memberText(state, field, text === '' ? '{' : ',')
-  for (const [key, json] of validUnknownKeys(state) ?? []) text += `,${quote(key)}:${json}`
+  for (const { name, written, zero, write } of FIELDS) {
+    const value = valid[name]
+    if (written === 'never' || (written === 'unless zero' && value === zero)) continue
+    text += `${text === '' ? '{' : ','}"${name}":${write(value)}`
+  }
+  for (const [key, json] of valid[UNKNOWN_KEYS] ?? []) text += `,${quote(key)}:${json}`
   text += '}'
   if (exceedsLimit(text)) throw invalidState(`the state takes more than ${MAX_STATE_BYTES} bytes`)
   return text
-}
-
-/** A field with what comes before it, or nothing if it is not written. */
-function memberText(given: Values, field: Field, before: string): string {
-  const value = validField(given, field)
-  const { name, written, zero } = field
-  const isLeftOut = written === 'never' || (written === 'unless zero' && value === zero)
-  return isLeftOut ? '' : `${before}"${name}":${field.write(value)}`
 }
 
 /**

@@ -4,7 +4,7 @@ import { type SandboxState, UNKNOWN_KEYS, type UnknownKey, type UnknownKeys } fr
 import { show } from './show.js'
 
 /** Values by the names of their fields, not checked yet. */
-export type Values = Readonly<Record<string, unknown>>
+type Values = Readonly<Record<string, unknown>>
 
 /**
  * A whole state as a program gives it, such as the result of an update function: strict, no coercion, no other keys.
@@ -16,8 +16,11 @@ export type Values = Readonly<Record<string, unknown>>
 export function validState(value: unknown): SandboxState {
   assertFields(value)
   const state = completeState(value)
-  const unknown = validUnknownKeys(value)
-  if (unknown !== undefined) state[UNKNOWN_KEYS] = unknown
+  if (UNKNOWN_KEYS in value) {
+    const keys = value[UNKNOWN_KEYS]
+    if (!isUnknownKeys(keys)) throw invalidState('the unknown keys are not as they were decoded')
+    state[UNKNOWN_KEYS] = keys
+  }
   return state
 }
 
@@ -33,7 +36,7 @@ export function newState(fields: unknown = {}): SandboxState {
 }
 
 /** An object with no other keys than the fields, so that a misspelt field is not silently lost. */
-export function assertFields(value: unknown): asserts value is Values {
+function assertFields(value: unknown): asserts value is Values {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw invalidState(`expected an object with the fields of a sandbox state, found ${show(value)}`)
   }
@@ -43,27 +46,17 @@ export function assertFields(value: unknown): asserts value is Values {
 /** A state of checked values; `absent` gives the value of a field that has none. */
 export function completeState(given: Values, absent: (field: Field) => unknown = notInFile): SandboxState {
   const state: Record<string, unknown> = {}
-  for (const field of FIELDS) state[field.name] = validField(given, field, absent)
+  for (const field of FIELDS) {
+    const { [field.name]: value = absent(field) } = given // Reads it once.
+    const valid = field.check(value)
+    if (valid === undefined) throw invalidField(field, show(value))
+    state[field.name] = valid
+  }
   return state as unknown as SandboxState // Each field is there, and was checked by its own type.
-}
-
-/** Reads the value of a field once, and checks it. */
-export function validField(given: Values, field: Field, absent = notInFile): unknown {
-  const { [field.name]: value = absent(field) } = given
-  const valid = field.check(value)
-  if (valid === undefined) throw invalidField(field, show(value))
-  return valid
 }
 
 function notInFile({ written, zero }: Field): unknown {
   return written === 'always' ? undefined : zero
-}
-
-export function validUnknownKeys(given: object): UnknownKeys | undefined {
-  if (!(UNKNOWN_KEYS in given)) return undefined
-  const keys = given[UNKNOWN_KEYS]
-  if (!isUnknownKeys(keys)) throw invalidState('the unknown keys are not as they were decoded')
-  return keys
 }
 
 function unknownField(name: string): Error {

@@ -2,7 +2,9 @@ import { constants, fchmodSync, fchownSync } from 'node:fs'
 import { isErrno } from '../../errno.js'
 import { FILE_MODE } from '../layout.js'
 import { closeFile, type Dir } from './dir.js'
-import { statFd } from './file-stat.js'
+import { type FileStat, statFd } from './file-stat.js'
+
+type Owner = Pick<FileStat, 'uid' | 'gid'>
 
 const { O_RDWR, O_CREAT, O_EXCL, O_DIRECTORY, O_NOFOLLOW } = constants
 const O_TMPFILE = 0o20000000 | O_DIRECTORY
@@ -53,9 +55,4 @@ export function chownLike(fd: number, like: Owner, now: Owner = statFd(fd)): voi
     const isOwnerLockedOut = process.geteuid?.() === 0 && now.uid !== like.uid
     if (isOwnerLockedOut || !isErrno(error, 'EPERM', 'EINVAL')) throw error
   }
-}
-
-interface Owner {
-  readonly uid: number
-  readonly gid: number
 }

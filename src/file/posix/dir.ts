@@ -128,11 +128,6 @@ export class Dir {
     if (libc.renameat(this.fd, from, folder.fd, to) === -1) this.fail('rename', from)
   }
 
-  /** Gives a file of this folder a second name in it, link(2): that takes no inode. */
-  link(from: string, to: string): void {
-    if (libc.linkat(this.fd, from, this.fd, to, 0) === -1) this.fail('link', to)
-  }
-
   /** Whether {@link nameFile} works here. */
   get canNameFiles(): boolean {
     return DESCRIPTORS !== undefined

@@ -5,15 +5,14 @@ import { sliceExpired, yieldToEventLoop } from '../time-slice.js'
 /**
  * The names in a folder, in its own order, few at a time in memory however many there are. A folder that does not
  * exist has none.
- * @param shown its path for messages
  * @throws StateStoreError `IO_ERROR`
  */
-export async function* namesIn(path: string, shown = path): AsyncGenerator<string, void, undefined> {
-  const entries = listing(shown, () => opendirSync(path, { bufferSize: 256 }))
+export async function* namesIn(path: string): AsyncGenerator<string, void, undefined> {
+  const entries = listing(path, () => opendirSync(path, { bufferSize: 256 }))
   if (entries === undefined) return
   try {
     for (;;) {
-      const entry = listing(shown, () => entries.readSync())
+      const entry = listing(path, () => entries.readSync())
       if (!entry) return
       yield entry.name
       if (sliceExpired()) await yieldToEventLoop()
@@ -24,11 +23,11 @@ export async function* namesIn(path: string, shown = path): AsyncGenerator<strin
 }
 
 /** @returns undefined when the folder does not exist, or no more */
-function listing<T>(shown: string, call: () => T): T | undefined {
+function listing<T>(path: string, call: () => T): T | undefined {
   try {
     return call()
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined
-    throw ioError(error, 'list', undefined, shown)
+    throw ioError(error, 'list', undefined, path)
   }
 }
