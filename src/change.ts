@@ -53,7 +53,7 @@ export function checkMove(id: string, current: string, expected: string, next: s
 
 /** Keys of the file that a program does not see are not lost because it made its state anew instead of copying the old one. */
 function withUnknownKeys(next: SandboxState, current: SandboxState): SandboxState {
-  const unknown = current[UNKNOWN_KEYS]
+  const unknown = current[UNKNOWN_KEYS] // The text of the data, too: it is dropped where the data is another now.
   if (unknown === undefined || next[UNKNOWN_KEYS] !== undefined) return next
   return { ...next, [UNKNOWN_KEYS]: unknown }
 }

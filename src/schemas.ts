@@ -11,6 +11,7 @@ type FieldSchemas = { [Name in FieldName]: z.ZodType<State[Name], State[Name]> }
 function fieldSchema(field: Field): z.ZodType {
   const isValid = (value: unknown) => field.check(value) !== undefined
   const schema = z.custom(isValid, `must be ${field.expected}`).overwrite(field.check)
+  if (field.written === 'if present') return schema.optional()
   return field.written === 'always' ? schema : schema.default(field.zero)
 }
 

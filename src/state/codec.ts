@@ -13,7 +13,8 @@ export const MAX_STATE_BYTES = 1024 * 1024
 
 /**
  * The text of a state file, byte-equal to Go's `json.Marshal` of Kata's `SandboxState`: no white space, an empty
- * `cgroupPath` left out, `persistVersion` never written. Unknown keys follow the known ones. {@link decodeState}
+ * `cgroupPath` left out, `persistVersion` never written. `labels` and `data` follow, if there are any, and then the unknown
+ * keys. {@link decodeState}
  * always reads it back. What is not written, `cgroupPath` of `''` and `persistVersion`, may be absent from the state.
  *
  * @throws StateStoreError `INVALID_STATE` for a field that is missing, of a wrong type, out of range or not known,
@@ -21,13 +22,15 @@ export const MAX_STATE_BYTES = 1024 * 1024
  */
 export function encodeState(state: SandboxState): string {
   const valid = validState(state)
+  const unknown = new Map(valid[UNKNOWN_KEYS])
   let text = ''
   for (const { name, written, zero, write } of FIELDS) {
     const value = valid[name]
-    if (written === 'never' || (written === 'unless zero' && value === zero)) continue
-    text += `${text === '' ? '{' : ','}"${name}":${write(value)}`
+    if (written === 'never' || value === undefined || (written === 'unless zero' && value === zero)) continue
+    text += `${text === '' ? '{' : ','}"${name}":${unknown.get(name) ?? write(value)}`
+    unknown.delete(name) // The text of data that is as it was.
   }
-  for (const [key, json] of valid[UNKNOWN_KEYS] ?? []) text += `,${quote(key)}:${json}`
+  for (const [key, json] of unknown) text += `,${quote(key)}:${json}`
   text += '}'
   if (exceedsLimit(text)) throw invalidState(`the state takes more than ${MAX_STATE_BYTES} bytes`)
   return text
@@ -59,8 +62,14 @@ function decodeJson(text: string): SandboxState {
   const unknown = new Map<string, string>()
   for (const { key, json } of objectMembers(text)) {
     const field = fieldNamed(key)
-    if (field === undefined) unknown.set(key, compact(json))
+    if (field === undefined || field.written === 'if present') unknown.set(key, compact(json))
     else if (json !== 'null' && field.written !== 'never') values[field.name] = parseField(field, json)
+  }
+  for (const { name, written, parse } of FIELDS) {
+    const json = unknown.get(name)
+    if (json === undefined || written !== 'if present') continue
+    values[name] = parse(json)
+    if (name === 'labels' && values[name] !== undefined) unknown.delete(name)
   }
   const state = completeState(values, ({ zero }) => zero)
   if (unknown.size > 0) state[UNKNOWN_KEYS] = freezeUnknownKeys(unknown)

@@ -1,5 +1,7 @@
 import { StateStoreError } from '../errors.js'
-import { foldKey, quote, unquote } from './go-text.js'
+import { isMemberValue } from './go-json.js'
+import { escapeHtml, foldKey, quote, unquote } from './go-text.js'
+import { checkLabels, LABELS_EXPECTED, type Labels, NO_LABELS, writeLabels } from './labels.js'
 import { isValidState, STATES, type StateString } from './machine.js'
 import type { SandboxState } from './sandbox-state.js'
 
@@ -18,8 +20,11 @@ interface FieldType<Value> {
 }
 
 interface TableRow<Value> extends FieldType<Value> {
-  /** When a file has the field. One that may be missing from a file may be missing from a program's state, too. */
-  readonly written: 'always' | 'unless zero' | 'never'
+  /**
+   * When a file has the field. One that may be missing from a file may be missing from a program's state, too. Those that
+   * are written `if present` are this package's own: Kata does not know them.
+   */
+  readonly written: 'always' | 'unless zero' | 'never' | 'if present'
 }
 
 /** A field of {@link SandboxState} that has a name of its own. */
@@ -69,19 +74,49 @@ function integer(minimum: number, maximum: number, range: string): FieldType<num
   }
 }
 
+/** What is not valid in a file is somebody else's key of that name. */
+const labels: FieldType<Labels | undefined> = {
+  expected: LABELS_EXPECTED,
+  zero: NO_LABELS,
+  check: checkLabels,
+  parse: json => checkLabels(JSON.parse(json)),
+  write: value => (value === undefined ? '' : writeLabels(value)),
+}
+
+const data: FieldType<unknown> = {
+  expected: 'a value that JSON can express',
+  zero: undefined,
+  check: value => {
+    const json = stringify(value)
+    return json === undefined || !isMemberValue(json) ? undefined : JSON.parse(json)
+  },
+  parse: json => JSON.parse(json),
+  write: value => escapeHtml(stringify(value) ?? ''),
+}
+
+function stringify(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value)
+  } catch {
+    return undefined // A circle, a bigint, or what its own toJSON throws.
+  }
+}
+
 const MAX = Number.MAX_SAFE_INTEGER
 const int = integer(-MAX, MAX, '-(2^53 - 1) to 2^53 - 1')
 const uint = integer(0, MAX, '0 to 2^53 - 1')
 const uint32 = integer(0, 0xffff_ffff, '0 to 2^32 - 1')
 
 /** Everything there is to know about each field, in the order in which Go writes them. */
-const TABLE: { readonly [Name in FieldName]: TableRow<SandboxState[Name]> } = {
+const TABLE: { readonly [Name in FieldName]-?: TableRow<SandboxState[Name]> } = {
   state: { ...state, written: 'always' },
   blockIndex: { ...int, written: 'always' },
   guestMemoryBlockSize: { ...uint32, written: 'always' },
   guestMemoryHotplugProbe: { ...boolean, written: 'always' },
   cgroupPath: { ...text, written: 'unless zero' },
   persistVersion: { ...uint, written: 'never' },
+  labels: { ...labels, written: 'if present' },
+  data: { ...data, written: 'if present' },
 }
 
 const NAMES = Object.keys(TABLE) as readonly FieldName[]
@@ -92,9 +127,10 @@ const FIELD_BY_KEY: ReadonlyMap<string, Field> = new Map(
   FIELDS.flatMap(field => [[field.name, field] as const, [foldKey(field.name), field] as const]),
 )
 
-/** The field that a key of a file means: as Go, the exact name or the name in any case. */
+/** The field that a key of a file means: as Go, the exact name or the name in any case; our own by the exact name only. */
 export function fieldNamed(key: string): Field | undefined {
-  return FIELD_BY_KEY.get(key) ?? FIELD_BY_KEY.get(foldKey(key))
+  const field = FIELD_BY_KEY.get(key) ?? FIELD_BY_KEY.get(foldKey(key))
+  return field?.written === 'if present' && field.name !== key ? undefined : field
 }
 
 /** Whether it is a field's name in exactly the right case, as a program must write it. */

@@ -1,3 +1,4 @@
+import type { Labels } from './labels.js'
 import type { StateString } from './machine.js'
 
 /**
@@ -32,6 +33,13 @@ export interface SandboxState {
    * every state that was read.
    */
   persistVersion: number
+  /** Labels of your own, sorted by name; absent when there are none. Kata does not know them, and ignores them. */
+  labels?: Labels
+  /**
+   * Data of your own: any JSON value; absent when there is none. A store that was opened with a schema checks it against
+   * that, and gives it the schema's type. Data that a change leaves as it is keeps its text in the file, byte for byte.
+   */
+  data?: unknown
   /** The keys of the file that this version does not know, with their JSON; `{ ...state }` takes them along. */
   [UNKNOWN_KEYS]?: UnknownKeys
 }

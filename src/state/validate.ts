@@ -19,9 +19,18 @@ export function validState(value: unknown): SandboxState {
   if (UNKNOWN_KEYS in value) {
     const keys = value[UNKNOWN_KEYS]
     if (!isUnknownKeys(keys)) throw invalidState('the unknown keys are not as they were decoded')
-    state[UNKNOWN_KEYS] = keys
+    const kept = keys.filter(([key, json]) => key !== 'data' || isDataText(json, state.data))
+    if (state.labels !== undefined && kept.some(([key]) => key === 'labels')) {
+      throw invalidState('labels cannot be set: the file has another key of that name')
+    }
+    if (kept.length > 0 || keys.length === 0) state[UNKNOWN_KEYS] = Object.freeze(kept)
   }
   return state
+}
+
+/** Whether a file's text of the data still says what the data is: then it stays, with its spelling of numbers. */
+function isDataText(json: string, data: unknown): boolean {
+  return data !== undefined && JSON.stringify(JSON.parse(json)) === JSON.stringify(data)
 }
 
 /**
@@ -48,9 +57,10 @@ export function completeState(given: Values, absent: (field: Field) => unknown =
   const state: Record<string, unknown> = {}
   for (const field of FIELDS) {
     const { [field.name]: value = absent(field) } = given // Reads it once.
+    if (value === undefined && field.written === 'if present') continue
     const valid = field.check(value)
     if (valid === undefined) throw invalidField(field, show(value))
-    state[field.name] = valid
+    if (valid !== field.zero || field.written !== 'if present') state[field.name] = valid
   }
   return state as unknown as SandboxState // Each field is there, and was checked by its own type.
 }
@@ -83,6 +93,7 @@ function isUnknownKey(value: unknown): value is UnknownKey {
   if (!Array.isArray(value) || !Object.isFrozen(value) || value.length !== 2) return false
   const [key, json]: unknown[] = value
   if (typeof key !== 'string' || typeof json !== 'string') return false
-  const isKey = key.isWellFormed() && fieldNamed(key) === undefined
+  const field = fieldNamed(key)
+  const isKey = key.isWellFormed() && (field === undefined || field.written === 'if present')
   return isKey && json.isWellFormed() && isMemberValue(json) && compact(json) === json
 }

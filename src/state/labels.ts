@@ -1,0 +1,44 @@
+import { escapeHtml } from './go-text.js'
+
+/** Short texts by their names, for people and for filters: see {@link isLabelName}. */
+export type Labels = Readonly<Record<string, string>>
+
+export const NO_LABELS: Labels = Object.freeze({})
+
+/** The most labels of a sandbox. */
+export const MAX_LABELS = 64
+
+const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_./-]{0,62}$/
+const LONGEST_VALUE = 256
+
+/** What a set of labels must be, in words. */
+export const LABELS_EXPECTED =
+  'an object of at most 64 labels: names of 1 to 63 of a-z, A-Z, 0-9, _ . / -, beginning with a letter or digit, and texts of at most 256 characters'
+
+/** Whether a text may be the name of a label: 1 to 63 characters of `a-z A-Z 0-9 _ . / -`, a letter or digit first. */
+export function isLabelName(name: string): boolean {
+  return NAME.test(name)
+}
+
+/** Whether a value may be a label's: a text of at most 256 characters. */
+export function isLabelValue(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= LONGEST_VALUE
+}
+
+/** The labels in a value, sorted by name; undefined when they are not valid. */
+export function checkLabels(value: unknown): Labels | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+  if (entries.length > MAX_LABELS) return undefined
+  if (!entries.every(([name, text]) => isLabelName(name) && isLabelValue(text))) return undefined
+  if (entries.length === 0) return NO_LABELS
+  return Object.freeze(Object.fromEntries(entries.map(([name, text]) => [name, text.toWellFormed()])))
+}
+
+/** Their JSON, sorted by name. */
+export function writeLabels(labels: Labels): string {
+  // Not in the order of the object, where names that are numbers come first.
+  const names = Object.keys(labels).sort()
+  const members = names.map(name => `${JSON.stringify(name)}:${JSON.stringify(labels[name])}`)
+  return escapeHtml(`{${members.join(',')}}`)
+}
