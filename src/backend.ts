@@ -5,9 +5,24 @@ import type { StateStoreError } from './errors.js'
 import type { StateString } from './state/machine.js'
 import type { SandboxState } from './state/sandbox-state.js'
 
+/** A sandbox whose state could be read. */
+export interface StoredSandbox<State = SandboxState> {
+  readonly id: string
+  readonly state: State
+  /** When its state was last replaced, in UTC, in ISO 8601; of a file, when that was last modified. */
+  readonly changedAt: string
+  /** Differs after each change, also after it was deleted and made again. To be compared, not to be taken apart. */
+  readonly revision: string
+}
+
+/** A sandbox's state, or why it cannot be read. */
+export type StateOrError<State = SandboxState> =
+  | { readonly id: string; readonly state: State }
+  | { readonly id: string; readonly error: StateStoreError }
+
 /** A sandbox as it was found: its state, or why that cannot be told. */
-export type ListEntry =
-  | { readonly id: string; readonly state: SandboxState }
+export type ListEntry<State = SandboxState> =
+  | StoredSandbox<State>
   | { readonly id: string; readonly error: StateStoreError }
 
 /** Who holds a sandbox, as far as it is known. */
@@ -32,8 +47,10 @@ export interface HeldLock {
   readonly holder: LockHolder
 }
 
-/** What a watcher saw of one sandbox: as a {@link ListEntry}, or that it was deleted. */
-export type Observation = ListEntry | { readonly id: string; readonly deleted: true }
+/** What a watcher saw of one sandbox: its state, an error, or that it was deleted. */
+export type Observation<State = SandboxState> =
+  | StateOrError<State>
+  | { readonly id: string; readonly deleted: true }
 
 /** One change of a sandbox's past. */
 export interface HistoryEntry {
@@ -47,6 +64,8 @@ export interface HistoryEntry {
   readonly to: StateString
   /** The other fields that changed. */
   readonly fields?: readonly string[]
+  /** Why, as whoever made the change said. */
+  readonly reason?: string
   /** The process that made it. */
   readonly pid: number
   /** The name of its host. */
@@ -62,14 +81,24 @@ export interface ChangeRequest {
   readonly kind: ChangeKind
   /** For a deletion: whether the state need not be readable. */
   readonly force: boolean
+  /** For the history. */
+  readonly reason: string | undefined
+  /** Ends a wait for others, with its reason. */
+  readonly signal: AbortSignal | undefined
   /**
-   * The rules: given the present state, undefined when there is no sandbox, it returns the next one, undefined for a
-   * deletion, or throws. It runs in the caller's own asynchronous context.
+   * The rules: given the present state and its revision, undefined when there is no sandbox, it returns the next one,
+   * undefined for a deletion, or throws. It runs in the caller's own asynchronous context.
    */
-  readonly apply: (current: SandboxState | undefined) => SandboxState | undefined
+  readonly apply: Apply
   /** To be completed with a wait for others, if anybody wants to know. */
   readonly trace: ChangeTrace | undefined
 }
+
+/** The rules of a change: see {@link ChangeRequest}. */
+export type Apply = (
+  current: SandboxState | undefined,
+  revision: string | undefined,
+) => SandboxState | undefined
 
 /**
  * What keeps the states: files, or a server. It knows nothing of what the states mean; a change brings its rules.
@@ -78,6 +107,9 @@ export interface ChangeRequest {
 export interface Backend {
   /** @returns undefined when there is no such sandbox. */
   read(id: string): Promise<SandboxState | undefined>
+
+  /** As {@link read}, with what else is known of it. */
+  find(id: string): Promise<StoredSandbox | undefined>
 
   /**
    * Makes one change, whole and alone: no other change of that sandbox, whoever makes it, comes between what `apply`
@@ -102,8 +134,8 @@ export interface Backend {
   /** The locks that are held now, of one sandbox or of all, sorted by id; undefined where nothing can be told. */
   locks?(id: string | undefined): AsyncIterable<HeldLock>
 
-  /** Every fault of what is kept, each once; changes nothing. Undefined where nothing can be told. */
-  check?(options: CheckOptions): AsyncIterable<Finding>
+  /** Every fault of what is kept, of one sandbox or of all, each once; changes nothing. Undefined where nothing can be told. */
+  check?(options: CheckOptions & { readonly id?: string }): AsyncIterable<Finding>
 
   /** Does about each fault what can be done without losing or inventing a state; undefined where nothing can. */
   repair?(options: RepairOptions): Promise<readonly Repair[]>

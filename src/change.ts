@@ -72,6 +72,14 @@ export function notFound(id: string): StateStoreError {
   return new StateStoreError('NOT_FOUND', `there is no sandbox ${id}`, { id })
 }
 
+/** @throws StateStoreError `NOT_FOUND` `REVISION_MISMATCH` */
+export function assertRevision(id: string, expected: string, revision: string | undefined): void {
+  if (revision === undefined) throw notFound(id)
+  if (revision === expected) return
+  const message = `sandbox ${id} was changed since its revision was read`
+  throw new StateStoreError('REVISION_MISMATCH', message, { id })
+}
+
 function stillRunning(id: string): StateStoreError {
   const message = `sandbox ${id} is running: stop it first, or force the deletion`
   return new StateStoreError('INVALID_TRANSITION', message, { id, from: 'running' })

@@ -1,8 +1,14 @@
-import type { ListEntry } from './backend.js'
+import type { StateOrError } from './backend.js'
 import { type ErrorCode, StateStoreError } from './errors.js'
 import { assertOptions } from './options.js'
 import { encodeState } from './state/codec.js'
 import type { SandboxStore } from './store.js'
+
+/** What sandboxes are copied from: a store, or anything else that lists them. */
+export interface CopySource {
+  /** Every sandbox, sorted by id. */
+  list(): AsyncIterable<StateOrError>
+}
 
 /** What was done about one sandbox. */
 export interface CopyProgress {
@@ -57,7 +63,7 @@ const OF_ONE_SANDBOX: ReadonlySet<ErrorCode> = new Set([
  * target throws, unless it concerns one sandbox only; what the signal was aborted with
  */
 export async function copyStore(
-  from: Pick<SandboxStore, 'list'>,
+  from: CopySource,
   to: SandboxStore,
   options: CopyOptions = {},
 ): Promise<CopyResult> {
@@ -102,7 +108,7 @@ async function copyOne(planned: PlannedCopy, to: SandboxStore): Promise<'copied'
 }
 
 /** A sandbox of the source, and what a copy would do about it. */
-export type PlannedCopy = ListEntry & {
+export type PlannedCopy = StateOrError & {
   /**
    * `new`: create it in the target; `same`: nothing, since it is already there in just this state; `conflict`: the target
    * has it in another state, so nothing at all; `unreadable`: leave it out.
@@ -115,8 +121,8 @@ export type PlannedCopy = ListEntry & {
  * @param signal ends the look, with its reason
  */
 export async function planCopy(
-  from: Pick<SandboxStore, 'list'>,
-  to: Pick<SandboxStore, 'list'>,
+  from: CopySource,
+  to: CopySource,
   signal?: AbortSignal,
 ): Promise<PlannedCopy[]> {
   const wanted = new Map<string, ReturnType<typeof encoded>>()
@@ -136,7 +142,7 @@ export async function planCopy(
 }
 
 /** An entry with the text of its state; without it when it cannot be read. */
-function encoded(entry: ListEntry): { readonly entry: ListEntry; readonly text?: string } {
+function encoded(entry: StateOrError): { readonly entry: StateOrError; readonly text?: string } {
   if ('error' in entry) return { entry }
   const { id, state } = entry
   try {

@@ -15,6 +15,8 @@ export interface ChangeTrace {
   readonly id: string
   /** What was asked for. */
   readonly kind: ChangeKind
+  /** Why, as the caller said. */
+  readonly reason?: string
   /** The state before, once it is known; null when there is no sandbox. */
   from?: StateString | null
   /** The state that was asked for, or that an update made; null for a deletion. */
@@ -40,12 +42,11 @@ const channels = [changes.start, changes.end, changes.asyncStart, changes.asyncE
 
 /** Makes a change, and publishes what came of it, if anybody listens. */
 export function withDiagnostics<T>(
-  id: string,
-  kind: ChangeKind,
+  { id, kind, reason }: { id: string; kind: ChangeKind; reason: string | undefined },
   make: (trace: ChangeTrace | undefined) => Promise<T>,
 ): Promise<T> {
   if (!channels.some(channel => channel.hasSubscribers)) return make(undefined)
-  const trace: ChangeTrace = { id, kind }
+  const trace: ChangeTrace = { id, kind, ...(reason !== undefined && { reason }) }
   const start = performance.now()
   return changes.tracePromise(async () => {
     try {

@@ -1,4 +1,11 @@
-export type { HeldLock, HistoryEntry, ListEntry, LockHolder } from './backend.js'
+export type {
+  HeldLock,
+  HistoryEntry,
+  ListEntry,
+  LockHolder,
+  StateOrError,
+  StoredSandbox,
+} from './backend.js'
 export type { ChangeKind, Update } from './change.js'
 export {
   type CheckOptions,
@@ -9,7 +16,8 @@ export {
   type RepairAction,
   type RepairOptions,
 } from './check.js'
-export { type CopyOptions, type CopyProgress, type CopyResult, copyStore } from './copy.js'
+export { type CopyOptions, type CopyProgress, type CopyResult, type CopySource, copyStore } from './copy.js'
+export type { DataSchema, SchemaIssue, SchemaResult, StateOf } from './data-schema.js'
 export { CHANGE_CHANNEL, type ChangeTrace, type LockWait } from './diagnostics.js'
 export { ERROR_CODES, type ErrorCode, type ErrorDetails, StateStoreError } from './errors.js'
 export type { EtcdOptions } from './etcd/options.js'
@@ -22,6 +30,7 @@ export {
   type Socket,
   type Volume,
 } from './state/colon-lists.js'
+export type { Labels } from './state/labels.js'
 export {
   checkTransition,
   isValidState,
@@ -30,12 +39,15 @@ export {
   type StateString,
   TRANSITIONS,
 } from './state/machine.js'
-export type { SandboxFields, SandboxState } from './state/sandbox-state.js'
+export type { FieldsOf, SandboxFields, SandboxState } from './state/sandbox-state.js'
 export {
+  type ChangeOptions,
   type DeleteOptions,
+  type Inspection,
   type ListOptions,
   type LocksOptions,
   openStore,
+  type PruneOptions,
   SandboxStore,
   type StoreOptions,
   type WaitOptions,

@@ -1,5 +1,7 @@
+import { assertDataSchema } from './data-schema.js'
 import { StateStoreError } from './errors.js'
 import { assertId } from './sandbox-id.js'
+import { checkLabels } from './state/labels.js'
 import { isValidState, type StateString } from './state/machine.js'
 import { show } from './state/show.js'
 
@@ -10,6 +12,9 @@ function must(be: string, isValid: (value: unknown) => boolean): Check {
     if (!isValid(value)) throw new TypeError(`${name} must be ${be}, not ${show(value)}`)
   }
 }
+
+/** The longest reason of a change, in UTF-16 units. */
+export const MAX_REASON = 256
 
 const flag = must('true or false', value => typeof value === 'boolean')
 
@@ -22,12 +27,26 @@ const CHECKS: Readonly<Record<string, Check | undefined>> = {
   history: flag,
   force: flag,
   dryRun: flag,
+  reason: must(
+    `a text of at most ${MAX_REASON} characters`,
+    value => typeof value === 'string' && value.length <= MAX_REASON,
+  ),
+  ifRevision: must('the text of a revision', value => typeof value === 'string'),
+  labels: must('labels, an object of texts', value => checkLabels(value) !== undefined),
+  changedBefore: must('a valid Date', value => isDate(value) && !Number.isNaN(value.getTime())),
+  olderThan: must('a number of milliseconds from 0', value => typeof value === 'number' && value >= 0),
+  data: (_name, value) => assertDataSchema(value),
   onProgress: must('a function', value => typeof value === 'function'),
   // By what it can do rather than by its class: a test environment such as jsdom has its own.
   signal: must(
     'an AbortSignal',
     value => typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value,
   ),
+}
+
+/** Also one of another realm. */
+function isDate(value: unknown): value is Date {
+  return Object.prototype.toString.call(value) === '[object Date]'
 }
 
 /**

@@ -1,3 +1,5 @@
+import { onAbort } from './abort.js'
+
 /** What a Node timer can count, in ms. */
 const LONGEST_TIMER = 2 ** 31 - 1
 
@@ -8,25 +10,29 @@ export class KeyedQueue {
 
   /**
    * @param ms how long to wait at most
+   * @param signal ends the wait, too
    * @returns undefined for a task that is in at once; else whether it got in in time. One that is in must {@link leave}.
    */
-  enter(key: string, ms: number): Promise<boolean> | undefined {
+  enter(key: string, ms: number, signal?: AbortSignal): Promise<boolean> | undefined {
     const waiting = this.waiting.get(key)
     if (waiting === undefined) {
       this.waiting.set(key, [])
       return undefined
     }
     return new Promise(resolve => {
-      const letIn = () => {
+      const end = (isIn: boolean) => {
         clearTimeout(timer)
-        resolve(true)
+        takeBack?.()
+        resolve(isIn)
       }
+      const letIn = () => end(true)
       const giveUp = () => {
         waiting.splice(waiting.indexOf(letIn), 1)
-        resolve(false)
+        end(false)
       }
-      const timer = setTimeout(giveUp, Math.min(ms, LONGEST_TIMER))
       waiting.push(letIn)
+      const timer = setTimeout(giveUp, Math.min(ms, LONGEST_TIMER))
+      const takeBack = signal && onAbort(signal, giveUp)
     })
   }
 

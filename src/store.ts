@@ -3,23 +3,34 @@ import { AsyncResource } from 'node:async_hooks'
 import { resolve } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { onAbort } from './abort.js'
-import type { Backend, HeldLock, HistoryEntry, ListEntry, Observation } from './backend.js'
-import { applyChange, type Change, notFound, type Update } from './change.js'
+import type {
+  Apply,
+  Backend,
+  HeldLock,
+  HistoryEntry,
+  ListEntry,
+  LockHolder,
+  Observation,
+  StoredSandbox,
+} from './backend.js'
+import { applyChange, assertRevision, type Change, notFound, type Update } from './change.js'
 import type { CheckOptions, Finding, Repair, RepairOptions } from './check.js'
+import { type DataSchema, type StateOf, withCheckedData, withTypedData } from './data-schema.js'
 import { type ChangeTrace, withDiagnostics } from './diagnostics.js'
-import { StateStoreError, withCaller, withSubject } from './errors.js'
+import { type ErrorCode, StateStoreError, withCaller, withSubject } from './errors.js'
 import type { EtcdOptions } from './etcd/options.js'
 import { FileBackend } from './file/backend.js'
 import { assertOptions, assertState } from './options.js'
 import { assertRoot, isEtcdRoot } from './root.js'
 import { assertId } from './sandbox-id.js'
+import type { Labels } from './state/labels.js'
 import type { NextState, StateString } from './state/machine.js'
-import type { SandboxFields, SandboxState } from './state/sandbox-state.js'
+import type { FieldsOf, SandboxState } from './state/sandbox-state.js'
 import { newState, validState } from './state/validate.js'
 import { eventsOf, leavable, type StateEvent } from './watch.js'
 
 /** How to open a store. */
-export interface StoreOptions {
+export interface StoreOptions<Data = unknown> {
   /**
    * How long a change waits for locks that others hold, in ms; 10,000 by default. 0 tries once. On etcd, how long to
    * retry when other writers win. Every request waits at least 5,000 ms for etcd.
@@ -32,12 +43,24 @@ export interface StoreOptions {
   readonly durable?: boolean
   /** Whether each change is noted in the sandbox's history; true by default. */
   readonly history?: boolean
+  /** What each sandbox's `data` must be: a Standard Schema, such as an object of zod. Gives the store its type. */
+  readonly data?: DataSchema<Data>
   /** For a root on etcd: credentials and certificates. */
   readonly etcd?: EtcdOptions
 }
 
+/** How to make a change. */
+export interface ChangeOptions {
+  /** Why, for the history and the diagnostics: at most 256 characters. */
+  readonly reason?: string
+  /** The revision that the sandbox must still have, as `list` or `inspect` gave it. Not for a `create`. */
+  readonly ifRevision?: string
+  /** Ends the wait for a lock, with its reason, as long as nothing was changed. */
+  readonly signal?: AbortSignal
+}
+
 /** How to delete. */
-export interface DeleteOptions {
+export interface DeleteOptions extends Omit<ChangeOptions, 'reason'> {
   /** Whether to delete a sandbox that is running, or whose state cannot be read; false by default. */
   readonly force?: boolean
 }
@@ -46,6 +69,34 @@ export interface DeleteOptions {
 export interface ListOptions {
   /** Only sandboxes in this state. Entries that cannot be read are listed whatever it is. */
   readonly state?: StateString
+  /** Only sandboxes with all of these labels. */
+  readonly labels?: Labels
+  /** Only sandboxes whose state was last replaced before this. */
+  readonly changedBefore?: Date
+}
+
+/** What to prune. */
+export interface PruneOptions {
+  /** Only sandboxes whose state was last replaced longer ago than this, in ms. */
+  readonly olderThan: number
+  /** Only sandboxes in this state; `stopped` by default. Those that are running are never pruned. */
+  readonly state?: StateString
+  /** Only sandboxes with all of these labels. */
+  readonly labels?: Labels
+  /** Whether to tell only what would be deleted; false by default. */
+  readonly dryRun?: boolean
+}
+
+/** Everything known about one sandbox. */
+export interface Inspection<State = SandboxState> extends StoredSandbox<State> {
+  /** Since when it is in its state, in UTC, in ISO 8601; as far as its history tells, else `changedAt`. */
+  readonly since: string
+  /** Who holds it now; null for nobody, or where that cannot be known. */
+  readonly lock: LockHolder | null
+  /** Its last changes, at most 10, oldest first. */
+  readonly history: readonly HistoryEntry[]
+  /** What `check` finds wrong with it. */
+  readonly findings: readonly Finding[]
 }
 
 /** Filters for `locks()`. */
@@ -77,29 +128,33 @@ export interface WaitOptions {
  * @throws TypeError for bad arguments; StateStoreError `UNSUPPORTED` on another system than Linux or macOS
  * @group The store
  */
-export async function openStore(root: string, options: StoreOptions = {}): Promise<SandboxStore> {
+export async function openStore<Data = unknown>(
+  root: string,
+  options: StoreOptions<Data> = {},
+): Promise<SandboxStore<Data>> {
   assertRoot(root)
-  assertOptions(options, 'lockTimeout', 'durable', 'history', 'etcd')
-  const { lockTimeout = 10_000, durable = true, history = true, etcd } = options
+  assertOptions(options, 'lockTimeout', 'durable', 'history', 'data', 'etcd')
+  const { lockTimeout = 10_000, durable = true, history = true, data, etcd } = options
   if (isEtcdRoot(root)) {
     const { EtcdBackend } = await import('./etcd/backend.js')
-    return new SandboxStore(new EtcdBackend(root, etcd, { lockTimeout, history }))
+    return new SandboxStore(new EtcdBackend(root, etcd, { lockTimeout, history }), data)
   }
   if (etcd !== undefined) throw new TypeError('the option etcd is for a root such as etcd://host:2379')
   if (process.platform !== 'linux' && process.platform !== 'darwin') {
     const message = `sandbox-state needs flock(2) of Linux or macOS; this is ${process.platform}`
     throw new StateStoreError('UNSUPPORTED', message)
   }
-  return new SandboxStore(new FileBackend(resolve(root), { lockTimeout, durable, history }))
+  return new SandboxStore(new FileBackend(resolve(root), { lockTimeout, durable, history }), data)
 }
 
 /**
  * Remembers the state of sandboxes, and lets it change only as the state machine allows. Made by {@link openStore}.
  * @group The store
  */
-export class SandboxStore {
+export class SandboxStore<Data = unknown> {
   // Truly private: what an inspection of a store prints may end in a log, and the backend knows etcd's password.
   readonly #backend: Backend
+  readonly #data: DataSchema<Data> | undefined
   /** How many calls, and steps of loops, have begun and not ended. */
   #underWay = 0
   #wake: (() => void) | undefined
@@ -108,8 +163,9 @@ export class SandboxStore {
   #isShut = false
 
   /** @internal */
-  constructor(backend: Backend) {
+  constructor(backend: Backend, data?: DataSchema<Data>) {
     this.#backend = backend
+    this.#data = data
   }
 
   /**
@@ -117,28 +173,34 @@ export class SandboxStore {
    * @param id 1 to 128 ASCII letters, digits, `_`, `.` or `-`, beginning with a letter or digit
    * @throws StateStoreError `ALREADY_EXISTS` `INVALID_ID` `INVALID_STATE` (a field) `LOCK_TIMEOUT` `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`
    */
-  create(id: string, fields: SandboxFields = {}): Promise<SandboxState> {
-    return this.#changed(id, () => ({ kind: 'create', state: newState(fields) }))
+  create(
+    id: string,
+    fields: FieldsOf<Data> = {},
+    options: Omit<ChangeOptions, 'ifRevision'> = {},
+  ): Promise<StateOf<Data>> {
+    return this.#changed(id, options, ['reason', 'signal'], () => ({
+      kind: 'create',
+      state: newState(fields),
+    }))
   }
 
   /**
    * As {@link create}, but with a whole state: for a sandbox whose life began in another store.
    * @internal
    */
-  createWithState(id: string, state: SandboxState): Promise<SandboxState> {
-    return this.#changed(id, () => ({ kind: 'create', state: validState(state) }))
+  createWithState(id: string, state: SandboxState): Promise<StateOf<Data>> {
+    return this.#changed(id, {}, [], () => ({ kind: 'create', state: validState(state) }))
   }
 
   /**
    * A sandbox's state as it is on the disk. Takes no lock and makes nothing.
    * @throws StateStoreError `NOT_FOUND` `INVALID_ID` `CORRUPT_STATE` `INVALID_STATE` `IO_ERROR` `CLOSED`
    */
-  async read(id: string): Promise<SandboxState> {
-    const state = await this.#track(() => {
+  async read(id: string): Promise<StateOf<Data>> {
+    return this.#track(async () => {
       this.#assertUsable(id)
-      return this.#backend.read(id)
+      return this.#typed(existing(id, await this.#backend.read(id)), id)
     })
-    return existing(id, state)
   }
 
   /**
@@ -148,8 +210,13 @@ export class SandboxStore {
    * @throws StateStoreError `STATE_MISMATCH` when it is in another; `INVALID_TRANSITION` when the state machine has no
    * such move; `NOT_FOUND` `INVALID_ID` `INVALID_STATE` `CORRUPT_STATE` `LOCK_TIMEOUT` `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`
    */
-  transition<From extends StateString>(id: string, from: From, to: NextState<From>): Promise<SandboxState> {
-    return this.#changed(id, () => {
+  transition<From extends StateString>(
+    id: string,
+    from: From,
+    to: NextState<From>,
+    options: ChangeOptions = {},
+  ): Promise<StateOf<Data>> {
+    return this.#changed(id, options, CHANGE_OPTIONS, () => {
       assertState('from', from)
       assertState('to', to)
       return { kind: 'transition', from, to }
@@ -165,12 +232,16 @@ export class SandboxStore {
    * `INVALID_TRANSITION` `INVALID_STATE` (a field) `NOT_FOUND` `INVALID_ID` `CORRUPT_STATE` `LOCK_TIMEOUT`
    * `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`. The sandbox then is as it was, except after `OUTCOME_UNKNOWN`.
    */
-  update(id: string, update: Update): Promise<SandboxState> {
-    return this.#changed(id, () => {
+  update(
+    id: string,
+    update: (state: StateOf<Data>) => StateOf<Data>,
+    options: ChangeOptions = {},
+  ): Promise<StateOf<Data>> {
+    return this.#changed(id, options, CHANGE_OPTIONS, () => {
       if (typeof update !== 'function')
         throw new TypeError(`an update must be a function, not ${typeof update}`)
       const checked: Update = state => {
-        const next: unknown = update(state)
+        const next: unknown = update(this.#typed(state, id))
         return withSubject(`sandbox ${id}`, { id }, () => validState(synchronous(next)))
       }
       return { kind: 'update', update: checked }
@@ -184,9 +255,10 @@ export class SandboxStore {
    * `INVALID_STATE` `LOCK_TIMEOUT` `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`
    */
   async delete(id: string, options: DeleteOptions = {}): Promise<void> {
-    await this.#change(id, () => {
-      assertOptions(options, 'force')
-      return { kind: 'delete', force: options.force ?? false }
+    const { force = false, ...others } = options
+    await this.#change(id, others, ['ifRevision', 'signal'], () => {
+      assertOptions({ force }, 'force')
+      return { kind: 'delete', force }
     })
   }
 
@@ -194,11 +266,75 @@ export class SandboxStore {
    * Every sandbox, sorted by id; one that cannot be read is an entry with its error. Takes no lock and makes nothing.
    * @throws StateStoreError `IO_ERROR` when the root cannot be read, `CLOSED`
    */
-  list(options: ListOptions = {}): AsyncGenerator<ListEntry, void, undefined> {
+  list(options: ListOptions = {}): AsyncGenerator<ListEntry<StateOf<Data>>, void, undefined> {
     return this.#loop(() => {
-      assertOptions(options, 'state')
-      return entriesIn(options.state, this.#backend.list())
+      assertOptions(options, 'state', 'labels', 'changedBefore')
+      return this.#entries(options)
     })
+  }
+
+  async *#entries(options: ListOptions): AsyncGenerator<ListEntry<StateOf<Data>>, void, undefined> {
+    for await (const entry of this.#backend.list()) {
+      if ('error' in entry) yield entry
+      else if (isWanted(entry, options)) yield this.#typedEntry(entry)
+    }
+  }
+
+  /**
+   * Everything known about one sandbox, in one object. Takes no lock and makes nothing.
+   * @throws StateStoreError `NOT_FOUND` `INVALID_ID` `CORRUPT_STATE` `INVALID_STATE` `IO_ERROR` `CLOSED`
+   */
+  inspect(id: string): Promise<Inspection<StateOf<Data>>> {
+    return this.#track(async () => {
+      this.#assertUsable(id)
+      const found = existing(id, await this.#backend.find(id))
+      const entry = { ...found, state: this.#typed(found.state, id) }
+      const history = await collect(this.#backend.history(id))
+      const [held] = await collect(this.#backend.locks?.(id))
+      const findings = await collect(this.#backend.check?.({ id }))
+      const since = sinceWhen(entry, history)
+      return { ...entry, since, lock: held?.holder ?? null, history: history.slice(-10), findings }
+    })
+  }
+
+  /**
+   * Deletes the sandboxes that have been in a state for long, one after the other, and yields each that was deleted. A
+   * sweep, to be run now and then: one that somebody changes meanwhile stays.
+   * @throws StateStoreError `IO_ERROR` `LOCK_TIMEOUT` `OUTCOME_UNKNOWN` `CLOSED`
+   */
+  prune(options: PruneOptions): AsyncGenerator<StoredSandbox<StateOf<Data>>, void, undefined> {
+    return this.#loop(() => {
+      assertOptions(options, 'olderThan', 'state', 'labels', 'dryRun')
+      if (options.olderThan === undefined)
+        throw new TypeError('olderThan is missing, a number of milliseconds')
+      return this.#prune(options)
+    })
+  }
+
+  async *#prune({
+    olderThan,
+    state = 'stopped',
+    labels,
+    dryRun = false,
+  }: PruneOptions): AsyncGenerator<StoredSandbox<StateOf<Data>>, void, undefined> {
+    const wanted = { state, changedBefore: new Date(Date.now() - olderThan), ...(labels && { labels }) }
+    for await (const entry of this.#entries(wanted)) {
+      if ('error' in entry || entry.state.state === 'running') continue
+      const { id, revision } = entry
+      if (dryRun || (await this.#deleteIfSame(id, revision))) yield entry
+    }
+  }
+
+  /** Whether it was deleted: somebody may have changed it meanwhile. */
+  async #deleteIfSame(id: string, ifRevision: string): Promise<boolean> {
+    try {
+      await this.#change(id, { ifRevision }, ['ifRevision'], () => ({ kind: 'delete', force: false }))
+      return true
+    } catch (error) {
+      const isOther = error instanceof StateStoreError && CHANGED_MEANWHILE.has(error.code)
+      if (isOther) return false
+      throw error
+    }
   }
 
   /**
@@ -208,7 +344,7 @@ export class SandboxStore {
    * is closed, and when the loop over it is left.
    * @throws StateStoreError `INVALID_ID` `IO_ERROR` `CLOSED`
    */
-  watch(options: WatchOptions = {}): AsyncGenerator<StateEvent, void, undefined> {
+  watch(options: WatchOptions = {}): AsyncGenerator<StateEvent<StateOf<Data>>, void, undefined> {
     const left = new AbortController()
     const events = this.#loop(() => {
       assertOptions(options, 'id', 'signal')
@@ -228,12 +364,12 @@ export class SandboxStore {
     id: string,
     state: State,
     options?: WaitOptions,
-  ): Promise<State extends 'deleted' ? undefined : SandboxState>
+  ): Promise<State extends 'deleted' ? undefined : StateOf<Data>>
   async waitFor(
     id: string,
     state: StateString | 'deleted',
     options: WaitOptions = {},
-  ): Promise<SandboxState | undefined> {
+  ): Promise<StateOf<Data> | undefined> {
     assertOptions(options, 'signal')
     const { signal } = options
     if (state !== 'deleted') assertState('state', state, 'ready, running, paused, stopped or deleted')
@@ -348,33 +484,72 @@ export class SandboxStore {
   async *#observe(
     id: string | undefined,
     signals: readonly (AbortSignal | undefined)[],
-  ): AsyncGenerator<Observation, void, undefined> {
+  ): AsyncGenerator<Observation<StateOf<Data>>, void, undefined> {
     // AbortSignal.any would keep some bytes for each call as long as the longest-lived of its signals.
     const ended = new AbortController()
     const end = () => ended.abort(ENDED)
     const takeBack = [this.#closing.signal, ...signals].map(signal => signal && onAbort(signal, end))
     try {
-      yield* this.#backend.watch(id, ended.signal)
+      for await (const observed of this.#backend.watch(id, ended.signal)) {
+        yield 'state' in observed ? this.#typedEntry(observed) : observed
+      }
     } finally {
       for (const back of takeBack) back?.()
       end()
     }
   }
 
-  async #changed(id: string, make: () => Change): Promise<SandboxState> {
-    return existing(id, await this.#change(id, make))
+  /** A state as this store gives it. @throws StateStoreError `INVALID_STATE` */
+  #typed(state: SandboxState, id: string): StateOf<Data> {
+    return withTypedData(this.#data, state, id) as StateOf<Data> // The schema has checked it.
+  }
+
+  #typedEntry<Entry extends { readonly id: string; readonly state: SandboxState }>(entry: Entry) {
+    const { id } = entry
+    try {
+      return { ...entry, state: this.#typed(entry.state, id) }
+    } catch (error) {
+      if (error instanceof StateStoreError) return { id, error }
+      throw error
+    }
+  }
+
+  async #changed(
+    id: string,
+    options: ChangeOptions,
+    names: readonly (keyof ChangeOptions)[],
+    make: () => Change,
+  ): Promise<StateOf<Data>> {
+    return this.#typed(existing(id, await this.#change(id, options, names, make)), id)
   }
 
   /** @param make checks what the caller wants */
-  #change(id: string, make: () => Change): Promise<SandboxState | undefined> {
+  #change(
+    id: string,
+    options: ChangeOptions,
+    names: readonly (keyof ChangeOptions)[],
+    make: () => Change,
+  ): Promise<SandboxState | undefined> {
     return this.#track(() => {
       this.#assertUsable(id)
-      const change = withSubject(`sandbox ${id}`, { id }, make)
+      const change = withSubject(`sandbox ${id}`, { id }, () => {
+        assertOptions(options, ...names)
+        return make()
+      })
+      const { reason, ifRevision, signal } = options
+      signal?.throwIfAborted()
       const { kind } = change
-      const force = kind === 'delete' && change.force
-      return withDiagnostics(id, kind, trace => {
-        const apply = (current: SandboxState | undefined) => applyTraced(change, current, id, trace)
-        return this.#backend.change(id, { kind, force, apply, trace })
+      // A deletion of just one revision needs to read what is there.
+      const force = kind === 'delete' && change.force && ifRevision === undefined
+      return withDiagnostics({ id, kind, reason }, trace => {
+        const rules = (current: SandboxState | undefined, revision: string | undefined) => {
+          if (ifRevision !== undefined) assertRevision(id, ifRevision, revision)
+          if (current !== undefined && kind === 'transition') this.#typed(current, id)
+          const next = applyChange(change, current, id)
+          return next && kind !== 'transition' ? withCheckedData(this.#data, next, id) : next
+        }
+        const apply = traced(rules, change, trace)
+        return this.#backend.change(id, { kind, force, reason, signal, apply, trace })
       })
     })
   }
@@ -436,24 +611,50 @@ export class SandboxStore {
   }
 }
 
-function existing(id: string, state: SandboxState | undefined): SandboxState {
-  if (state === undefined) throw notFound(id)
-  return state
+function existing<T>(id: string, found: T | undefined): T {
+  if (found === undefined) throw notFound(id)
+  return found
 }
 
-function applyTraced(
-  change: Change,
-  current: SandboxState | undefined,
-  id: string,
-  trace: ChangeTrace | undefined,
-): SandboxState | undefined {
-  if (trace === undefined) return applyChange(change, current, id)
-  trace.from = current?.state ?? null
-  if (change.kind === 'transition') trace.to = change.to
-  const next = applyChange(change, current, id)
-  trace.to = next?.state ?? null
-  return next
+/** The rules, which note in the trace what they were given and what they made of it. */
+function traced(rules: Apply, change: Change, trace: ChangeTrace | undefined): Apply {
+  if (trace === undefined) return rules
+  return (current, revision) => {
+    trace.from = current?.state ?? null
+    if (change.kind === 'transition') trace.to = change.to
+    const next = rules(current, revision)
+    trace.to = next?.state ?? null
+    return next
+  }
 }
+
+function isWanted({ state, changedAt }: StoredSandbox, options: ListOptions): boolean {
+  const { labels = {}, changedBefore } = options
+  if (options.state !== undefined && state.state !== options.state) return false
+  if (changedBefore !== undefined && Date.parse(changedAt) >= changedBefore.getTime()) return false
+  return Object.entries(labels).every(([name, text]) => state.labels?.[name] === text)
+}
+
+/** A history that was not kept, or not from the start, does not know. */
+function sinceWhen({ state, changedAt }: StoredSandbox, history: readonly HistoryEntry[]): string {
+  const move = history.findLast(({ from, to }) => from !== to)
+  return move?.to === state.state ? move.time : changedAt
+}
+
+async function collect<T>(items: AsyncIterable<T> | undefined): Promise<T[]> {
+  const collected: T[] = []
+  for await (const item of items ?? []) collected.push(item)
+  return collected
+}
+
+const CHANGE_OPTIONS = ['reason', 'ifRevision', 'signal'] as const
+
+/** Errors of a deletion that say that somebody changed or deleted the sandbox first. */
+const CHANGED_MEANWHILE: ReadonlySet<ErrorCode> = new Set([
+  'NOT_FOUND',
+  'REVISION_MISMATCH',
+  'INVALID_TRANSITION',
+])
 
 /** A generator runs in the context of whoever asks for its next value; the caller's function runs in the caller's. */
 function inCallersContext({ onProgress }: CheckOptions): CheckOptions {
@@ -470,15 +671,6 @@ function closedError(): StateStoreError {
 // biome-ignore lint/correctness/useYield: its first step is its last
 async function* refused(error: StateStoreError): AsyncGenerator<never, void, undefined> {
   throw error
-}
-
-async function* entriesIn(
-  state: StateString | undefined,
-  entries: AsyncIterable<ListEntry>,
-): AsyncGenerator<ListEntry, void, undefined> {
-  for await (const entry of entries) {
-    if (state === undefined || 'error' in entry || entry.state.state === state) yield entry
-  }
 }
 
 async function* supported<T>(

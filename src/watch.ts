@@ -4,36 +4,36 @@ import { encodeState } from './state/codec.js'
 import type { SandboxState } from './state/sandbox-state.js'
 
 /** What happened to a sandbox. The first event of one that was there from the start is `created`. */
-export type StateEvent =
-  | { readonly type: 'created'; readonly id: string; readonly state: SandboxState }
+export type StateEvent<State = SandboxState> =
+  | { readonly type: 'created'; readonly id: string; readonly state: State }
   | {
       readonly type: 'changed'
       readonly id: string
-      readonly state: SandboxState
-      readonly previous: SandboxState
+      readonly state: State
+      readonly previous: State
     }
-  | { readonly type: 'deleted'; readonly id: string; readonly previous?: SandboxState }
+  | { readonly type: 'deleted'; readonly id: string; readonly previous?: State }
   /** Its state cannot be read; `previous` is the last one that could. */
   | {
       readonly type: 'error'
       readonly id: string
       readonly error: StateStoreError
-      readonly previous?: SandboxState
+      readonly previous?: State
     }
 
 /** What was observed last of one sandbox. */
-interface Known {
+interface Known<State> {
   /** The last state that could be read. */
-  readonly state: SandboxState | undefined
+  readonly state: State | undefined
   /** What was seen, as a text to compare with. */
   readonly seen: string
 }
 
 /** Turns observations into events: compares each with the last one, and is silent if nothing changed. */
-export async function* eventsOf(
-  observations: AsyncIterable<Observation>,
-): AsyncGenerator<StateEvent, void, undefined> {
-  const known = new Map<string, Known>()
+export async function* eventsOf<State extends SandboxState>(
+  observations: AsyncIterable<Observation<State>>,
+): AsyncGenerator<StateEvent<State>, void, undefined> {
+  const known = new Map<string, Known<State>>()
   for await (const observation of observations) {
     const { id } = observation
     const before = known.get(id)

@@ -1,4 +1,4 @@
-import { type CopyResult, copyStore, type PlannedCopy, planCopy } from '../copy.js'
+import { type CopyResult, type CopySource, copyStore, type PlannedCopy, planCopy } from '../copy.js'
 import type { SandboxStore } from '../store.js'
 import type { Cli } from './cli.js'
 import { EXIT, failureJson, failureLine, failureOf } from './errors.js'
@@ -41,7 +41,7 @@ and {id, outcome, error: {code, message}}.`,
 /** Copies sandboxes into a store, and reports what was done, or would be done. */
 export async function copyAndReport(
   cli: Cli,
-  source: Pick<SandboxStore, 'list'>,
+  source: CopySource,
   target: SandboxStore,
   { dryRun, format }: CopyCommandOptions,
   done: Done,
@@ -59,11 +59,7 @@ export async function copyAndReport(
   await cli.out.write(`${JSON.stringify({ ...result, failed })}\n`)
 }
 
-async function copyWithProgress(
-  cli: Cli,
-  source: Pick<SandboxStore, 'list'>,
-  target: SandboxStore,
-): Promise<CopyResult> {
+async function copyWithProgress(cli: Cli, source: CopySource, target: SandboxStore): Promise<CopyResult> {
   using progress = cli.progress('sandboxes copied')
   return await copyStore(source, target, { onProgress: ({ done }) => progress.at(done) })
 }

@@ -1,4 +1,4 @@
-import type { ListEntry } from '../backend.js'
+import type { StateOrError } from '../backend.js'
 import type { StateStoreError } from '../errors.js'
 import { encodeState } from '../state/codec.js'
 import type { SandboxState } from '../state/sandbox-state.js'
@@ -21,7 +21,7 @@ export function errorJson({ code, message }: StateStoreError): string {
  * @param more keys that come after the id
  * @throws StateStoreError `INVALID_STATE` when the state is too long with its characters escaped
  */
-export function entryJson(entry: ListEntry, more: Readonly<Record<string, string>> = {}): string {
+export function entryJson(entry: StateOrError, more: Readonly<Record<string, string>> = {}): string {
   const begin = JSON.stringify({ id: entry.id, ...more }).slice(0, -1)
   return 'error' in entry
     ? `${begin},"error":${errorJson(entry.error)}}`

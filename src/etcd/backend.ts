@@ -1,4 +1,11 @@
-import type { Backend, ChangeRequest, HistoryEntry, ListEntry, Observation } from '../backend.js'
+import type {
+  Backend,
+  ChangeRequest,
+  HistoryEntry,
+  ListEntry,
+  Observation,
+  StoredSandbox,
+} from '../backend.js'
 import type { CheckOptions, Finding } from '../check.js'
 import { StateStoreError } from '../errors.js'
 import { KeyedQueue } from '../queue.js'
@@ -8,7 +15,7 @@ import { changeEtcd } from './change.js'
 import { checkEtcd } from './check.js'
 import { Cluster } from './cluster.js'
 import { historyEtcd } from './history.js'
-import { listEtcd, readEtcd } from './read.js'
+import { findEtcd, listEtcd, readEtcd } from './read.js'
 import { watchEtcd } from './watch.js'
 
 export interface EtcdBackendOptions {
@@ -41,14 +48,19 @@ export class EtcdBackend implements Backend {
     return readEtcd(this.cluster, id)
   }
 
+  find(id: string): Promise<StoredSandbox | undefined> {
+    return findEtcd(this.cluster, id)
+  }
+
   async change(id: string, change: ChangeRequest): Promise<SandboxState | undefined> {
     const { lockTimeout, history } = this.options
     const { name, timeout } = this.cluster
     const now = performance.now()
     const limits = { contentionDeadline: now + lockTimeout, deadline: now + timeout }
     const key = `${name}/${id}`
-    const turn = queue.enter(key, timeout)
+    const turn = queue.enter(key, timeout, change.signal)
     if (turn !== undefined && !(await turn)) {
+      change.signal?.throwIfAborted()
       const message = `sandbox ${id}: earlier changes of it in this process took longer than ${timeout} ms`
       throw new StateStoreError('LOCK_TIMEOUT', message, { id })
     }
@@ -71,7 +83,7 @@ export class EtcdBackend implements Backend {
     return historyEtcd(this.cluster, id)
   }
 
-  check(options: CheckOptions): AsyncIterable<Finding> {
+  check(options: CheckOptions & { readonly id?: string }): AsyncIterable<Finding> {
     return checkEtcd(this.cluster, options)
   }
 

@@ -6,7 +6,7 @@ import { encodeState } from '../state/codec.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { pause, retryDelay } from './backoff.js'
 import { type Cluster, outcomeUnknown } from './cluster.js'
-import { authorOf, changeRecord, deletionRecord, MAX_RECORDS, operationOf } from './history.js'
+import { authorOf, changeRecord, deletionRecord, emptyRecord, MAX_RECORDS, operationOf } from './history.js'
 import { type Keys, keysBelow } from './keys.js'
 import { decodeEntry } from './read.js'
 import { deleteRange, isAt, type KeyValue, put, type Result, range, type Transaction } from './wire.js'
@@ -52,6 +52,7 @@ interface Txn {
  */
 export async function changeEtcd(cluster: Cluster, request: EtcdChange): Promise<SandboxState | undefined> {
   for (let losses = 0; ; losses++) {
+    request.change.signal?.throwIfAborted()
     const snapshot = await readSnapshot(cluster, request)
     const txn = buildTxn(cluster.keys, snapshot, request)
     const result = await cluster.transaction(txn.transaction, request)
@@ -91,7 +92,7 @@ function buildTxn(keys: Keys, snapshot: Snapshot, { id, change, history }: EtcdC
             state,
             withSubject(`sandbox ${id}`, { id }, () => encodeState(after)),
           ),
-          put(recordKey, history ? changeRecord(op, before, after) : JSON.stringify({ op })),
+          put(recordKey, history ? changeRecord(op, before, after, change.reason) : emptyRecord(op)),
           ...removeOldRecords(keys, id, seq),
         ]
   const failure = [range({ key: recordKey }), range({ key: nextRecord })]
@@ -103,7 +104,7 @@ function applyTo(state: KeyValue | undefined, change: ChangeRequest, id: string)
   if (state !== undefined && change.kind === 'create') throw alreadyExists(id)
   if (state !== undefined && change.force) return {}
   const before = state && decodeEntry(state, id)
-  return { before, after: change.apply(before) }
+  return { before, after: change.apply(before, state && String(state.modRevision)) }
 }
 
 /** Removes the records of an earlier sandbox with the same id, and the oldest record. */

@@ -10,8 +10,18 @@ import { pages } from './read.js'
  * sandbox. Changes nothing.
  * @throws StateStoreError `IO_ERROR`
  */
-export async function* checkEtcd(cluster: Cluster, { onProgress }: CheckOptions): AsyncIterable<Finding> {
+export async function* checkEtcd(
+  cluster: Cluster,
+  { id: only, onProgress }: CheckOptions & { readonly id?: string },
+): AsyncIterable<Finding> {
   const { keys } = cluster
+  if (only !== undefined) {
+    const key = keys.state(only)
+    const [[entry] = []] = (await cluster.read([{ key }], { id: only })).ranges
+    const fault = entry && stateFault(entry.value)
+    if (fault !== undefined) yield finding(fault.code, key, fault.message, only)
+    return
+  }
   const seen = new Set<string>()
   for await (const { entries } of pages(cluster, keysBelow(keys.states))) {
     for (const { key, value } of entries) {

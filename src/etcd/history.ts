@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer'
 import type { HistoryEntry } from '../backend.js'
+import { MAX_REASON } from '../options.js'
 import { thisProcess } from '../process-identity.js'
 import { changedFields } from '../state/fields.js'
 import { isValidState } from '../state/machine.js'
@@ -16,11 +17,23 @@ export const MAX_RECORDS = 100n
  * The record of a change, stored beside the state.
  * @param op the operation's id, which identifies a transaction whose answer was lost
  */
-export function changeRecord(op: string, before: SandboxState | undefined, after: SandboxState): string {
+export function changeRecord(
+  op: string,
+  before: SandboxState | undefined,
+  after: SandboxState,
+  reason: string | undefined,
+): string {
   const { time, ...author } = authorNow()
   const changed = before === undefined ? [] : changedFields(before, after)
   const fields = changed.length > 0 ? { fields: changed } : {}
-  return JSON.stringify({ op, time, from: before?.state ?? null, to: after.state, ...fields, ...author })
+  const why = reason === undefined ? {} : { reason }
+  const from = before?.state ?? null
+  return JSON.stringify({ op, time, from, to: after.state, ...fields, ...why, ...author })
+}
+
+/** What is stored beside a state where no history is kept: the time, at least. */
+export function emptyRecord(op: string): string {
+  return JSON.stringify({ op, time: authorNow().time })
 }
 
 /** The record of a deletion. */
@@ -37,6 +50,16 @@ function authorNow() {
 export function operationOf(record: Uint8Array): string | undefined {
   const { op } = parse(record)
   return typeof op === 'string' ? op : undefined
+}
+
+/** When a record was written; undefined when it does not say. */
+export function timeOf(record: Uint8Array): string | undefined {
+  const { time } = parse(record)
+  return isTime(time) ? time : undefined
+}
+
+function isTime(value: unknown): value is string {
+  return typeof value === 'string' && ISO_TIME.test(value) && !Number.isNaN(Date.parse(value))
 }
 
 /** Who made a recorded change, for a message; undefined when the record does not say. */
@@ -75,12 +98,13 @@ const ISO_TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/
 
 /** Undefined when there is no history entry in the record, or it makes no sense. */
 function entryIn(record: Uint8Array, seq: bigint): HistoryEntry | undefined {
-  const { time, from, to, fields, pid, host, command } = parse(record)
-  if (typeof time !== 'string' || !ISO_TIME.test(time) || !isValidState(to)) return undefined
+  const { time, from, to, fields, reason, pid, host, command } = parse(record)
+  if (!isTime(time) || !isValidState(to)) return undefined
   if (from !== null && !isValidState(from)) return undefined
   if (!Number.isSafeInteger(pid) || typeof host !== 'string' || typeof command !== 'string') return undefined
   const changed = Array.isArray(fields) && fields.every(field => typeof field === 'string') ? { fields } : {}
-  return { seq: Number(seq), time, from, to, ...changed, pid: Number(pid), host, command }
+  const why = typeof reason === 'string' && reason.length <= MAX_REASON ? { reason } : {}
+  return { seq: Number(seq), time, from, to, ...changed, ...why, pid: Number(pid), host, command }
 }
 
 function parse(record: Uint8Array): Readonly<Record<string, unknown>> {

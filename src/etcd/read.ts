@@ -1,10 +1,11 @@
-import type { ListEntry } from '../backend.js'
+import type { ListEntry, StateOrError, StoredSandbox } from '../backend.js'
 import { StateStoreError, withSubject } from '../errors.js'
 import { isValidId } from '../sandbox-id.js'
 import { decodeState } from '../state/codec.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import type { Cluster, Scope } from './cluster.js'
 import { failureOf } from './gateway-error.js'
+import { timeOf } from './history.js'
 import { type Keys, keysBelow } from './keys.js'
 import type { KeyValue, RangeRequest } from './wire.js'
 
@@ -23,10 +24,46 @@ export async function readEtcd(cluster: Cluster, id: string): Promise<SandboxSta
   return entry && decodeEntry(entry, id)
 }
 
+/** @throws StateStoreError `CORRUPT_STATE` `INVALID_STATE` `IO_ERROR` */
+export async function findEtcd(cluster: Cluster, id: string): Promise<StoredSandbox | undefined> {
+  const { revision, ranges } = await cluster.read([{ key: cluster.keys.state(id) }], { id })
+  const [[entry] = []] = ranges
+  if (entry === undefined) return undefined
+  const [time] = await timesOf(cluster, [entry], revision, { id })
+  return stored(entry, id, time)
+}
+
+/** When each state was written, as the records beside them say: nothing else of etcd knows. */
+async function timesOf(
+  cluster: Cluster,
+  entries: readonly KeyValue[],
+  revision: bigint,
+  scope?: Scope,
+): Promise<(string | undefined)[]> {
+  const requests = entries.map(({ key, version }) => ({
+    key: cluster.keys.record(cluster.keys.idOf(key), version),
+    revision,
+  }))
+  const { ranges } = await cluster.read(requests, scope)
+  return ranges.map(([record]) => record && timeOf(record.value))
+}
+
+/** One whose record is missing, since another program wrote it, counts as written just now, and so is never pruned. */
+function stored(entry: KeyValue, id: string, time = new Date().toISOString()): StoredSandbox {
+  const state = decodeEntry(entry, id)
+  return { id, state, changedAt: time, revision: String(entry.modRevision) }
+}
+
 /** @throws StateStoreError `IO_ERROR` */
 export async function* listEtcd(cluster: Cluster): AsyncIterable<ListEntry> {
-  for await (const { entries } of pages(cluster, keysBelow(cluster.keys.states))) {
-    for (const entry of entries) yield* listEntries(cluster.keys, entry)
+  for await (const { entries, revision } of pages(cluster, keysBelow(cluster.keys.states))) {
+    const sandboxes = entries.filter(({ key }) => isValidId(cluster.keys.idOf(key)))
+    if (sandboxes.length === 0) continue
+    const times = await timesOf(cluster, sandboxes, revision)
+    for (const [i, entry] of sandboxes.entries()) {
+      const id = cluster.keys.idOf(entry.key)
+      yield orError(id, () => stored(entry, id, times[i]))
+    }
   }
 }
 
@@ -54,13 +91,16 @@ export async function* pages(cluster: Cluster, range: RangeRequest, scope?: Scop
 }
 
 /** A sandbox with its state, or the reason why it cannot be read; none for a key that is not a sandbox's. */
-export function listEntries(keys: Keys, entry: KeyValue): readonly ListEntry[] {
+export function stateEntries(keys: Keys, entry: KeyValue): readonly StateOrError[] {
   const id = keys.idOf(entry.key)
-  if (!isValidId(id)) return []
+  return isValidId(id) ? [orError(id, () => ({ id, state: decodeEntry(entry, id) }))] : []
+}
+
+function orError<T>(id: string, read: () => T): T | { id: string; error: StateStoreError } {
   try {
-    return [{ id, state: decodeEntry(entry, id) }]
+    return read()
   } catch (error) {
-    if (error instanceof StateStoreError) return [{ id, error }]
+    if (error instanceof StateStoreError) return { id, error }
     throw error
   }
 }

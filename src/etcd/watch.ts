@@ -3,7 +3,7 @@ import { pause, retryDelay } from './backoff.js'
 import type { Cluster } from './cluster.js'
 import { failureOf } from './gateway-error.js'
 import { keysBelow } from './keys.js'
-import { listEntries, pages } from './read.js'
+import { pages, stateEntries } from './read.js'
 import type { KeyValue } from './wire.js'
 
 /** A watch that no member serves for this long ends with an error, in ms. */
@@ -28,7 +28,7 @@ export async function* watchEtcd(
   let next: bigint | undefined
 
   function* observe(entry: KeyValue): Iterable<Observation> {
-    const listed = listEntries(keys, entry)
+    const listed = stateEntries(keys, entry)
     if (listed.length > 0) known.add(entry.key)
     yield* listed
   }

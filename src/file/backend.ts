@@ -1,4 +1,13 @@
-import type { Backend, ChangeRequest, HeldLock, HistoryEntry, ListEntry, Observation } from '../backend.js'
+import type {
+  Apply,
+  Backend,
+  ChangeRequest,
+  HeldLock,
+  HistoryEntry,
+  ListEntry,
+  Observation,
+  StoredSandbox,
+} from '../backend.js'
 import { notFound } from '../change.js'
 import type { CheckOptions, Finding, Repair, RepairOptions } from '../check.js'
 import { StateStoreError } from '../errors.js'
@@ -13,6 +22,7 @@ import { isContended, recordContention, yieldIfHogging } from './lock/fairness.j
 import { listLocks } from './lock/list-locks.js'
 import { LockWait } from './lock/wait.js'
 import { listIds, readSandbox } from './read.js'
+import { changedAt, versionOf } from './state-file.js'
 import { sliceExpired, yieldToEventLoop } from './time-slice.js'
 import { watchFiles } from './watch/watch.js'
 
@@ -43,26 +53,28 @@ export class FileBackend implements Backend {
     this.pool = new CommitPool(root)
   }
 
-  async change(id: string, { kind, force, apply, trace }: ChangeRequest): Promise<SandboxState | undefined> {
+  async change(id: string, change: ChangeRequest): Promise<SandboxState | undefined> {
+    const { kind, force, reason, signal, trace } = change
     const { lockTimeout, durable, history } = this.options
     const path = `${this.root}/${id}`
-    const wait = new LockWait(path, id, lockTimeout, trace)
+    const wait = new LockWait(path, id, { timeout: lockTimeout, signal, trace })
     let next: SandboxState | undefined
-    const applyOnce = (current: SandboxState | undefined) => {
-      next = apply(current)
+    const apply: Apply = (current, revision) => {
+      next = change.apply(current, revision)
       return next
     }
     this.changes++
-    const turn = queue.enter(path, lockTimeout || SHORTEST_TURN)
+    const turn = queue.enter(path, lockTimeout || SHORTEST_TURN, signal)
     const isIn = turn === undefined || (await turn)
     try {
+      signal?.throwIfAborted()
       if (!isIn) wait.timeOut('flock')
       for (let losses = 0; ; ) {
         if (sliceExpired()) await yieldToEventLoop()
         if (isContended(path)) await yieldIfHogging(path, wait.left)
         const flushRoot = !this.rootIsFlushed
-        const request = { kind, force, durable, history, flushRoot, spin: wait.spin }
-        const attempted = this.pool.attempt(id, request, applyOnce, this.changes === 1)
+        const request = { kind, force, reason, durable, history, flushRoot, spin: wait.spin }
+        const attempted = this.pool.attempt(id, request, apply, this.changes === 1)
         const attempt = attempted instanceof Promise ? await attempted : attempted
         if (wait.wasBlocked && attempt.kind !== 'blocked') recordContention(path)
         switch (attempt.kind) {
@@ -90,13 +102,20 @@ export class FileBackend implements Backend {
 
   async read(id: string): Promise<SandboxState | undefined> {
     if (sliceExpired()) await yieldToEventLoop()
-    return readSandbox(this.root, id)
+    return (await readSandbox(this.root, id))?.state
+  }
+
+  async find(id: string): Promise<StoredSandbox | undefined> {
+    if (sliceExpired()) await yieldToEventLoop()
+    const file = await readSandbox(this.root, id)
+    if (file === undefined) return undefined
+    const { state, stat } = file
+    return { id, state, changedAt: changedAt(stat), revision: versionOf(stat) }
   }
 
   async *list(): AsyncGenerator<ListEntry> {
     if (sliceExpired()) await yieldToEventLoop()
     for (const id of listIds(this.root)) {
-      if (sliceExpired()) await yieldToEventLoop()
       const entry = await this.entry(id)
       if (entry !== undefined) yield entry
     }
@@ -104,8 +123,7 @@ export class FileBackend implements Backend {
 
   private async entry(id: string): Promise<ListEntry | undefined> {
     try {
-      const state = await readSandbox(this.root, id)
-      return state && { id, state }
+      return await this.find(id)
     } catch (error) {
       if (error instanceof StateStoreError) return { id, error }
       throw error
@@ -126,7 +144,7 @@ export class FileBackend implements Backend {
     yield* listLocks(this.root, id)
   }
 
-  async *check(options: CheckOptions): AsyncGenerator<Finding, void, undefined> {
+  async *check(options: CheckOptions & { readonly id?: string }): AsyncGenerator<Finding, void, undefined> {
     if (sliceExpired()) await yieldToEventLoop()
     yield* checkFiles(this.root, options)
   }

@@ -19,7 +19,12 @@ export type ToThread =
 
 export type FromThread =
   /** The rules, which are the program's own, are to be applied to this state. */
-  | { readonly kind: 'rules'; readonly job: number; readonly current: PlainState | undefined }
+  | {
+      readonly kind: 'rules'
+      readonly job: number
+      readonly current: PlainState | undefined
+      readonly revision: string | undefined
+    }
   /** It is over, as the rules had thrown, and the locks are released. */
   | { readonly kind: 'refused'; readonly job: number }
   | { readonly kind: 'failed'; readonly job: number; readonly error: PlainError }

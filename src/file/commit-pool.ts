@@ -1,7 +1,7 @@
 import { fsyncSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Apply } from '../backend.js'
 import { StateStoreError } from '../errors.js'
-import type { SandboxState } from '../state/sandbox-state.js'
 import { type Attempt, attempt, type Request, WAITING } from './commit.js'
 import { fromPlainError, fromPlainState, toPlainState } from './commit-messages.js'
 import { CommitWorker } from './commit-worker.js'
@@ -12,9 +12,6 @@ const LONGEST_FLUSH = 2
 
 /** For so long after the thread could not be started, in ms, changes are made on the spot. */
 const NEXT_START = 10_000
-
-/** The rules of a change: they return the next state, undefined for a deletion, or throw. */
-export type Apply = (current: SandboxState | undefined) => SandboxState | undefined
 
 /**
  * Drives changes. The rule: a change is made on the spot, in the thread that asks for it, if nothing must be flushed
@@ -39,8 +36,8 @@ export class CommitPool {
 
   private onTheSpot(id: string, request: Request, apply: Apply): Attempt {
     // biome-ignore lint/correctness/useYield: the rules are at hand
-    const steps = attempt(this.root, id, request, function* (current) {
-      return apply(current)
+    const steps = attempt(this.root, id, request, function* (current, revision) {
+      return apply(current, revision)
     })
     let longest = 0
     let step = steps.next()
@@ -66,7 +63,7 @@ export class CommitPool {
       switch (event.kind) {
         case 'rules':
           try {
-            const next = apply(event.current && fromPlainState(event.current))
+            const next = apply(event.current && fromPlainState(event.current), event.revision)
             job.answer(next && toPlainState(next))
           } catch (error) {
             refusal = error

@@ -91,15 +91,19 @@ function takeReady(): Job[] {
 }
 
 function start({ job, root, id, request }: AttemptMessage): void {
-  const rules: Rules = current => askProgram(started, current)
+  const rules: Rules = (current, revision) => askProgram(started, current, revision)
   const started: Job = { job, steps: attempt(root, id, request, rules), flush: 0 }
   jobs.set(job, started)
   ready.push(started)
 }
 
 /** The rules are the program's own functions, and run in its thread. */
-function* askProgram(job: Job, current: SandboxState | undefined): Steps<SandboxState | undefined> {
-  events.push({ kind: 'rules', job: job.job, current: current && toPlainState(current) })
+function* askProgram(
+  job: Job,
+  current: SandboxState | undefined,
+  revision: string | undefined,
+): Steps<SandboxState | undefined> {
+  events.push({ kind: 'rules', job: job.job, current: current && toPlainState(current), revision })
   yield WAITING
   if (job.answer?.kind !== 'next') throw REFUSED
   return job.answer.next && fromPlainState(job.answer.next)

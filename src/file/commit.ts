@@ -23,6 +23,8 @@ export interface Request {
   readonly kind: Change['kind']
   /** For a deletion: whether the state need not be readable. */
   readonly force: boolean
+  /** For the history. */
+  readonly reason: string | undefined
   /** Whether to flush what was written. */
   readonly durable: boolean
   readonly history: boolean
@@ -50,8 +52,11 @@ export type Steps<Result> = Generator<number | typeof WAITING, Result, void>
 
 export const WAITING = 'waiting'
 
-/** The rules of a change: they return the next state, undefined for a deletion, or throw. */
-export type Rules = (current: SandboxState | undefined) => Steps<SandboxState | undefined>
+/** The rules of a change: given the state and its revision, they return the next state, undefined for a deletion, or throw. */
+export type Rules = (
+  current: SandboxState | undefined,
+  revision: string | undefined,
+) => Steps<SandboxState | undefined>
 
 /** Takes flock(2) and makes the change, if both locks are free. All system calls but the flushes are made right here. */
 export function* attempt(root: string, id: string, request: Request, rules: Rules): Steps<Attempt> {
@@ -91,15 +96,16 @@ function* commit(lock: SandboxLock, request: Request, rules: Rules): Steps<Attem
     const current = readCurrent(dir, request) // Before a byte is written: it may be another program's sandbox.
     exists = current !== undefined
     if (exists || request.kind === 'create') lock.writeHolder()
-    const next = current === 'unreadable' ? undefined : yield* rules(current?.state)
     const before = current === 'unreadable' ? undefined : current
+    const fileBefore = before && versionOf(before.stat)
+    const next = current === 'unreadable' ? undefined : yield* rules(before?.state, fileBefore)
     let fileAfter = ''
     if (next === undefined) {
       if (!areOurs()) return LOST
       removeState(dir)
     } else {
       if (durable && before === undefined) yield* flushParent(dir)
-      const replacement = writeReplacement(dir, encodeState(next), before?.stat ?? lock.dirStat)
+      const replacement = writeReplacement(dir, encodeState(next), before?.stat, lock.dirStat)
       try {
         if (durable) yield* flushContent(dir, replacement.fd) // The content is on the disk,
         if (!areOurs()) return LOST // asked after all that may take long,
@@ -113,8 +119,8 @@ function* commit(lock: SandboxLock, request: Request, rules: Rules): Steps<Attem
     if (durable) yield* flushDir(dir) // and now its name is.
     if (before === undefined) removeHistory(dir) // It would be of an earlier sandbox.
     if (request.history && next !== undefined) {
-      const fileBefore = before && versionOf(before.stat)
-      appendHistory(dir, { before: before?.state, after: next, fileBefore, fileAfter })
+      const { reason } = request
+      appendHistory(dir, { before: before?.state, after: next, reason, fileBefore, fileAfter })
     }
     return { kind: 'committed' }
   } finally {

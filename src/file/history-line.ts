@@ -1,4 +1,5 @@
 import type { HistoryEntry } from '../backend.js'
+import { MAX_REASON } from '../options.js'
 import { isValidState } from '../state/machine.js'
 
 /** One line of a history file. */
@@ -69,6 +70,7 @@ const IS_VALID: { readonly [Part in keyof HistoryLine]-?: (value: unknown) => bo
   from: value => value === null || isValidState(value),
   to: isValidState,
   fields: value => value === undefined || isFields(value),
+  reason: value => value === undefined || isText(value, MAX_REASON),
   pid: isCount,
   host: value => isText(value, 256),
   command: value => isText(value, 1024),

@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { isErrno } from '../errno.js'
 import { thisProcess } from '../process-identity.js'
 import { changedFields } from '../state/fields.js'
+import { unicodeEscape } from '../state/go-text.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { type HistoryLine, type LastLine, lastLine } from './history-line.js'
 import { HISTORY_FILE, OLD_HISTORY_FILE } from './layout.js'
@@ -17,12 +18,13 @@ const { O_RDWR, O_APPEND, O_NOFOLLOW, O_NONBLOCK } = constants
 export const ROTATE_AT = 64 * 1024
 
 /** Room for the last line, as long as it is whole and one of ours: no such line is longer. */
-const TAIL = 1024
+const TAIL = 4096
 
 /** A change, as far as its history line tells of it. */
 export interface Recorded {
   readonly before: SandboxState | undefined
   readonly after: SandboxState
+  readonly reason: string | undefined
   /** The state file's version before the change; undefined for a create. */
   readonly fileBefore: string | undefined
   readonly fileAfter: string
@@ -56,7 +58,7 @@ function append(dir: Dir, change: Recorded): void {
   try {
     const tail = textOf(readTail(file, TAIL))
     const last = change.before && (lastLine(tail) ?? lastLineFartherBack(dir, file))
-    const line = JSON.stringify(lineOf(change, last))
+    const line = toAscii(JSON.stringify(lineOf(change, last)))
     if (file.stat.size + line.length > ROTATE_AT) {
       dir.rename(HISTORY_FILE, OLD_HISTORY_FILE)
       append(dir, change)
@@ -98,12 +100,19 @@ function lastLineFartherBack(dir: Dir, file: OpenFile): LastLine | undefined {
   return lastIn(file) ?? withRegularFile(dir, OLD_HISTORY_FILE, lastIn)
 }
 
+function toAscii(json: string): string {
+  return json.replace(/[^\x20-\x7e]/g, unicodeEscape)
+}
+
 /** In ASCII, as our lines are: of anything else it matters only that it is no line of ours. */
 function textOf(bytes: Buffer): string {
   return bytes.toString('latin1')
 }
 
-function lineOf({ before, after, fileBefore, fileAfter }: Recorded, last: LastLine | undefined): HistoryLine {
+function lineOf(
+  { before, after, reason, fileBefore, fileAfter }: Recorded,
+  last: LastLine | undefined,
+): HistoryLine {
   const { pid, host, command } = thisProcess()
   // The version alone would do, but for a write in place within one tick of the kernel's clock.
   const follows = before === undefined || (last?.file === fileBefore && last?.to === before.state)
@@ -114,6 +123,7 @@ function lineOf({ before, after, fileBefore, fileAfter }: Recorded, last: LastLi
     from: before?.state ?? null,
     to: after.state,
     ...(fields.length > 0 && { fields }),
+    ...(reason !== undefined && { reason }),
     pid,
     host,
     command,

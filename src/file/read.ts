@@ -2,14 +2,13 @@ import { readdirSync } from 'node:fs'
 import { ioError, isErrno } from '../errno.js'
 import { StateStoreError } from '../errors.js'
 import { isValidId } from '../sandbox-id.js'
-import type { SandboxState } from '../state/sandbox-state.js'
 import { describe, findHolder } from './lock/holder.js'
 import { openLockToRead } from './lock/sandbox-lock.js'
 import { pause } from './lock/wait.js'
 import { Dir } from './posix/dir.js'
 import { LOCK_SH, tryFlock, unlockAndClose } from './posix/flock.js'
 import { assertDir } from './root-dir.js'
-import { isUnreadable, readStateFile } from './state-file.js'
+import { isUnreadable, readStateFile, type StateFile } from './state-file.js'
 
 /** How long a reader waits for a program that writes in place, as Kata does under its lock, in ms. */
 const LONGEST = 200
@@ -20,11 +19,11 @@ const LONGEST = 200
  * @returns undefined when there is no such sandbox
  * @throws StateStoreError `CORRUPT_STATE`, `INVALID_STATE`, `IO_ERROR`
  */
-export async function readSandbox(root: string, id: string): Promise<SandboxState | undefined> {
+export async function readSandbox(root: string, id: string): Promise<StateFile | undefined> {
   const dir = Dir.open(root, id)
   if (dir === undefined) return undefined
   try {
-    return readStateFile(dir)?.state
+    return readStateFile(dir)
   } catch (error) {
     if (!isUnreadable(error)) throw error
     return await readAgain(dir)
@@ -38,7 +37,7 @@ export async function readSandbox(root: string, id: string): Promise<SandboxStat
  * Kata's readers take; then that is the result. If the lock is not free in time, the error names its holder, who may
  * be writing.
  */
-async function readAgain(dir: Dir): Promise<SandboxState | undefined> {
+async function readAgain(dir: Dir): Promise<StateFile | undefined> {
   const deadline = performance.now() + LONGEST
   for (let attempt = 0; ; attempt++) {
     let fd: number | undefined
@@ -50,7 +49,7 @@ async function readAgain(dir: Dir): Promise<SandboxState | undefined> {
       // A reader does without a lock that cannot be taken for another reason than a holder.
     }
     try {
-      return readStateFile(dir)?.state
+      return readStateFile(dir)
     } catch (error) {
       if (!isBusy || !isUnreadable(error)) throw error
       const left = deadline - performance.now()

@@ -1,4 +1,4 @@
-import { constants, fchmodSync } from 'node:fs'
+import { constants, fchmodSync, futimesSync } from 'node:fs'
 import { ioError, isErrno } from '../errno.js'
 import { FILE_MODE, STATE_FILE, TEMPORARY_FILE } from './layout.js'
 import { chownLike } from './posix/create-file.js'
@@ -10,13 +10,23 @@ import { versionOf } from './state-file.js'
 
 const { O_WRONLY, O_CREAT, O_EXCL } = constants
 
+/** What is later by this, in ms, is so also after rounding: a time in seconds has 53 bits. */
+const SHORTEST_STEP = 0.002
+
 /**
  * Writes the next state file beside the present one, with the help of write-file-atomic.
- * @param owner whose the file shall be: root must not lock the owner of the one that it replaces out
+ * @param before the one that it replaces, if any: the owner stays the same, since root must not lock that one out
+ * @param folder of the sandbox, which a first one belongs to the owner of
  * @throws StateStoreError `IO_ERROR`; nothing is left then
  */
-export function writeReplacement(dir: Dir, text: string, owner: FileStat): Replacement {
-  const replacement = new Replacement(dir, owner)
+export function writeReplacement(
+  dir: Dir,
+  text: string,
+  before: FileStat | undefined,
+  folder: FileStat,
+): Replacement {
+  const owner = before ?? folder
+  const replacement = new Replacement(dir, owner, before?.mtimeMs)
   current = replacement
   try {
     writeFileAtomic.sync(STATE_FILE, text, { mode: FILE_MODE, chown: owner, fsync: false })
@@ -42,6 +52,8 @@ class Replacement {
   constructor(
     private readonly dir: Dir,
     private readonly owner: FileStat,
+    /** When the one that it replaces was written, in ms since 1970. */
+    private readonly before: number | undefined,
   ) {}
 
   /** What has the name already is a dead process's, since we hold the locks, or was planted. */
@@ -63,7 +75,23 @@ class Replacement {
     const stat = statFd(this.fd)
     chownLike(this.fd, this.owner, stat)
     if ((stat.mode & 0o7777) !== FILE_MODE) fchmodSync(this.fd, FILE_MODE)
-    this.version = versionOf(stat)
+    this.version = versionOf(this.isLater(stat) ? stat : this.stampTime())
+  }
+
+  /** A first file may follow one that was deleted a moment ago, and have its inode. */
+  private isLater({ mtimeMs }: FileStat): boolean {
+    return this.before !== undefined && mtimeMs > this.before
+  }
+
+  /**
+   * The clock of a filesystem ticks some 250 times a second, and may be set back; but no two states of a sandbox may have the
+   * same inode and time, which are its revision.
+   */
+  private stampTime(): FileStat {
+    const now = performance.timeOrigin + performance.now()
+    const time = Math.max(now, (this.before ?? 0) + SHORTEST_STEP) / 1000
+    futimesSync(this.fd, time, time)
+    return statFd(this.fd)
   }
 
   /** Puts it in the place of the state file, rename(2). @throws StateStoreError `IO_ERROR` */

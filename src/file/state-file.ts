@@ -36,6 +36,11 @@ export function versionOf(stat: FileStat): string {
   return `${stat.ino}-${stat.mtimeMs}`
 }
 
+/** When a state file was last replaced or written, in ISO 8601. */
+export function changedAt(stat: FileStat): string {
+  return new Date(stat.mtimeMs).toISOString()
+}
+
 /** Whether what a state file holds is the reason that it cannot be read. */
 export function isUnreadable(error: unknown): error is StateStoreError {
   return (

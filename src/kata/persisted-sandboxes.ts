@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import type { ListEntry } from '../backend.js'
+import type { StateOrError } from '../backend.js'
 import { ioError } from '../errno.js'
 import { StateStoreError } from '../errors.js'
 import { PERSIST_FILE } from '../file/layout.js'
@@ -17,7 +17,7 @@ const MAX_PERSIST_BYTES = 4 * 1024 * 1024
  * store would list them. It passes over folders without that file, reads only, and follows no link.
  * @throws StateStoreError `IO_ERROR` when the folder cannot be read, `NOT_FOUND` when no folder in it is Kata's
  */
-export async function* persistedSandboxes(folder: string): AsyncGenerator<ListEntry, void, undefined> {
+export async function* persistedSandboxes(folder: string): AsyncGenerator<StateOrError, void, undefined> {
   const root = resolve(folder)
   try {
     statSync(root) // A missing root would count as an empty one; here it is a mistake.
@@ -37,7 +37,7 @@ export async function* persistedSandboxes(folder: string): AsyncGenerator<ListEn
   throw new StateStoreError('NOT_FOUND', message, { path: root })
 }
 
-function entryOf(root: string, id: string): ListEntry | undefined {
+function entryOf(root: string, id: string): StateOrError | undefined {
   let folder: Dir | undefined
   try {
     folder = Dir.open(root, id)

@@ -21,12 +21,14 @@ const EXPECTED: ReadonlySet<string> = new Set([QUARANTINE, 'lost+found'])
  */
 export async function* checkFiles(
   path: string,
-  options: CheckOptions,
+  options: CheckOptions & { readonly id?: string },
 ): AsyncGenerator<Finding, void, undefined> {
   const root = openRoot(path)
   if (root === undefined) return
   try {
-    for await (const { findings } of inspectAll(root, ownersBelow(root), options)) yield* findings
+    const { id } = options
+    if (id !== undefined) yield* (await inspectStable(path, id, ownersBelow(root))).findings
+    else for await (const { findings } of inspectAll(root, ownersBelow(root), options)) yield* findings
   } finally {
     root.close()
   }

@@ -97,7 +97,11 @@ class SandboxRepair {
   }
 
   async run(faults: readonly Finding[]): Promise<readonly Repair[]> {
-    const wait = new LockWait(this.path, this.id, this.options.lockTimeout, undefined)
+    const wait = new LockWait(this.path, this.id, {
+      timeout: this.options.lockTimeout,
+      signal: undefined,
+      trace: undefined,
+    })
     try {
       while (!(await this.repair(faults, wait.spin))) await wait.backOff('flock')
     } catch (error) {

@@ -40,16 +40,19 @@ export class LockWait {
 
   /**
    * @param path of the sandbox's folder
-   * @param timeout how long to wait, in ms
-   * @param trace is to be completed with how long the change waited, and for whom
+   * @param limits how long to wait, in ms; what ends the wait before; and what is to be completed with how long the change
+   * waited, and for whom
    */
   constructor(
     private readonly path: string,
     private readonly id: string,
-    private readonly timeout: number,
-    private readonly trace: ChangeTrace | undefined,
+    private readonly limits: {
+      readonly timeout: number
+      readonly signal: AbortSignal | undefined
+      readonly trace: ChangeTrace | undefined
+    },
   ) {
-    this.deadline = performance.now() + timeout
+    this.deadline = performance.now() + limits.timeout
   }
 
   /** What is left of the time, in ms. */
@@ -91,24 +94,25 @@ export class LockWait {
     const { left } = this
     if (left <= 0) this.timeOut(by)
     await pause(this.attempt++, left)
+    this.limits.signal?.throwIfAborted() // No pause is longer than 12 ms.
   }
 
   /** @throws StateStoreError `LOCK_TIMEOUT`, which names the holder */
   timeOut(by: LockHolder['lock']): never {
     const { path, id } = this
-    const message = `${path} is locked by ${describe(this.holder(by))}; gave up after ${this.timeout / 1000} s`
+    const message = `${path} is locked by ${describe(this.holder(by))}; gave up after ${this.limits.timeout / 1000} s`
     throw new StateStoreError('LOCK_TIMEOUT', message, { id, path: join(path, LOCK_FILE) })
   }
 
   private record(by: LockHolder['lock']): number {
-    if (this.trace !== undefined) this.trace.lockWait = { duration: 0, holder: this.holder(by) }
+    if (this.limits.trace !== undefined) this.limits.trace.lockWait = { duration: 0, holder: this.holder(by) }
     return performance.now()
   }
 
   /** The wait is over, one way or the other. */
   end(): void {
-    if (this.since === undefined || this.trace?.lockWait === undefined) return
-    this.trace.lockWait = { ...this.trace.lockWait, duration: performance.now() - this.since }
+    if (this.since === undefined || this.limits.trace?.lockWait === undefined) return
+    this.limits.trace.lockWait = { ...this.limits.trace.lockWait, duration: performance.now() - this.since }
   }
 
   private holder(lock: LockHolder['lock']): LockHolder {

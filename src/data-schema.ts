@@ -1,0 +1,84 @@
+import { withSubject } from './errors.js'
+import { invalidState } from './state/fields.js'
+import type { SandboxState } from './state/sandbox-state.js'
+import { show } from './state/show.js'
+import { validState } from './state/validate.js'
+
+/**
+ * What checks and types the `data` of each state: any schema of the Standard Schema specification, version 1, such as
+ * one of zod, valibot or arktype. It must answer at once, not with a promise, and accept what it returned itself: that
+ * is what is kept, as JSON.
+ */
+export interface DataSchema<Data = unknown> {
+  readonly '~standard': {
+    readonly version: 1
+    readonly vendor: string
+    readonly validate: (value: unknown) => SchemaResult<Data> | Promise<SchemaResult<Data>>
+    readonly types?: { readonly input: unknown; readonly output: Data } | undefined
+  }
+}
+
+/** What a schema says of a value: what it makes of it, or what is wrong with it. */
+export type SchemaResult<Data> =
+  | { readonly value: Data; readonly issues?: undefined }
+  | { readonly issues: readonly SchemaIssue[] }
+
+/** What a schema finds wrong. */
+export interface SchemaIssue {
+  readonly message: string
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
+}
+
+/** A state as a store gives it: with a schema, its `data` is of that schema's type. */
+export type StateOf<Data> = unknown extends Data ? SandboxState : SandboxState & { data: Data }
+
+/** @throws TypeError when it is not a Standard Schema, or answers with a promise */
+export function assertDataSchema(schema: unknown): asserts schema is DataSchema {
+  const standard: unknown =
+    (typeof schema === 'object' || typeof schema === 'function') && schema !== null
+      ? Reflect.get(schema, '~standard')
+      : undefined
+  const validate: unknown =
+    typeof standard === 'object' && standard !== null ? Reflect.get(standard, 'validate') : undefined
+  if (typeof validate !== 'function')
+    throw new TypeError(`data must be a Standard Schema, not ${show(schema)}`)
+  resultOf(schema as DataSchema, undefined) // An asynchronous one often shows at once.
+}
+
+function resultOf<Data>(schema: DataSchema<Data>, value: unknown): SchemaResult<Data> {
+  const result = schema['~standard'].validate(value)
+  if (!('then' in result)) return result
+  result.then(undefined, () => {}) // Nobody waits for it.
+  throw new TypeError('the schema of data must not be asynchronous: a state is checked while it is locked')
+}
+
+/**
+ * A state with its data as the schema has it.
+ * @throws StateStoreError `INVALID_STATE` with the path of what is wrong
+ */
+export function withTypedData(schema: DataSchema | undefined, state: SandboxState, id: string): SandboxState {
+  if (schema === undefined) return state
+  const result = resultOf(schema, state.data)
+  if (result.issues !== undefined) {
+    const wrong = result.issues.map(describe).join('; ')
+    return withSubject(`sandbox ${id}`, { id, cause: undefined }, () => {
+      throw invalidState(wrong)
+    })
+  }
+  const { data: _, ...rest } = state
+  return result.value === undefined ? rest : { ...rest, data: result.value }
+}
+
+/** As {@link withTypedData}, for a state that is to be written: what is kept is JSON. */
+export function withCheckedData(
+  schema: DataSchema | undefined,
+  state: SandboxState,
+  id: string,
+): SandboxState {
+  return schema === undefined ? state : validState(withTypedData(schema, state, id))
+}
+
+function describe({ message, path = [] }: SchemaIssue): string {
+  const keys = path.map(part => (typeof part === 'object' ? part.key : part))
+  return `${['data', ...keys].map(String).join('.')}: ${message}`
+}
