@@ -6,12 +6,16 @@ import { isUnknownKeys } from './state/validate.js'
 
 // The subpath `sandbox-state/schemas`. The rest of the package does not import it, since zod takes long to load.
 
-type FieldSchemas = { [Name in FieldName]: z.ZodType<State[Name], State[Name]> }
+/** Those that a state has in any case, and those of this package, which it may lack. */
+type FieldSchemas = {
+  [Name in Exclude<FieldName, OwnField>]: z.ZodType<State[Name], State[Name]>
+} & { [Name in OwnField]: z.ZodExactOptional<z.ZodType<NonNullable<State[Name]>, NonNullable<State[Name]>>> }
+type OwnField = 'labels' | 'data'
 
 function fieldSchema(field: Field): z.ZodType {
   const isValid = (value: unknown) => field.check(value) !== undefined
   const schema = z.custom(isValid, `must be ${field.expected}`).overwrite(field.check)
-  if (field.written === 'if present') return schema.optional()
+  if (field.written === 'if present') return schema.exactOptional()
   return field.written === 'always' ? schema : schema.default(field.zero)
 }
 

@@ -186,7 +186,8 @@ export function describeContract(name: string, makeRoot: () => string | Promise<
       const ids = (await all(store.list())).map(({ id }) => id)
       expect(ids).toEqual(['C', 'a', 'a-1', 'a.1', 'b'])
       const running = await all(store.list({ state: 'running' }))
-      expect(running).toEqual([{ id: 'b', state: await store.read('b') }])
+      expect(running).toMatchObject([{ id: 'b', state: await store.read('b') }])
+      expect(running).toHaveLength(1)
     })
 
     test.each([

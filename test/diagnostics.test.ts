@@ -182,9 +182,9 @@ test('what a subscriber throws breaks no change; Node reports it as an uncaught 
 test('without a subscriber nothing is measured', async () => {
   const given: unknown[] = []
   const make = async (trace: unknown) => given.push(trace)
-  await withDiagnostics('a', 'update', make)
+  await withDiagnostics({ id: 'a', kind: 'update', reason: undefined }, make)
   listen('end')
-  await withDiagnostics('a', 'update', make)
+  await withDiagnostics({ id: 'a', kind: 'update', reason: undefined }, make)
   expect(given).toEqual([undefined, expect.objectContaining({ id: 'a', kind: 'update' })])
 })
 

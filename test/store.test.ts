@@ -6,11 +6,15 @@ import { inspect, promisify } from 'node:util'
 import { copyStore, openStore, type SandboxStore, type StoreOptions } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { describeContract } from './contract.js'
+import { describeDataContract } from './contract-data.js'
 import { all } from './support/all.js'
 import { picture } from './support/picture.js'
 import { filesystems, temporaryFolder } from './support/root.js'
 
-for (const { name, folder } of filesystems) describeContract(name, () => temporaryFolder(folder))
+for (const { name, folder } of filesystems) {
+  describeContract(name, () => temporaryFolder(folder))
+  describeDataContract(name, () => temporaryFolder(folder))
+}
 
 test('opening, reading and listing make nothing', async () => {
   const root = join(temporaryFolder(), 'not', 'there')

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll } from 'vitest'
 import { describeContract } from '../contract.js'
+import { describeDataContract } from '../contract-data.js'
 import { describeEtcd, TestEtcd } from '../support/etcd.js'
 
 describeEtcd('over etcd', () => {
@@ -10,4 +11,5 @@ describeEtcd('over etcd', () => {
   afterAll(() => etcd?.stop())
 
   describeContract('etcd', () => etcd.newRoot())
+  describeDataContract('etcd', () => etcd.newRoot())
 })

@@ -1,0 +1,293 @@
+import fc from 'fast-check'
+import { openStore, type SandboxStore, type StoredSandbox, type StoreOptions } from 'sandbox-state'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import * as z from 'zod'
+import { all } from './support/all.js'
+
+const Agent = z.object({ image: z.string(), ports: z.array(z.int()) })
+const agent = { image: 'alpine', ports: [80] }
+
+/** What every backend must do with data of the user's own, with revisions and with what is told of a change. */
+export function describeDataContract(name: string, makeRoot: () => string | Promise<string>): void {
+  async function openOn<Data = unknown>(
+    root: string,
+    options?: StoreOptions<Data>,
+  ): Promise<SandboxStore<Data>> {
+    const store = await openStore(root, options)
+    onTestFinished(() => store.close())
+    return store
+  }
+  const open = async <Data = unknown>(options?: StoreOptions<Data>) => openOn(await makeRoot(), options)
+
+  async function entryOf(store: SandboxStore, id: string): Promise<StoredSandbox> {
+    const entry = (await all(store.list())).find(each => each.id === id)
+    if (entry === undefined || 'error' in entry) throw new Error(`${id} is not listed`)
+    return entry
+  }
+
+  describe(`data of one's own (${name})`, () => {
+    test('labels are kept, sorted, changed and taken away', async () => {
+      const store = await open()
+      const made = await store.create('a', { labels: { team: 'b', app: 'web' } })
+      expect(Object.entries(made.labels ?? {})).toEqual([
+        ['app', 'web'],
+        ['team', 'b'],
+      ])
+      expect(await store.transition('a', 'ready', 'running')).toMatchObject({ labels: made.labels })
+      await store.update('a', state => ({ ...state, labels: { ...state.labels, tier: '<1>' } }))
+      expect(await store.read('a')).toMatchObject({ labels: { app: 'web', team: 'b', tier: '<1>' } })
+      await store.update('a', state => ({ ...state, labels: {} }))
+      expect(await store.read('a')).not.toHaveProperty('labels')
+      expect(await store.create('b', { labels: {} })).not.toHaveProperty('labels')
+    })
+
+    test.each([
+      [{ '': 'x' }],
+      [{ '-a': 'x' }],
+      [{ ['a'.repeat(64)]: 'x' }],
+      [{ a: 1 }],
+      [{ a: 'x'.repeat(257) }],
+      [['a']],
+      ['a=b'],
+      [null],
+      [Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`l${i}`, '']))],
+    ])('refuses the labels %j', async labels => {
+      const store = await open()
+      const refused = { code: 'INVALID_STATE', message: expect.stringContaining('labels must be') }
+      await expect(store.create('a', { labels: labels as never })).rejects.toMatchObject(refused)
+      await store.create('a')
+      const update = store.update('a', state => ({ ...state, labels: labels as never }))
+      await expect(update).rejects.toMatchObject(refused)
+      expect(await store.read('a')).not.toHaveProperty('labels')
+    })
+
+    test('data is any JSON, kept as it is by whoever has no schema', async () => {
+      const store = await open()
+      for (const [i, data] of [agent, [1], 'x', 0, false, null, { ['__proto__']: 1 }].entries()) {
+        expect(await store.create(`s${i}`, { data })).toMatchObject({ data })
+        await store.transition(`s${i}`, 'ready', 'running')
+        await store.update(`s${i}`, state => ({ ...state, blockIndex: 1 }))
+        expect((await store.read(`s${i}`)).data).toEqual(data)
+        await store.update(`s${i}`, ({ data: _, ...state }) => state)
+        expect(await store.read(`s${i}`)).not.toHaveProperty('data')
+      }
+    })
+
+    test('refuses data that JSON cannot express', async () => {
+      const store = await open()
+      const circle: unknown[] = []
+      circle.push(circle)
+      for (const data of [circle, 1n, () => 1, Symbol('a')]) {
+        const refused = { code: 'INVALID_STATE', message: expect.stringContaining('data must be') }
+        await expect(store.create('a', { data })).rejects.toMatchObject(refused)
+      }
+    })
+
+    test('any labels and any data come back as they were', async () => {
+      const store = await open({ durable: false, history: false })
+      const labels = fc.dictionary(
+        fc.stringMatching(/^[a-zA-Z0-9][a-zA-Z0-9_./-]{0,62}$/),
+        fc.string({ maxLength: 60, unit: 'binary' }).map(text => text.toWellFormed()),
+        { maxKeys: 20, noNullPrototype: true },
+      )
+      await fc.assert(
+        fc.asyncProperty(labels, fc.json(), async (given, json) => {
+          const data: unknown = JSON.parse(json)
+          await store.create('a', { labels: given, data })
+          const { labels: read = {}, data: readData } = await store.read('a')
+          expect(read).toEqual(given)
+          expect(JSON.stringify(readData)).toBe(JSON.stringify(data))
+          await store.delete('a')
+        }),
+        { numRuns: 60 },
+      )
+    })
+
+    test('a schema types the data, and checks it when it is written and when it is read', async () => {
+      const root = await makeRoot()
+      const typed = await openOn(root, { data: Agent })
+      const made = await typed.create('a', { data: agent })
+      expect(made.data.ports[0]).toBe(80)
+      await typed.update('a', state => ({ ...state, data: { ...state.data, ports: [81, 82] } }))
+      expect((await typed.read('a')).data).toEqual({ image: 'alpine', ports: [81, 82] })
+      expect((await typed.transition('a', 'ready', 'running')).data.image).toBe('alpine')
+
+      const invalid = { code: 'INVALID_STATE', id: 'a', message: expect.stringContaining('data.ports.1: ') }
+      const wrong = { image: 'alpine', ports: [1, 'x' as unknown as number] }
+      await expect(typed.update('a', state => ({ ...state, data: wrong }))).rejects.toMatchObject(invalid)
+      await expect(typed.create('b', { data: wrong })).rejects.toMatchObject({ ...invalid, id: 'b' })
+      await expect(typed.create('b')).rejects.toMatchObject({ code: 'INVALID_STATE', id: 'b' })
+      expect((await typed.read('a')).data.ports).toEqual([81, 82])
+
+      const plain = await openOn(root)
+      await plain.update('a', state => ({ ...state, data: wrong }))
+      await expect(typed.read('a')).rejects.toMatchObject(invalid)
+      await expect(typed.transition('a', 'running', 'stopped')).rejects.toMatchObject(invalid)
+      expect(await all(typed.list())).toMatchObject([{ id: 'a', error: invalid }])
+      expect(await plain.read('a')).toMatchObject({ state: 'running', data: wrong })
+      const controller = new AbortController()
+      for await (const event of typed.watch({ id: 'a', signal: controller.signal })) {
+        expect(event).toMatchObject({ type: 'error', id: 'a', error: invalid })
+        controller.abort()
+      }
+      await typed.delete('a', { force: true })
+    })
+
+    test('keeps what a schema makes of the data', async () => {
+      const root = await makeRoot()
+      const schema = z.object({ since: z.coerce.date(), tries: z.int().default(0) })
+      const typed = await openOn(root, { data: schema })
+      const since = new Date('2026-01-02T03:04:05Z')
+      expect((await typed.create('a', { data: { since } as never })).data).toEqual({ since, tries: 0 })
+      expect((await typed.read('a')).data.since).toEqual(since)
+      const plain = await openOn(root)
+      expect((await plain.read('a')).data).toEqual({ since: since.toISOString(), tries: 0 })
+    })
+
+    test('a schema must be one, and must answer at once', async () => {
+      const root = await makeRoot()
+      for (const data of [1, {}, { '~standard': {} }, null]) {
+        await expect(openStore(root, { data: data as never })).rejects.toThrow(TypeError)
+      }
+      const late = { '~standard': { version: 1 as const, vendor: 'x', validate: async () => ({ value: 1 }) } }
+      await expect(openStore(root, { data: late })).rejects.toThrow('must not be asynchronous')
+      const hidden = await openOn(root, { data: Agent.refine(async () => true) })
+      await expect(hidden.create('a', { data: agent })).rejects.toThrow(TypeError)
+      expect(await all(hidden.list())).toEqual([])
+    })
+
+    test('a reason is in the history', async () => {
+      const store = await open()
+      await store.create('a', {}, { reason: 'first “request”' })
+      await store.transition('a', 'ready', 'running')
+      await store.update('a', state => ({ ...state, blockIndex: 1 }), { reason: 'x'.repeat(256) })
+      const reasons = (await all(store.history('a'))).map(({ reason }) => reason)
+      expect(reasons).toEqual(['first “request”', undefined, 'x'.repeat(256)])
+      for (const reason of ['x'.repeat(257), 1, null]) {
+        await expect(store.create('b', {}, { reason: reason as string })).rejects.toThrow(TypeError)
+      }
+    })
+
+    test('a revision differs after each change, also after delete and create', async () => {
+      const store = await open({ durable: false })
+      const seen = new Set<string>()
+      for (let i = 0; i < 40; i++) {
+        await store.create('a')
+        seen.add((await entryOf(store, 'a')).revision)
+        await store.transition('a', 'ready', 'stopped')
+        seen.add((await entryOf(store, 'a')).revision)
+        await store.update('a', state => state)
+        const { revision } = await entryOf(store, 'a')
+        seen.add(revision)
+        expect((await entryOf(store, 'a')).revision).toBe(revision)
+        await store.delete('a')
+      }
+      expect(seen.size).toBe(120)
+    })
+
+    test('a change of one revision only fails when there is another', async () => {
+      const store = await open()
+      await store.create('a')
+      const { revision: ifRevision } = await store.inspect('a')
+      await store.update('a', state => ({ ...state, blockIndex: 1 }), { ifRevision })
+      const other = { name: 'StateStoreError', code: 'REVISION_MISMATCH', id: 'a' }
+      await expect(store.update('a', state => state, { ifRevision })).rejects.toMatchObject(other)
+      await expect(store.transition('a', 'ready', 'running', { ifRevision })).rejects.toMatchObject(other)
+      await expect(store.delete('a', { ifRevision })).rejects.toMatchObject(other)
+      await expect(store.delete('a', { ifRevision, force: true })).rejects.toMatchObject(other)
+      expect(await store.read('a')).toMatchObject({ state: 'ready', blockIndex: 1 })
+      await store.delete('a', { ifRevision: (await store.inspect('a')).revision })
+      await expect(store.delete('a', { ifRevision })).rejects.toMatchObject({ code: 'NOT_FOUND' })
+      await expect(store.delete('a', { ifRevision: 1 as never })).rejects.toThrow(TypeError)
+    })
+
+    test('tells when a state was changed', async () => {
+      const store = await open()
+      const before = Date.now()
+      await store.create('a')
+      const { changedAt } = await entryOf(store, 'a')
+      expect(changedAt).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
+      // The clock of a filesystem is up to 10 ms behind.
+      expect(Date.parse(changedAt)).toBeGreaterThan(before - 20)
+      expect(Date.parse(changedAt)).toBeLessThanOrEqual(Date.now())
+    })
+
+    test('lists by labels and by age', async () => {
+      const store = await open()
+      await store.create('a', { labels: { team: 'x', tier: '1' } })
+      await store.create('b', { labels: { team: 'x' } })
+      await store.create('c')
+      const ids = async (options: Parameters<typeof store.list>[0]) =>
+        (await all(store.list(options))).map(({ id }) => id)
+      expect(await ids({ labels: { team: 'x' } })).toEqual(['a', 'b'])
+      expect(await ids({ labels: { team: 'x', tier: '1' } })).toEqual(['a'])
+      expect(await ids({ labels: { team: 'y' } })).toEqual([])
+      expect(await ids({ labels: { toString: 'y' } })).toEqual([])
+      expect(await ids({ changedBefore: new Date(Date.now() + 60_000) })).toEqual(['a', 'b', 'c'])
+      expect(await ids({ changedBefore: new Date(Date.now() - 60_000) })).toEqual([])
+      expect(() => store.list({ changedBefore: new Date(Number.NaN) })).toThrow(TypeError)
+      expect(() => store.list({ changedBefore: Date.now() as never })).toThrow(TypeError)
+      expect(() => store.list({ labels: { a: 1 } as never })).toThrow(TypeError)
+    })
+
+    test('inspects everything about one sandbox', async () => {
+      const store = await open()
+      await store.create('a', { labels: { team: 'x' } }, { reason: 'why' })
+      await store.transition('a', 'ready', 'running')
+      for (let i = 0; i < 12; i++) await store.update('a', state => ({ ...state, blockIndex: i + 1 }))
+      const inspection = await store.inspect('a')
+      const history = await all(store.history('a'))
+      expect(inspection).toEqual({
+        ...(await entryOf(store, 'a')),
+        since: history[1]?.time,
+        lock: null,
+        history: history.slice(-10),
+        findings: [],
+      })
+      await expect(store.inspect('b')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+      await expect(store.inspect('a/b')).rejects.toMatchObject({ code: 'INVALID_ID' })
+    })
+
+    test('prunes what has been stopped for long, and nothing else', async () => {
+      const store = await open()
+      const stop = async (id: string) => {
+        await store.create(id, { labels: { team: id === 'c' ? 'y' : 'x' } })
+        await store.transition(id, 'ready', 'stopped')
+      }
+      for (const id of ['a', 'b', 'c']) await stop(id)
+      await store.create('ready')
+      const ids = async (options: Parameters<typeof store.prune>[0]) =>
+        (await all(store.prune(options))).map(({ id }) => id)
+      expect(await ids({ olderThan: 60_000 })).toEqual([])
+      // By the clock of a filesystem, and not within the same millisecond.
+      await expect.poll(() => ids({ olderThan: 0, dryRun: true })).toEqual(['a', 'b', 'c'])
+      const pruned = store.prune({ olderThan: 0, labels: { team: 'x' } })
+      expect((await pruned.next()).value).toMatchObject({ id: 'a', state: { state: 'stopped' } })
+      await store.transition('b', 'stopped', 'running')
+      expect(await all(pruned)).toEqual([])
+      expect((await all(store.list())).map(({ id }) => id)).toEqual(['b', 'c', 'ready'])
+      expect(await ids({ olderThan: 0, state: 'running' })).toEqual([])
+      expect(() => store.prune({} as never)).toThrow(TypeError)
+      expect(() => store.prune({ olderThan: -1 })).toThrow(TypeError)
+      expect(() => store.prune({ olderThan: 1, force: true } as never)).toThrow(TypeError)
+    })
+
+    test('a signal ends a change that waits, before anything is changed', async () => {
+      const store = await open()
+      await store.create('a')
+      const controller = new AbortController()
+      const first = store.update('a', state => {
+        controller.abort(new Error('enough'))
+        return { ...state, blockIndex: 1 }
+      })
+      const { signal } = controller
+      const second = store.update('a', state => ({ ...state, blockIndex: 2 }), { signal })
+      await Promise.all([first, expect(second).rejects.toThrow('enough')])
+      expect((await store.read('a')).blockIndex).toBe(1)
+      await expect(store.transition('a', 'ready', 'running', { signal })).rejects.toThrow('enough')
+      await expect(store.delete('a', { signal })).rejects.toThrow('enough')
+      await expect(store.create('b', {}, { signal })).rejects.toThrow('enough')
+      expect((await all(store.list())).map(({ id }) => id)).toEqual(['a'])
+    })
+  })
+}
