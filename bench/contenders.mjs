@@ -1,30 +1,50 @@
 /** In the order in which tables show them. */
-export const NAMES = ['floor', 'locked', 'naive', 'ours', 'sqlite', 'lmdb']
-/** Those that may not be installed. */
+const NAMES = ['floor', 'locked', 'naive', 'ours', 'sqlite', 'lmdb']
+/** They may not be installed. */
 const DATABASES = ['sqlite', 'lmdb']
 
 /**
- * Those of the wanted contenders that can run here, by name, and why the others cannot. Each module has `about`,
- * `version()` and `open(root)`, which gives an object with create, transition, increment, read, delete and close,
- * synchronous or not.
+ * The contenders that can run here, by name, and why the others cannot. Each module has `about`, `version()` and
+ * `open(root)`, which gives an object with create, transition, increment, read, delete and close, synchronous or not.
  */
-export async function loadContenders(wanted) {
+export async function loadContenders() {
   const contenders = {}
-  const skipped = []
-  for (const name of NAMES.filter(name => wanted.includes(name))) {
+  const missing = []
+  for (const name of NAMES) {
     try {
       contenders[name] = await loadContender(name)
     } catch (error) {
       if (!DATABASES.includes(name)) throw error
-      const reason = String(error.message).split('\n')[0]
-      skipped.push(`${name} is left out: ${reason} (npm --prefix bench/alternatives install)`)
+      const reason = error.message.split('\n')[0]
+      missing.push(`${name} is left out: ${reason} (npm --prefix bench/alternatives install)`)
     }
   }
-  return { contenders, skipped }
+  return { contenders, missing }
 }
 
 export function loadContender(name) {
   return import(`./contenders/${name}.mjs`)
+}
+
+/** Opens some contenders, each in a folder of its own with running sandboxes, and closes them in the end. */
+export async function withContenders({ contenders, folder }, names, ids, use) {
+  const opened = {}
+  try {
+    for (const name of names.filter(name => contenders[name] !== undefined)) {
+      opened[name] = await contenders[name].open(folder(name))
+      await makeRunning(opened[name], ids)
+    }
+    return await use(opened)
+  } finally {
+    for (const each of Object.values(opened)) await each.close()
+  }
+}
+
+export async function makeRunning(opened, ids) {
+  for (const id of ids) {
+    await opened.create(id)
+    await opened.transition(id, 'ready', 'running')
+  }
 }
 
 /** Transitions of a running sandbox: to paused, to running again, and so on. */

@@ -1,47 +1,63 @@
-// Puts results into the documentation: document.mjs RESULTS.json, from `npm run bench -- --json RESULTS.json`.
-// Only what stands between the two marks of docs/performance.md is replaced; the text around it is written by hand.
+// Puts results into the documentation: document.mjs RESULTS.json [DOCUMENT], with what `npm run bench -- --json` wrote.
+// Only what stands between a pair of marks of docs/performance.md is replaced; the text around it, such as why a target
+// is missed, is written by hand. The picture is put beside the document.
 import { readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { plotOf } from './plot.mjs'
 import { machineLine, markdownOf, targetsMarkdown } from './table.mjs'
 
-const DOCUMENT = new URL('../docs/performance.md', import.meta.url)
-const PLOT = new URL('../docs/performance.svg', import.meta.url)
-const BEGIN = '<!-- results: begin -->'
-const END = '<!-- results: end -->'
+const OURS = fileURLToPath(new URL('../docs/performance.md', import.meta.url))
 
-const [file] = process.argv.slice(2)
+const [file, document = OURS] = process.argv.slice(2)
 if (file === undefined) {
-  process.stderr.write('usage: node bench/document.mjs RESULTS.json\n')
+  process.stderr.write('usage: node bench/document.mjs RESULTS.json [DOCUMENT]\n')
   process.exit(2)
 }
 
 const results = JSON.parse(readFileSync(file, 'utf8'))
-const document = readFileSync(DOCUMENT, 'utf8')
-const [before, rest] = document.split(BEGIN)
-const after = rest?.split(END)[1]
-if (after === undefined) throw new Error(`docs/performance.md lacks ${BEGIN} or ${END}`)
-
 const plot = plotOf(results)
-if (plot !== undefined) writeFileSync(PLOT, plot)
-writeFileSync(DOCUMENT, `${before}${BEGIN}\n\n${sectionOf(results).join('\n\n')}\n\n${END}${after}`)
+if (plot !== undefined) writeFileSync(join(dirname(document), 'performance.svg'), plot)
 
-function sectionOf(results) {
-  const { filesystems, targets, contenders, skipped, machine, loadAtEnd } = results
+let text = readFileSync(document, 'utf8')
+text = withSection(text, 'targets', targetsSection(results))
+text = withSection(text, 'results', resultsSection(results))
+writeFileSync(document, text)
+
+const missed = results.targets.filter(({ result }) => result !== 'met')
+if (missed.length > 0) {
+  process.stderr.write('Not met, so the document should say why:\n')
+  for (const { what, on, result } of missed) process.stderr.write(`  ${what} (${on}): ${result}\n`)
+}
+
+function withSection(text, name, parts) {
+  const [begin, end] = [`<!-- ${name}: begin -->`, `<!-- ${name}: end -->`]
+  const [before, rest] = text.split(begin)
+  const after = rest?.split(end)[1]
+  if (after === undefined) throw new Error(`${document} lacks ${begin} or ${end}`)
+  return `${before}${begin}\n\n${parts.join('\n\n')}\n\n${end}${after}`
+}
+
+function targetsSection({ targets, machine, loadAtEnd }) {
   return [
     `${machineLine(results)}.`,
     `Load average of the machine before and after: ${machine.load[0]} and ${loadAtEnd[0]}.`,
-    ...(plot === undefined
-      ? []
-      : ['![The time of one call, for each contender, on each filesystem](performance.svg)']),
-    '## Targets',
     targetsMarkdown(targets),
-    ...filesystems.flatMap(each => [headingOf(each), markdownOf(each)]),
-    '## Contenders',
-    contenders.map(({ name, about, version }) => `- **${name}** (${version}): ${about}.`).join('\n'),
-    ...skipped.map(line => `${line}.`),
   ]
 }
 
-function headingOf({ kind, filesystem }) {
-  return kind === 'tmpfs' ? `## In memory: ${filesystem}` : `## On a disk: ${filesystem}`
+function resultsSection({ places, contenders, missing }) {
+  return [
+    ...(plot === undefined
+      ? []
+      : ['![The time of one call, for each contender, on each filesystem](performance.svg)']),
+    ...places.flatMap(place => [headingOf(place), markdownOf(place)]),
+    '## Contenders',
+    contenders.map(({ name, about, version }) => `- **${name}** (${version}): ${about}.`).join('\n'),
+    ...missing.map(line => `${line}.`),
+  ]
+}
+
+function headingOf({ kind, title }) {
+  return kind === 'memory' ? `## In memory: ${title}` : `## On a disk: ${title}`
 }

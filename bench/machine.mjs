@@ -1,5 +1,7 @@
-import { readFileSync, statfsSync } from 'node:fs'
+import { existsSync, readFileSync, realpathSync, statfsSync } from 'node:fs'
+import module from 'node:module'
 import { availableParallelism, cpus, loadavg, release, totalmem, type } from 'node:os'
+import { basename } from 'node:path'
 
 /** What a figure depends on. */
 export function machineFacts() {
@@ -9,24 +11,45 @@ export function machineFacts() {
     memoryGB: Math.round(totalmem() / 1e9),
     kernel: `${type()} ${release()}`,
     node: process.version,
+    compileCache: hasCompileCache(),
     load: loadavg().map(value => Number(value.toFixed(2))),
   }
 }
 
-/** The name of a folder's filesystem, such as `ext4`, or its number in statfs(2) where there is no /proc/self/mounts. */
+/** Node has it since version 22. */
+export function hasCompileCache() {
+  return 'enableCompileCache' in module
+}
+
+/**
+ * The name of a folder's filesystem, such as `ext4` or `ext4 without a journal`, or its number in statfs(2) on systems
+ * without /proc/self/mountinfo.
+ */
 export function filesystemOf(folder) {
-  try {
-    const mounts = readFileSync('/proc/self/mounts', 'utf8')
-      .split('\n')
-      .map(line => line.split(' '))
-      .filter(([, point]) => point !== undefined && isBelow(folder, point))
-    const [, , filesystem] = mounts.sort((a, b) => a[1].length - b[1].length).at(-1)
-    return filesystem
-  } catch {
-    return `type ${statfsSync(folder).type}`
-  }
+  if (!existsSync('/proc/self/mountinfo')) return `type ${statfsSync(folder).type}`
+  const path = realpathSync(folder)
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
+    .trim()
+    .split('\n')
+    .map(text => {
+      const [mount, source] = text.split(' - ')
+      const [, , device, , point] = mount.split(' ')
+      return { device, point, name: source.split(' ')[0] }
+    })
+    .filter(({ point }) => isBelow(path, point))
+  // Of two mounts at one point the later one is seen.
+  const { device, name } = mounts.reduce((best, mount) =>
+    mount.point.length >= best.point.length ? mount : best,
+  )
+  return name === 'ext4' && !hasJournal(device) ? 'ext4 without a journal' : name
 }
 
 function isBelow(folder, point) {
   return point === '/' || folder === point || folder.startsWith(`${point}/`)
+}
+
+/** The kernel lists each journal of ext4 as DEVICE-INODE. */
+function hasJournal(device) {
+  const link = `/sys/dev/block/${device}`
+  return !existsSync(link) || existsSync(`/proc/fs/jbd2/${basename(realpathSync(link))}-8`)
 }

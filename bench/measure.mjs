@@ -1,7 +1,12 @@
 import { median, quantile, ratioOf, rounded } from './statistics.mjs'
 
+/** Ms on a clock that all processes of a machine share. */
+export function clock() {
+  return Number(process.hrtime.bigint()) / 1e6
+}
+
 /**
- * Calls an operation again and again for so many ms.
+ * Calls an operation again and again for `ms` milliseconds.
  * @returns the duration of each call in µs
  */
 export async function spin(operation, ms) {
@@ -18,64 +23,64 @@ export async function spin(operation, ms) {
 }
 
 /**
- * Runs operations by turns, so that all meet the same machine: every round runs each of them for `time` ms, each
- * round in another order.
- * @param operations by contender
- * @returns measurements of the time of one call: a round's value is its median call, since a stall of a shared disk
- * would make a mean of what the neighbours do; p99 is of all calls
+ * Measures every task once in each round, so that all meet the same machine; the order differs from round to round, so
+ * that no task always follows the same one.
+ * @returns for each task, one sample a round
  */
-export async function takeTurns(what, operations, { rounds, time }) {
-  const names = Object.keys(operations)
-  const medians = Object.fromEntries(names.map(name => [name, []]))
-  const all = Object.fromEntries(names.map(name => [name, []]))
-  // A program that runs for days has been compiled; it takes some thousand calls.
-  for (const name of names) await spin(operations[name], time * 3)
+export async function inTurns(tasks, rounds, measure) {
+  const samples = new Map(tasks.map(task => [task, []]))
   for (let round = 0; round < rounds; round++) {
-    for (const name of turned(names, round)) {
-      const durations = await spin(operations[name], time)
-      medians[name].push(median(durations))
-      for (const each of durations) all[name].push(each)
+    const first = round % tasks.length
+    for (const task of [...tasks.slice(first), ...tasks.slice(0, first)]) {
+      samples.get(task).push(await measure(task))
     }
   }
-  const measured = names.map(name =>
-    measurement(what, name, 'µs', medians[name], { p99: rounded(quantile(all[name], 0.99)) }),
-  )
-  return withRatios(measured)
+  return samples
 }
 
-/** So that no contender always follows the same one. */
-export function turned(names, round) {
-  const shift = round % names.length
-  return [...names.slice(shift), ...names.slice(0, shift)]
+/**
+ * Measures the time of one call of each contender's operation.
+ * @param operations by contender
+ * @returns a line for each: the value of a round is its median call, since a mean would mostly show the stalls of a
+ * shared disk; p99 is over all calls
+ */
+export async function timeCalls(what, operations, { rounds, time }) {
+  const names = Object.keys(operations)
+  // A program that runs for days is compiled; that takes some thousand calls.
+  for (const name of names) await spin(operations[name], time * 3)
+  const samples = await inTurns(names, rounds, name => spin(operations[name], time))
+  const lines = names.map(name => {
+    const durations = samples.get(name)
+    return line(what, name, 'µs', durations.map(median), { p99: rounded(quantile(durations.flat(), 0.99)) })
+  })
+  return withRatios(lines)
 }
 
 /**
  * One line of a table.
- * @param what was done
  * @param unit `µs` or `ms` for each time, or `/s`
- * @param rounds one value of each round
- * @param facts other numbers that the row tells, named in table.mjs
+ * @param rounds one value for each round
+ * @param facts other figures, whose words are in table.mjs
  */
-export function measurement(what, contender, unit, rounds, facts = {}) {
+export function line(what, contender, unit, rounds, facts = {}) {
   return { what, contender, unit, value: rounded(median(rounds)), rounds: rounds.map(rounded), facts }
 }
 
-/** The longest stall of each round as a row tells it: the usual one, and the worst, in which the machine's other work may be. */
+/** The longest stall of the event loop: the median round, and the worst one, which the rest of the machine may explain. */
 export function stalls(longest) {
   return { longestStall: rounded(median(longest)), worstStall: rounded(Math.max(...longest)) }
 }
 
 /**
- * Adds to each measurement what it is of the floor's and of naive's, where they did the same.
- * @param sameAs the name of the row that it is held against
+ * Adds to each line its ratio to those that others need for the same thing.
+ * @param sameAs what to compare with where a contender has no line with the same name
  */
-export function withRatios(measurements, sameAs = what => what) {
-  return measurements.map(each => {
+export function withRatios(lines, sameAs = what => what) {
+  return lines.map(each => {
     const ratios = {}
-    for (const base of ['floor', 'naive']) {
-      const other = measurements.find(
-        ({ what, contender }) => what === sameAs(each.what) && contender === base,
-      )
+    for (const base of ['floor', 'naive', 'sqlite']) {
+      const lineOf = what => lines.find(other => other.what === what && other.contender === base)
+      const other = lineOf(each.what) ?? lineOf(sameAs(each.what))
       if (other !== undefined && other !== each) ratios[base] = rounded(ratioOf(each.rounds, other.rounds))
     }
     return { ...each, ratios }

@@ -1,57 +1,53 @@
+import { existsSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { NAMES } from './contenders.mjs'
-import { GROUPS } from './rows.mjs'
+import { PLACES } from './places.mjs'
+import { ROWS } from './rows.mjs'
 
-const GROUP_NAMES = GROUPS.map(({ name }) => name)
+const ROW_NAMES = ROWS.map(({ name }) => name)
 
-export const HELP = `Usage: npm run bench -- [options]
+export const HELP = `Usage: npm run bench -- [ROW...] [options]
 
 Compares the store with the floor of the filesystem, with the same packages put together naively, and with databases
-(when bench/alternatives is installed), on a memory filesystem and on a disk.
+(when bench/alternatives is installed). All contenders of a row take turns in one run.
 
-  --only GROUPS      of ${GROUP_NAMES.join(', ')}
-  --fs FOLDERS       tmpfs (/dev/shm), disk (/var/tmp), or any other folders; tmpfs,disk by default
-  --rounds N         rounds of each row, 5 by default
-  --time MS          for each contender in each round, 100 by default; rows with many at once take longer
-  --processes LIST   numbers of processes, 2,8,32 by default (with sandboxes of their own: up to 8; databases: 8)
-  --sizes LIST       numbers of sandboxes to list, 1000,10000,100000 by default
-  --contenders LIST  of ${NAMES.join(', ')}; all by default (floor and ours are always there)
-  --json FILE        writes everything, each round too
-  --help             shows this
+Rows, all by default:
+${ROWS.map(({ name, title }) => `  ${name.padEnd(11)} ${title}`).join('\n')}
+
+  --on PLACES  of ${PLACES.join(', ')}, or any folders, with commas between them; by default tmpfs and
+               disk, and for some rows the others, which are images in /var/tmp and need root
+  --rounds N   rounds of each row, 5 by default
+  --quick      one short round with few processes and sandboxes, to see that all works
+  --json FILE  writes everything, each round too; bench/document.mjs makes docs/performance.md of it
+  --help       shows this
 `
+
+/** How much is done: `time` is for each contender in each round, in ms, and longer with many at once. */
+const FULL = { rounds: 5, time: 100, own: [8], shared: [8, 32], sizes: [1_000, 10_000, 100_000], kills: 8 }
+const QUICK = { rounds: 1, time: 10, own: [2], shared: [2], sizes: [20], kills: 1 }
 
 export class UsageError extends Error {}
 
 export function parseOptions(args) {
-  const { values } = parse(args)
-  const options = {
+  const { values, positionals } = parse(args)
+  const scale = values.quick ? QUICK : FULL
+  return {
     help: values.help,
-    only: namesOf('group', GROUP_NAMES, values.only),
-    folders: words(values.fs),
-    rounds: number('rounds', values.rounds),
-    time: number('time', values.time),
-    processes: words(values.processes).map(word => number('processes', word)),
-    sizes: words(values.sizes).map(word => number('sizes', word)),
-    contenders: ['floor', 'ours', ...namesOf('contender', NAMES, values.contenders)],
     json: values.json,
+    rows: chosen('row', positionals, ROW_NAMES),
+    places: values.on === undefined ? undefined : chosen('place', values.on.split(','), PLACES, existsSync),
+    scale: { ...scale, rounds: values.rounds === undefined ? scale.rounds : roundsFrom(values.rounds) },
   }
-  options.sizes.sort((a, b) => a - b)
-  return options
 }
 
 function parse(args) {
-  const text = fallback => ({ type: 'string', default: fallback })
   try {
     return parseArgs({
       args,
+      allowPositionals: true,
       options: {
-        only: text(GROUP_NAMES.join()),
-        fs: text('tmpfs,disk'),
-        rounds: text('5'),
-        time: text('100'),
-        processes: text('2,8,32'),
-        sizes: text('1000,10000,100000'),
-        contenders: text(NAMES.join()),
+        on: { type: 'string' },
+        rounds: { type: 'string' },
+        quick: { type: 'boolean', default: false },
         json: { type: 'string' },
         help: { type: 'boolean', default: false },
       },
@@ -61,21 +57,19 @@ function parse(args) {
   }
 }
 
-function words(text) {
-  return text.split(',').filter(word => word !== '')
-}
-
-function namesOf(kind, known, text) {
-  const names = words(text)
-  const unknown = names.find(name => !known.includes(name))
-  if (unknown !== undefined) throw new UsageError(`there is no ${kind} ${unknown}`)
-  return names
-}
-
-function number(name, text) {
-  const value = Number(text)
-  if (!Number.isSafeInteger(value) || value < 1) {
-    throw new UsageError(`--${name} takes whole numbers from 1, not ${text}`)
+/** All known names if none was given. */
+function chosen(kind, names, known, isAlsoKnown = () => false) {
+  const unknown = names.find(name => !known.includes(name) && !isAlsoKnown(name))
+  if (unknown !== undefined) {
+    throw new UsageError(`there is no ${kind} '${unknown}'; ${kind}s: ${known.join(', ')}`)
   }
-  return value
+  return names.length === 0 ? known : names
+}
+
+function roundsFrom(text) {
+  const rounds = Number(text)
+  if (!Number.isSafeInteger(rounds) || rounds < 1) {
+    throw new UsageError(`--rounds takes a whole number from 1, not '${text}'`)
+  }
+  return rounds
 }

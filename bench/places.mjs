@@ -1,41 +1,110 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, realpathSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { filesystemOf } from './machine.mjs'
 
-const KNOWN = { tmpfs: '/dev/shm', disk: '/var/tmp' }
-const IN_MEMORY = new Set(['tmpfs', 'ramfs'])
+// Where rows are measured: in folders of this machine, and on filesystems of their own in image files.
 
-/** The folders to measure in, from what --fs says, and why others are not. */
-export function findPlaces(words) {
-  const places = []
-  const skipped = []
-  for (const word of words) {
-    const folder = KNOWN[word] ?? word
-    if (!existsSync(folder)) {
-      skipped.push(`${word} is left out: there is no ${folder}`)
-      continue
-    }
-    const filesystem = filesystemOf(realpathSync(folder))
-    const kind = IN_MEMORY.has(filesystem) ? 'tmpfs' : 'disk'
-    if (word in KNOWN && word !== kind) skipped.push(`${word} is left out: ${folder} is on ${filesystem}`)
-    else places.push({ kind, folder, filesystem })
+const MEMORY = '/dev/shm'
+const DISK = '/var/tmp'
+const IN_MEMORY = ['tmpfs', 'ramfs']
+
+/** XFS takes no less than 300 MB. */
+const IMAGE_SIZE = '512M'
+/** Nothing is discarded, so that the space stays reserved, and nothing is left to a kernel thread that runs later. */
+const MKFS = {
+  ext4: ['mkfs.ext4', '-q', '-F', '-b', '4096', '-E', 'nodiscard,lazy_itable_init=0,lazy_journal_init=0'],
+  xfs: ['mkfs.xfs', '-q', '-f', '-K'],
+  btrfs: ['mkfs.btrfs', '-q', '-f', '-K'],
+}
+
+/** The names of all places, in the order in which they are measured. */
+export const PLACES = ['tmpfs', 'disk', ...Object.keys(MKFS)]
+
+const folders = new Set()
+const mounted = new Set()
+
+/**
+ * Prepares a place.
+ * @param name one of PLACES, or an existing folder
+ * @returns `{ name, title, kind, filesystem, folder }`, where kind is `memory` or `disk`; instead of a folder, one that
+ * this machine does not have has `missing`, the reason
+ */
+export function openPlace(name) {
+  const isImage = name in MKFS
+  const place = {
+    name,
+    title: isImage ? `${name} image` : name,
+    kind: name === 'tmpfs' ? 'memory' : 'disk',
+    filesystem: name,
   }
-  return { places, skipped }
+  try {
+    if (isImage) return { ...place, folder: mountImage(name) }
+    const folder = { tmpfs: MEMORY, disk: DISK }[name] ?? name
+    const filesystem = filesystemOf(folder)
+    const kind = kindOf(filesystem)
+    if (name === 'tmpfs' && kind !== 'memory') throw new Error(`${folder} is on ${filesystem}`)
+    if (name === 'disk') assertOnDisk()
+    const title = folder === name ? `${filesystem} of ${name}` : filesystem
+    return { name, title, kind, filesystem, folder }
+  } catch (error) {
+    return { ...place, missing: error.message }
+  }
 }
 
-const made = new Set()
-
-/** A folder of the benchmark's own. */
-export function makeFolder(place, name) {
-  const folder = mkdtempSync(join(place.folder, `sandbox-state-bench-${name}-`))
-  made.add(folder)
-  return folder
+/** A new folder of the benchmark's own; its name says which process to ask about. */
+export function makeFolder({ folder }, name) {
+  const made = mkdtempSync(join(folder, `sandbox-state-bench-${process.pid}-${name}-`))
+  folders.add(made)
+  return made
 }
 
-/** Removes all of them. */
-export function removeFolders() {
-  // Of 100,000 folders rm(1) takes a fraction of the time of fs.rmSync.
-  spawnSync('rm', ['-rf', '--', ...made])
-  made.clear()
+/** Removes every folder, and every image with them. */
+export function closePlaces() {
+  for (const point of mounted) {
+    // A process that was just killed may have files open: then it goes with the last of them.
+    if (spawnSync('umount', [point]).status !== 0) spawnSync('umount', ['--lazy', point])
+  }
+  mounted.clear()
+  for (const folder of folders)
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
+  folders.clear()
+}
+
+function kindOf(filesystem) {
+  return IN_MEMORY.includes(filesystem) ? 'memory' : 'disk'
+}
+
+function assertOnDisk() {
+  const filesystem = filesystemOf(DISK)
+  if (kindOf(filesystem) !== 'disk') throw new Error(`${DISK} is on ${filesystem}`)
+}
+
+/** Makes a filesystem in a file, and mounts it. */
+function mountImage(name) {
+  if (process.platform !== 'linux') throw new Error('needs Linux')
+  if (process.getuid() !== 0) throw new Error('needs root')
+  assertOnDisk()
+  const folder = makeFolder({ folder: DISK }, name)
+  const image = join(folder, 'image')
+  const point = join(folder, 'mounted')
+  mkdirSync(point)
+  try {
+    run('fallocate', '--length', IMAGE_SIZE, image)
+    run(...MKFS[name], image)
+    run('mount', '--types', name, '--options', 'loop', image, point)
+    mounted.add(point)
+  } finally {
+    // The mount keeps the image open; its space is free as soon as it is unmounted, however that comes about.
+    rmSync(image, { force: true })
+  }
+  return point
+}
+
+function run(program, ...args) {
+  const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` }
+  const { status, stderr, error } = spawnSync(program, args, { encoding: 'utf8', env })
+  if (error?.code === 'ENOENT') throw new Error(`needs ${program}`)
+  if (error !== undefined) throw error
+  if (status !== 0) throw new Error(stderr.trim().split('\n')[0] || `${program} failed`)
 }

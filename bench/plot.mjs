@@ -20,8 +20,8 @@ const PANEL_HEAD = 34
 const AXIS = 40
 
 /** @returns undefined when no row of it was measured */
-export function plotOf({ filesystems }) {
-  const panels = filesystems.map(panelOf).filter(({ lines }) => lines.length > 0)
+export function plotOf({ places }) {
+  const panels = places.map(panelOf).filter(({ lines }) => lines.length > 0)
   if (panels.length === 0) return undefined
   const values = panels.flatMap(({ lines }) => lines.flatMap(({ rows }) => rows.map(({ value }) => value)))
   const scale = logScale(Math.min(...values), Math.max(...values))
@@ -50,14 +50,13 @@ export function plotOf({ filesystems }) {
   ].join('\n')
 }
 
-function panelOf({ kind, filesystem, groups }) {
-  const all = groups.flatMap(({ rows }) => rows)
+function panelOf({ title, kind, rows }) {
+  const all = rows.flatMap(({ lines }) => lines)
   const lines = ROWS.map(what => ({
     what,
-    rows: all.filter(row => row.what === what && row.contender in MARKS),
+    rows: all.filter(line => line.what === what && line.contender in MARKS),
   })).filter(({ rows }) => rows.length > 0)
-  const name = kind === 'tmpfs' ? 'in memory' : 'on a disk'
-  return { title: `${filesystem}, ${name}`, lines }
+  return { title: kind === 'memory' ? `${title}, in memory` : `${title}, on a disk`, lines }
 }
 
 function heightOf({ lines }) {

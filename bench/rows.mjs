@@ -5,5 +5,8 @@ import { own, shared } from './rows/processes.mjs'
 import { recovery } from './rows/recovery.mjs'
 import { start } from './rows/start.mjs'
 
-/** Every group of rows, in the order in which they are run and shown: name, title and `run(context)`. */
-export const GROUPS = [transition, update, read, create, own, shared, atOnce, list, recovery, start]
+/**
+ * Every row, in the order in which they are measured and shown: its name, its title, the places where it is measured
+ * by default, and `measure(context)`, which gives the lines of its table.
+ */
+export const ROWS = [transition, update, read, create, own, shared, atOnce, list, recovery, start]

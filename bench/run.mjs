@@ -1,105 +1,109 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
+import { constants } from 'node:os'
 import { dirname } from 'node:path'
 import { loadContenders } from './contenders.mjs'
 import { machineFacts } from './machine.mjs'
 import { HELP, parseOptions, UsageError } from './options.mjs'
-import { findPlaces, makeFolder, removeFolders } from './places.mjs'
-import { Pool } from './processes/pool.mjs'
-import { GROUPS } from './rows.mjs'
+import { closePlaces, makeFolder, openPlace, PLACES } from './places.mjs'
+import { killProcesses } from './processes/pool.mjs'
+import { ROWS } from './rows.mjs'
 import { textOf } from './table.mjs'
 import { measureTargets } from './targets.mjs'
 
 /** The form of what --json writes. */
-const FORMAT = 1
-
-const pool = new Pool()
+const FORMAT = 2
 
 try {
   const options = parseOptions(process.argv.slice(2))
   if (options.help) process.stdout.write(HELP)
   else await main(options)
 } catch (error) {
-  process.stderr.write(`bench: ${error instanceof UsageError ? error.message : error.stack}\n`)
+  const isOwn = error instanceof UsageError || error.syscall !== undefined
+  process.stderr.write(`bench: ${isOwn ? error.message : error.stack}\n`)
   process.exitCode = error instanceof UsageError ? 2 : 1
 }
 
-async function main(options) {
-  for (const signal of ['SIGINT', 'SIGTERM']) {
-    process.once(signal, () => {
-      cleanUp()
-      process.exit(1)
-    })
+async function main({ json, rows, places, scale }) {
+  process.once('exit', cleanUp)
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    process.once(signal, () => process.exit(128 + constants.signals[signal]))
   }
-  try {
-    const results = await measure(options)
-    process.stdout.write(textOf(results))
-    if (options.json !== undefined) {
-      mkdirSync(dirname(options.json), { recursive: true })
-      writeFileSync(options.json, `${JSON.stringify(results, undefined, 2)}\n`)
-    }
-  } finally {
-    cleanUp()
+  // The reader of a pipe may go away early.
+  process.stdout.on('error', () => {})
+  if (json !== undefined) {
+    // Now rather than after ten minutes it turns out whether it can be written.
+    mkdirSync(dirname(json), { recursive: true })
+    writeFileSync(json, '', { flag: 'a' })
   }
+  const results = await measure(planOf(rows, places), scale)
+  if (json !== undefined) writeFileSync(json, `${JSON.stringify(results, undefined, 2)}\n`)
+  process.stdout.write(textOf(results))
 }
 
 function cleanUp() {
-  pool.kill()
-  removeFolders()
+  progress('')
+  killProcesses()
+  closePlaces()
 }
 
-async function measure(options) {
+/** Which rows are measured at which place: those of the place, unless places were chosen. */
+function planOf(names, places) {
+  return (places ?? PLACES)
+    .map(place => {
+      const isWanted = ({ name, on }) => names.includes(name) && (places !== undefined || on.includes(place))
+      return { place, rows: ROWS.filter(isWanted) }
+    })
+    .filter(({ rows }) => rows.length > 0)
+}
+
+async function measure(plan, scale) {
   const begin = performance.now()
   const machine = machineFacts()
-  const { places, skipped } = findPlaces(options.folders)
-  const { contenders, skipped: missing } = await loadContenders(options.contenders)
-  const groups = GROUPS.filter(({ name }) => options.only.includes(name))
-  const filesystems = []
-  for (const place of places) filesystems.push(await measurePlace(place, groups, contenders, options))
+  const { contenders, missing } = await loadContenders()
+  const places = []
+  for (const { place, rows } of plan) places.push(await measurePlace(place, rows, contenders, scale))
   return {
     format: FORMAT,
     date: new Date().toISOString(),
     seconds: Math.round((performance.now() - begin) / 1000),
     machine,
     loadAtEnd: machineFacts().load,
-    options: { rounds: options.rounds, time: options.time },
+    rounds: scale.rounds,
     contenders: Object.entries(contenders).map(([name, { about, version }]) => ({
       name,
       about,
       version: version(),
     })),
-    filesystems,
-    targets: measureTargets(filesystems),
-    skipped: [...skipped, ...missing],
+    missing,
+    places,
+    targets: measureTargets(places, machine),
   }
 }
 
-async function measurePlace(place, groups, contenders, options) {
-  const context = {
-    rounds: options.rounds,
-    time: options.time,
-    processes: options.processes,
-    sizes: options.sizes,
-    contenders,
-    pool,
-    folder: name => makeFolder(place, name),
-    openEveryone: names => openEveryone(place, contenders, names),
-  }
+async function measurePlace(name, rows, contenders, scale) {
+  const place = openPlace(name)
   const measured = []
-  for (const { name, title, run } of groups) {
-    const begin = performance.now()
-    process.stderr.write(`${place.kind}: ${name} ...`)
-    measured.push({ name, title, rows: await run(context) })
-    removeFolders()
-    process.stderr.write(` ${((performance.now() - begin) / 1000).toFixed(1)} s\n`)
+  for (const [index, row] of rows.entries()) {
+    progress(`${place.title}: ${row.name}, ${index + 1} of ${rows.length}`)
+    const context = { ...scale, contenders, kind: place.kind, folder: purpose => makeFolder(place, purpose) }
+    measured.push({ name: row.name, title: row.title, ...(await linesOf(row, place, context)) })
   }
-  return { ...place, groups: measured }
+  closePlaces()
+  return { ...place, rows: measured }
 }
 
-/** Contenders by name, each with a folder of its own. */
-async function openEveryone(place, contenders, names = Object.keys(contenders)) {
-  const opened = {}
-  for (const name of names) {
-    if (contenders[name] !== undefined) opened[name] = await contenders[name].open(makeFolder(place, name))
+/** A row that fails does not stop the others. */
+async function linesOf(row, { missing }, context) {
+  if (missing !== undefined) return { lines: [], error: `not available: ${missing}` }
+  try {
+    return { lines: await row.measure(context) }
+  } catch (error) {
+    process.exitCode = 1
+    return { lines: [], error: `failed: ${error.message.split('\n')[0]}` }
   }
-  return opened
+}
+
+/** Shows what is being measured, on a terminal. */
+function progress(text) {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`)
 }

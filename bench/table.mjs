@@ -1,6 +1,6 @@
-// Results as tables: of plain text for a terminal, of Markdown for the documentation.
+// Results as tables: plain text for a terminal, Markdown for the documentation.
 
-/** The other numbers of a row, in words and in this order. What is in brackets explains the one before it. */
+/** The other figures of a line, in words and in this order. What is in brackets explains the one before it. */
 const FACTS = {
   p99: (value, { unit }) => `p99 ${figure(value)} ${unit}`,
   longestWait: value => `longest wait ${figure(value)} ms`,
@@ -14,82 +14,72 @@ const FACTS = {
   memory: value => `memory +${figure(value)} MB`,
   kills: value => `${value} kills`,
   longest: (value, { unit }) => `longest ${figure(value)} ${unit}`,
-  extra: value => `${figure(value)} ms more than node -e 0`,
+  extra: value => `${figure(value)} ms more`,
 }
 
-const HEAD = ['', 'contender', 'median', 'spread', 'to the floor', 'to naive', '']
+const HEAD = ['', 'contender', 'median', 'spread', 'to the floor', 'to naive', 'to SQLite', '']
+const TARGET_HEAD = ['target', 'on', 'limit', 'measured', '']
 
 /** All of it, for a terminal. */
 export function textOf(results) {
-  const { machine } = results
-  const parts = [machineLine(results)]
-  for (const filesystem of results.filesystems) {
-    parts.push(`${filesystem.kind} (${filesystem.filesystem}, ${filesystem.folder})`)
-    const head = [HEAD]
-    for (const group of filesystem.groups) head.push([], [group.title], ...rowsOf(group))
-    parts.push(aligned(head))
-  }
-  if (results.targets.length > 0)
-    parts.push(`Targets\n${aligned([TARGET_HEAD, ...targetRows(results.targets)])}`)
-  parts.push(
-    results.contenders.map(({ name, about, version }) => `${name} (${version}): ${about}`).join('\n'),
-  )
-  if (results.skipped.length > 0) parts.push(results.skipped.join('\n'))
-  parts.push(
-    `${results.seconds} s; load ${machine.load.join(' ')}, at the end ${results.loadAtEnd.join(' ')}`,
-  )
+  const { places, targets, contenders, missing, machine, loadAtEnd, seconds } = results
+  const tables = places.map(({ title, rows }) => {
+    const lines = rows.flatMap(row => [[], [row.title], ...linesOf(row)])
+    return `${title}\n${aligned([HEAD, ...lines])}`
+  })
+  const parts = [
+    machineLine(results),
+    ...tables,
+    ...(targets.length === 0 ? [] : [`Targets\n${aligned([TARGET_HEAD, ...targets.map(targetLine)])}`]),
+    contenders.map(({ name, about, version }) => `${name} (${version}): ${about}`).join('\n'),
+    ...(missing.length === 0 ? [] : [missing.join('\n')]),
+    `${seconds} s; load ${machine.load.join(' ')}, at the end ${loadAtEnd.join(' ')}`,
+  ]
   return `${parts.join('\n\n')}\n`
 }
 
-/** One table for each filesystem, in Markdown. */
-export function markdownOf(filesystem) {
-  const lines = [
-    markdownRow(HEAD),
-    markdownRow(HEAD.map((_, index) => (index > 1 && index < 6 ? '--:' : '---'))),
-  ]
-  for (const group of filesystem.groups) {
-    lines.push(markdownRow([`**${group.title}**`, ...Array(HEAD.length - 1).fill('')]))
-    for (const row of rowsOf(group)) lines.push(markdownRow(row))
-  }
-  return lines.join('\n')
+/** The table of one place, in Markdown. */
+export function markdownOf({ rows }) {
+  const lines = rows.flatMap(row => [
+    [`**${row.title}**`, ...Array(HEAD.length - 1).fill('')],
+    ...linesOf(row).map(cells => cells.concat(Array(HEAD.length - cells.length).fill(''))),
+  ])
+  const alignment = HEAD.map(title => (title === '' || title === 'contender' ? '---' : '--:'))
+  return [HEAD, alignment, ...lines].map(markdownLine).join('\n')
 }
-
-const TARGET_HEAD = ['target', 'on', 'limit', 'measured', '']
 
 export function targetsMarkdown(targets) {
-  const lines = [markdownRow(TARGET_HEAD), markdownRow(['---', '---', '--:', '--:', '---'])]
-  for (const row of targetRows(targets)) lines.push(markdownRow(row))
-  return lines.join('\n')
+  const alignment = ['---', '---', '--:', '--:', '---']
+  return [TARGET_HEAD, alignment, ...targets.map(targetLine)].map(markdownLine).join('\n')
 }
 
-export function machineLine({ date, machine, options }) {
+export function machineLine({ date, machine, rounds }) {
   const { cpu, cores, memoryGB, kernel, node } = machine
   return (
     `${date.slice(0, 10)}, ${cpu}, ${cores} cores, ${memoryGB} GB, ${kernel}, Node ${node}; ` +
-    `medians of ${options.rounds} rounds, in each of which all contenders take turns`
+    (rounds === 1
+      ? 'one round only'
+      : `medians of ${rounds} rounds, in each of which all contenders take turns`)
   )
 }
 
-function rowsOf({ rows }) {
-  return rows.map(row => [
-    row.what,
-    row.contender,
-    amount(row.value, row.unit),
-    spread(row),
-    comparison(row, 'floor'),
-    comparison(row, 'naive'),
-    factsOf(row),
+/** The cells of each line; of a row that was not measured, the reason alone. */
+function linesOf({ lines, error }) {
+  if (error !== undefined) return [[error]]
+  return lines.map(line => [
+    line.what,
+    line.contender,
+    amount(line.value, line.unit),
+    spread(line),
+    comparison(line, 'floor'),
+    comparison(line, 'naive'),
+    comparison(line, 'sqlite'),
+    factsOf(line),
   ])
 }
 
-function targetRows(targets) {
-  return targets.map(({ what, filesystem, limit, measured, met }) => [
-    what,
-    filesystem,
-    limit,
-    figure(measured),
-    met ? 'met' : 'missed',
-  ])
+function targetLine({ what, on, limit, measured, result }) {
+  return [what, on, limit, measured === undefined ? '' : figure(measured), result]
 }
 
 /** From the quickest to the slowest round. */
@@ -106,10 +96,10 @@ function comparison({ unit, ratios }, base) {
   return ratio <= 1 ? `${figure(1 / ratio)} x faster` : `${figure(ratio)} x slower`
 }
 
-function factsOf(row) {
+function factsOf(line) {
   return Object.entries(FACTS)
-    .filter(([name]) => row.facts[name] !== undefined)
-    .map(([name, inWords]) => inWords(row.facts[name], row))
+    .filter(([name]) => line.facts[name] !== undefined)
+    .map(([name, inWords]) => inWords(line.facts[name], line))
     .join(', ')
     .replaceAll(', (', ' (')
 }
@@ -140,6 +130,6 @@ function aligned(rows) {
     .join('\n')
 }
 
-function markdownRow(cells) {
+function markdownLine(cells) {
   return `| ${cells.join(' | ')} |`
 }

@@ -1,5 +1,5 @@
 import type { StateOrError } from './backend.js'
-import { type ErrorCode, StateStoreError } from './errors.js'
+import { type ErrorCode, ownError, StateStoreError, withSubject } from './errors.js'
 import { assertOptions } from './options.js'
 import { encodeState } from './state/codec.js'
 import type { SandboxStore } from './store.js'
@@ -44,12 +44,12 @@ export interface CopyResult {
 const AT_ONCE = 8
 
 /** Errors of a create that concern its sandbox only, such as one that somebody else created meanwhile. */
-const OF_ONE_SANDBOX: ReadonlySet<ErrorCode> = new Set([
+const OF_ONE_SANDBOX: readonly ErrorCode[] = [
   'ALREADY_EXISTS',
   'CORRUPT_STATE',
   'INVALID_STATE',
   'LOCK_TIMEOUT',
-])
+]
 
 /**
  * Copies every sandbox of a store into another, in the state that it is in; its history begins anew there. Nothing
@@ -102,7 +102,7 @@ async function copyOne(planned: PlannedCopy, to: SandboxStore): Promise<'copied'
     await to.createWithState(planned.id, planned.state)
     return 'copied'
   } catch (error) {
-    if (error instanceof StateStoreError && OF_ONE_SANDBOX.has(error.code)) return error
+    if (error instanceof StateStoreError && OF_ONE_SANDBOX.includes(error.code)) return error
     throw error
   }
 }
@@ -136,8 +136,9 @@ export async function planCopy(
     if (wanted.has(entry.id)) there.set(entry.id, encoded(entry).text)
   }
   return Array.from(wanted, ([id, { entry, text }]) => {
-    if (!there.has(id)) return { ...entry, outcome: text === undefined ? 'unreadable' : 'new' }
-    return { ...entry, outcome: text !== undefined && text === there.get(id) ? 'same' : 'conflict' }
+    let outcome: PlannedCopy['outcome'] = text === undefined ? 'unreadable' : 'new'
+    if (there.has(id)) outcome = text !== undefined && text === there.get(id) ? 'same' : 'conflict'
+    return Object.assign({ id, outcome }, entry)
   })
 }
 
@@ -146,19 +147,16 @@ function encoded(entry: StateOrError): { readonly entry: StateOrError; readonly 
   if ('error' in entry) return { entry }
   const { id, state } = entry
   try {
-    return { entry, text: encodeState(state) }
-  } catch (cause) {
+    return { entry, text: withSubject(`sandbox ${id}`, { id }, () => encodeState(state)) }
+  } catch (error) {
     // A state that could be read may be too long with its characters escaped.
-    if (!(cause instanceof StateStoreError)) throw cause
-    const error = new StateStoreError(cause.code, `sandbox ${id}: ${cause.message}`, { id, cause })
-    return { entry: { id, error } }
+    return { entry: { id, error: ownError(error) } }
   }
 }
 
 function refuseConflicts(plan: readonly PlannedCopy[]): void {
-  const [first, ...others] = plan.filter(({ outcome }) => outcome === 'conflict')
-  if (first === undefined) return
-  const { id } = first
+  const [id, ...others] = plan.flatMap(({ id, outcome }) => (outcome === 'conflict' ? [id] : []))
+  if (id === undefined) return
   const more = others.length === 0 ? '' : `, and ${others.length} more`
   const message = `the target already has a sandbox ${id} in another state${more}; nothing was copied`
   throw new StateStoreError('ALREADY_EXISTS', message, { id })

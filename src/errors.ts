@@ -68,12 +68,18 @@ export class StateStoreError extends Error {
   }
 }
 
+/** An error of this package; throws any other again. */
+export function ownError(error: unknown): StateStoreError {
+  if (error instanceof StateStoreError) return error
+  throw error
+}
+
 /** Runs what may throw an error of this package, and adds to that error what it is about. */
 export function withSubject<T>(subject: string, details: ErrorDetails, act: () => T): T {
   try {
     return act()
-  } catch (cause) {
-    if (!(cause instanceof StateStoreError)) throw cause
+  } catch (thrown) {
+    const cause = ownError(thrown)
     throw new StateStoreError(cause.code, `${subject}: ${cause.message}`, { cause, ...details })
   }
 }

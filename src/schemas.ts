@@ -1,16 +1,18 @@
 import * as z from 'zod'
 import { FIELDS, type Field, type FieldName } from './state/fields.js'
 import { foldKey } from './state/go-text.js'
+import type { Labels } from './state/labels.js'
 import { type SandboxState as State, UNKNOWN_KEYS, type UnknownKeys } from './state/sandbox-state.js'
 import { isUnknownKeys } from './state/validate.js'
 
 // The subpath `sandbox-state/schemas`. The rest of the package does not import it, since zod takes long to load.
 
-/** Those that a state has in any case, and those of this package, which it may lack. */
 type FieldSchemas = {
-  [Name in Exclude<FieldName, OwnField>]: z.ZodType<State[Name], State[Name]>
-} & { [Name in OwnField]: z.ZodExactOptional<z.ZodType<NonNullable<State[Name]>, NonNullable<State[Name]>>> }
-type OwnField = 'labels' | 'data'
+  [Name in Exclude<FieldName, 'labels' | 'data'>]: z.ZodType<State[Name], State[Name]>
+} & {
+  labels: z.ZodExactOptional<z.ZodType<Labels, Labels>>
+  data: z.ZodExactOptional<z.ZodType<unknown, unknown>>
+}
 
 function fieldSchema(field: Field): z.ZodType {
   const isValid = (value: unknown) => field.check(value) !== undefined

@@ -1,82 +1,142 @@
-import { execFile } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { execFile, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { copyFileSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
+import { filesystemOf } from '../bench/machine.mjs'
+import { mountExt4, smallFilesystems } from './support/mount.js'
 import { temporaryFolder } from './support/root.js'
 
 const BENCH = fileURLToPath(new URL('../bench/run.mjs', import.meta.url))
+const DOCUMENT = fileURLToPath(new URL('../bench/document.mjs', import.meta.url))
+const PERFORMANCE = fileURLToPath(new URL('../docs/performance.md', import.meta.url))
 const run = promisify(execFile)
 
-interface Row {
+interface Line {
   readonly what: string
   readonly contender: string
-  readonly unit: string
   readonly value: number
   readonly rounds: number[]
   readonly ratios: Record<string, number>
-  readonly facts: Record<string, number>
 }
 
 interface Results {
   readonly format: number
   readonly machine: Record<string, unknown>
   readonly contenders: { name: string; about: string; version: string }[]
-  readonly filesystems: { filesystem: string; groups: { name: string; title: string; rows: Row[] }[] }[]
-  readonly targets: { what: string; limit: string; measured: number; met: boolean }[]
+  readonly places: { title: string; rows: { name: string; title: string; lines: Line[]; error?: string }[] }[]
+  readonly targets: { what: string; on: string; limit: string; measured?: number; result: string }[]
 }
 
 async function bench(...args: string[]) {
-  return run(process.execPath, [BENCH, '--rounds', '1', '--time', '10', ...args], { timeout: 120_000 })
+  return run(process.execPath, [BENCH, '--quick', ...args], { timeout: 120_000 })
 }
 
-/** No test tells how fast it is: only that each row was measured, and that nothing is left behind. */
-test('one small round of the benchmark gives rows of every group that was asked for, as text and as JSON', {
+/** No test asks how fast it is: only whether each row is measured, and whether anything stays behind. */
+test('a quick run has each row that was asked for, as text and as JSON, and makes the document', {
   timeout: 150_000,
 }, async () => {
   const folder = temporaryFolder()
   const json = join(folder, 'made', 'results.json')
-  const only = 'transition,create,shared,at-once,list,start'
-  const contenders = ['--contenders', 'naive', '--processes', '2', '--sizes', '20', '--only', only]
-  const { stdout } = await bench('--fs', folder, '--json', json, ...contenders)
+  const names = ['transition', 'create', 'own', 'shared', 'at-once', 'list', 'start']
+  const { stdout, stderr } = await bench(...names, '--on', folder, '--json', json)
   const results: Results = JSON.parse(readFileSync(json, 'utf8'))
 
-  expect(results.format).toBe(1)
+  expect(stderr).toBe('')
+  expect(results.format).toBe(2)
   expect(results.machine).toMatchObject({ node: process.version, cores: expect.any(Number) })
-  expect(results.contenders.map(({ name }) => name)).toEqual(['floor', 'naive', 'ours'])
-  expect(results.filesystems).toHaveLength(1)
-  const groups = results.filesystems[0]?.groups ?? []
-  expect(groups.map(({ name }) => name).join()).toBe(only)
-  for (const { title, rows } of groups) {
+  expect(results.contenders.map(({ name }) => name)).toEqual(
+    expect.arrayContaining(['floor', 'locked', 'naive', 'ours']),
+  )
+  expect(results.places).toHaveLength(1)
+  const rows = results.places[0]?.rows ?? []
+  expect(rows.map(({ name }) => name)).toEqual(names)
+  for (const { title, lines, error } of rows) {
+    expect(error).toBeUndefined()
     expect(stdout).toContain(title)
-    expect(rows.length).toBeGreaterThan(0)
-    for (const row of rows) {
-      expect(row.value).toBeGreaterThan(0)
-      expect(row.rounds).toEqual([row.value])
+    expect(lines.length).toBeGreaterThan(0)
+    for (const line of lines) {
+      expect(line.value).toBeGreaterThan(0)
+      expect(line.rounds).toEqual([line.value])
     }
   }
-  const transition = groups[0]?.rows ?? []
-  const medianOf = (name: string) =>
-    transition.find(({ contender }) => contender === name)?.value ?? Number.NaN
-  const ours = transition.find(({ contender }) => contender === 'ours')
-  expect(((ours?.ratios.floor ?? 0) * medianOf('floor')) / medianOf('ours')).toBeCloseTo(1, 2)
-  expect(((ours?.ratios.naive ?? 0) * medianOf('naive')) / medianOf('ours')).toBeCloseTo(1, 2)
+  const transition = rows[0]?.lines ?? []
+  const lineOf = (name: string) => transition.find(({ contender }) => contender === name)
+  const medianOf = (name: string) => lineOf(name)?.value ?? Number.NaN
+  const ratios = lineOf('ours')?.ratios
+  expect(((ratios?.floor ?? 0) * medianOf('floor')) / medianOf('ours')).toBeCloseTo(1, 2)
+  expect(((ratios?.naive ?? 0) * medianOf('naive')) / medianOf('ours')).toBeCloseTo(1, 2)
 
   expect(results.targets.length).toBeGreaterThan(0)
   for (const { what, limit, measured } of results.targets) {
     expect(stdout).toContain(what)
-    expect(limit).toMatch(/^(<=|>=|<) [\d.]+$/)
-    expect(measured).toEqual(expect.any(Number))
+    expect(limit).toMatch(/^(<=|>=|<|>) [\d.]+$/)
+    expect(measured ?? 0).toEqual(expect.any(Number))
   }
   expect(readdirSync(folder)).toEqual(['made'])
+
+  const document = join(folder, 'performance.md')
+  copyFileSync(PERFORMANCE, document)
+  await run(process.execPath, [DOCUMENT, json, document])
+  const before = readFileSync(PERFORMANCE, 'utf8')
+  const after = readFileSync(document, 'utf8')
+  expect(byHand(after)).toBe(byHand(before))
+  expect(after).toContain(`Node ${process.version}; one round only`)
+  for (const { what, on, limit } of results.targets) expect(after).toContain(`| ${what} | ${on} | ${limit} |`)
+  for (const { title } of rows) expect(after).toContain(`| **${title}** |`)
+  expect(readFileSync(join(folder, 'performance.svg'), 'utf8')).toContain('Time of one call')
 })
 
+/** What stands outside the marks. */
+function byHand(text: string) {
+  return text.replaceAll(/(<!-- (\w+): begin -->).*?(<!-- \2: end -->)/gs, '$1$3')
+}
+
 test.each([
-  [['--only', 'nothing'], 'there is no group nothing'],
-  [['--contenders', 'ours,nobody'], 'there is no contender nobody'],
-  [['--rounds', '0'], '--rounds takes whole numbers from 1, not 0'],
+  [['nothing'], "there is no row 'nothing'; rows: transition, "],
+  [['--on', 'nowhere'], "there is no place 'nowhere'; places: tmpfs, disk, ext4, "],
+  [['--rounds', '0'], "--rounds takes a whole number from 1, not '0'"],
   [['--colour'], "Unknown option '--colour'"],
 ])('the benchmark with %j is a usage error', async (args, message) => {
   await expect(bench(...args)).rejects.toMatchObject({ code: 2, stderr: expect.stringContaining(message) })
+})
+
+test('a results file that cannot be written is an error before anything is measured', async () => {
+  const folder = temporaryFolder()
+  await expect(bench('--on', folder, '--json', folder)).rejects.toMatchObject({
+    code: 1,
+    stdout: '',
+    stderr: expect.stringMatching(/^bench: EISDIR.*\n$/),
+  })
+})
+
+const missing = smallFilesystems.find(({ name }) => name.includes('ext4'))?.missing
+
+test.skipIf(missing)('an interrupted run unmounts its image and removes it', async () => {
+  const child = spawn(process.execPath, [BENCH, 'at-once', '--on', 'ext4'], { stdio: 'ignore' })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  const ended = once(child, 'exit')
+  const name = `sandbox-state-bench-${child.pid}-`
+  const mountPoint = () => readFileSync('/proc/self/mounts', 'utf8').match(`/\\S*${name}\\S*`)?.[0]
+  while (mountPoint() === undefined) {
+    expect(child.exitCode).toBeNull()
+    await sleep(20)
+  }
+  child.kill('SIGINT')
+  expect(await ended).toEqual([130, null])
+  expect(mountPoint()).toBeUndefined()
+  expect(readdirSync('/var/tmp').filter(file => file.startsWith(name))).toEqual([])
+})
+
+test.skipIf(missing)('an ext4 without a journal is told apart', () => {
+  const folder = mountExt4()
+  expect(filesystemOf(folder)).toBe('ext4')
+  const image = `${folder}.image`
+  execFileSync('umount', [folder])
+  execFileSync('tune2fs', ['-O', '^has_journal', image])
+  execFileSync('mount', ['-o', 'loop', image, folder])
+  expect(filesystemOf(folder)).toBe('ext4 without a journal')
 })

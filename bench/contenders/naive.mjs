@@ -39,6 +39,7 @@ export function open(root) {
         checkTransition(state.state, from, to)
         return { ...state, state: to }
       }),
+    update: change,
     increment: id => change(id, state => ({ ...state, blockIndex: state.blockIndex + 1 })),
     read,
     async delete(id) {

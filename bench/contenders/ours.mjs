@@ -12,6 +12,7 @@ export async function open(root) {
     store,
     create: id => store.create(id, fields),
     transition: (id, from, to) => store.transition(id, from, to),
+    update: (id, next) => store.update(id, next),
     increment: id => store.update(id, state => ({ ...state, blockIndex: state.blockIndex + 1 })),
     read: id => store.read(id),
     delete: id => store.delete(id),

@@ -4,41 +4,52 @@ import { fileURLToPath } from 'node:url'
 
 const WORKER = fileURLToPath(new URL('./worker.mjs', import.meta.url))
 /** Ms: far more than any command takes. */
-const PATIENCE = 120_000
-/** Started so many at a time, or all would wait for the processor together. */
-const AT_ONCE = 4
+const TIMEOUT = 120_000
+/** Started together, all of them would wait for the processor. */
+const STARTED_AT_ONCE = 4
 
-/** Processes that live through all rounds and all contenders: starting 32 of them takes seconds. */
-export class Pool {
-  #workers = []
+const running = new Set()
 
-  /** Starts more processes until there are so many. */
-  async grow(count) {
-    while (this.#workers.length < count) {
-      const fresh = Array.from({ length: Math.min(AT_ONCE, count - this.#workers.length) }, () =>
-        fork(WORKER, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }),
-      )
-      this.#workers.push(...fresh)
-      await Promise.all(fresh.map(answer))
-    }
+/** Starts processes that do what they are asked to, see worker.mjs. */
+export async function startProcesses(count) {
+  const workers = []
+  while (workers.length < count) {
+    const more = Array.from({ length: Math.min(STARTED_AT_ONCE, count - workers.length) }, startWorker)
+    workers.push(...more)
+    await Promise.all(more.map(answer))
   }
-
-  /** Tells the first processes something, each its own, all together; returns what each answers. */
-  async tell(messages) {
-    const answers = this.#workers.slice(0, messages.length).map(answer)
-    for (const [index, message] of messages.entries()) this.#workers[index].send(message)
-    return Promise.all(answers)
+  const ask = (index, message) => {
+    const answered = answer(workers[index])
+    workers[index].send(message)
+    return answered
   }
-
-  kill() {
-    for (const worker of this.#workers) worker.kill('SIGKILL')
-    this.#workers = []
+  return {
+    /** Sends a message to one process; returns what it answers. */
+    ask,
+    /** Sends the first message to the first process, and so on; returns all answers. */
+    askAll: messages => Promise.all(messages.map((message, index) => ask(index, message))),
+    /** Kills one process, or all of them. */
+    kill(index) {
+      for (const worker of index === undefined ? workers : [workers[index]]) worker.kill('SIGKILL')
+    },
   }
 }
 
+/** Kills all processes of all pools. */
+export function killProcesses() {
+  for (const worker of running) worker.kill('SIGKILL')
+}
+
+function startWorker() {
+  const worker = fork(WORKER, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  running.add(worker)
+  worker.once('exit', () => running.delete(worker))
+  return worker
+}
+
 async function answer(worker) {
-  const patience = new AbortController()
-  const signal = AbortSignal.any([patience.signal, AbortSignal.timeout(PATIENCE)])
+  const answered = new AbortController()
+  const signal = AbortSignal.any([answered.signal, AbortSignal.timeout(TIMEOUT)])
   try {
     const ended = once(worker, 'exit', { signal }).then(() => {
       throw new Error('a process of the benchmark ended before its time')
@@ -47,6 +58,6 @@ async function answer(worker) {
     if (error !== undefined) throw new Error(`a process of the benchmark failed: ${error}`)
     return result
   } finally {
-    patience.abort()
+    answered.abort()
   }
 }

@@ -1,32 +1,56 @@
-// One of several processes: opens the contenders that it is told to, and calls them while the others do so, too.
+// One of several processes: opens contenders, and calls them while the others do so, too.
 import { backAndForth, loadContender } from '../contenders.mjs'
-import { spin } from '../measure.mjs'
+import { clock, spin } from '../measure.mjs'
 
-const open = new Map()
+/** By contender. */
+const operations = new Map()
 
 const commands = {
-  async open({ key, contender, root, id, what, warmUp }) {
-    const opened = await (await loadContender(contender)).open(root)
+  async open({ contender, root, id, what, warmUp }) {
+    const opened = await open(contender, root)
     const operation = what === 'transition' ? backAndForth(opened, id) : () => opened.increment(id)
-    open.set(key, { opened, operation })
+    operations.set(contender, operation)
     await spendOwnTime(operation, warmUp)
   },
-  async run({ key, ms }) {
-    const { operation } = open.get(key)
+
+  async run({ contender, ms }) {
     const start = performance.now()
-    const durations = await spin(operation, ms)
+    const durations = await spin(operations.get(contender), ms)
     const seconds = (performance.now() - start) / 1000
     return { count: durations.length, seconds, longest: Math.max(...durations) / 1000 }
   },
-  async close({ key }) {
-    await open.get(key).opened.close()
-    open.delete(key)
+
+  /** Enters an update, answers, and stays inside until it is killed, or the benchmark is gone. */
+  async hold({ contender, root, id }) {
+    const opened = await open(contender, root)
+    const parent = process.ppid
+    const never = new Int32Array(new SharedArrayBuffer(4))
+    await opened.update(id, state => {
+      process.send({ result: 'inside' })
+      while (process.ppid === parent) Atomics.wait(never, 0, 0, 1_000)
+      return state
+    })
+  },
+
+  /** Enters an update of each sandbox, all together; answers with the times of entry. */
+  async enter({ contender, root, ids }) {
+    const opened = await open(contender, root)
+    return Promise.all(
+      ids.map(async id => {
+        let entered
+        await opened.update(id, state => {
+          entered = clock()
+          return state
+        })
+        return entered
+      }),
+    )
   },
 }
 
 process.on('message', async ({ command, ...rest }) => {
   try {
-    process.send({ result: (await commands[command](rest)) ?? null })
+    process.send({ result: await commands[command](rest) })
   } catch (error) {
     process.send({ error: error.stack })
   }
@@ -34,9 +58,13 @@ process.on('message', async ({ command, ...rest }) => {
 process.on('disconnect', () => process.exit())
 process.send({ result: 'ready' })
 
+async function open(contender, root) {
+  return (await loadContender(contender)).open(root)
+}
+
 /**
- * Calls an operation until this process has had so many ms of processor time: how often its code ran decides whether it
- * is compiled, not how much time passed while others ran. A process that mostly waits gives up in the end.
+ * Calls an operation until this process has had `ms` milliseconds of processor time: how often code has run decides
+ * whether it is compiled. A process that mostly waits gives up in the end.
  */
 async function spendOwnTime(operation, ms) {
   const start = process.cpuUsage()
@@ -44,7 +72,7 @@ async function spendOwnTime(operation, ms) {
     const { user, system } = process.cpuUsage(start)
     return (user + system) / 1000
   }
-  for (const end = performance.now() + 20 * ms; spent() < ms && performance.now() < end; ) {
+  for (const end = performance.now() + 10 * ms; spent() < ms && performance.now() < end; ) {
     await spin(operation, ms / 10)
   }
 }

@@ -1,93 +1,73 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { backAndForth } from '../contenders.mjs'
+import { backAndForth, withContenders } from '../contenders.mjs'
 import { loopDelay } from '../loop-delay.mjs'
-import { measurement, stalls, turned } from '../measure.mjs'
+import { inTurns, line, stalls, withRatios } from '../measure.mjs'
+import { PLACES } from '../places.mjs'
 import { median, ratioOf, rounded } from '../statistics.mjs'
 
-const SANDBOXES = 64
+const IDS = Array.from({ length: 64 }, (_, index) => `sandbox-${index}`)
+const ONE_AT_A_TIME = `${IDS.length} one at a time`
+const AT_ONCE = `${IDS.length} at once`
+
+/** The floor and SQLite are synchronous, so one at a time is all that they can do. */
+const CONTENDERS = ['floor', 'naive', 'ours', 'sqlite']
+const ASYNCHRONOUS = ['naive', 'ours']
 
 export const atOnce = {
   name: 'at-once',
-  title: `One process, ${SANDBOXES} sandboxes: transitions one at a time, and all at once with Promise.all`,
-  async run(context) {
-    const everyone = await context.openEveryone(['floor', 'naive', 'ours'])
-    const ids = Array.from({ length: SANDBOXES }, (_, index) => `sandbox-${index}`)
-    try {
-      for (const opened of Object.values(everyone)) {
-        for (const id of ids) {
-          await opened.create(id)
-          await opened.transition(id, 'ready', 'running')
-        }
-      }
-      return await takeTurns(everyone, ids, context)
-    } finally {
-      for (const opened of Object.values(everyone)) await opened.close()
-    }
-  },
+  title: `One process, ${IDS.length} sandboxes: a transition of each, one at a time and at once with Promise.all`,
+  on: PLACES,
+  measure: context =>
+    withContenders(context, CONTENDERS, IDS, everyone => measureBatches(batchesOf(everyone), context)),
 }
 
-async function takeTurns(everyone, ids, { rounds, time }) {
-  const ms = time * 3
-  const rows = Object.entries(everyone).flatMap(([contender, opened]) => {
-    const toggles = ids.map(id => backAndForth(opened, id))
+function batchesOf(everyone) {
+  return Object.entries(everyone).flatMap(([contender, opened]) => {
+    const toggles = IDS.map(id => backAndForth(opened, id))
     const oneAtATime = async () => {
       for (const toggle of toggles) await toggle()
     }
     const atOnce = () => Promise.all(toggles.map(toggle => toggle()))
-    return [
-      { what: 'one at a time', contender, batch: oneAtATime, samples: [] },
-      // A synchronous one makes them one at a time in any case.
-      ...(contender === 'floor' ? [] : [{ what: 'at once', contender, batch: atOnce, samples: [] }]),
-    ]
+    const batches = [{ what: ONE_AT_A_TIME, contender, run: oneAtATime }]
+    if (ASYNCHRONOUS.includes(contender)) batches.push({ what: AT_ONCE, contender, run: atOnce })
+    return batches
   })
-  const idle = []
-  for (const { batch } of rows) await sample(batch, ms)
-  for (let round = 0; round < rounds; round++) {
-    for (const { batch, samples } of turned(rows, round)) samples.push(await sample(batch, ms))
-    idle.push(await loopDelay(() => sleep(ms)))
-  }
-  const measured = rows.map(({ what, contender, samples }) => {
-    const rates = samples.map(({ rate }) => rate)
-    const facts = { ...cpuOf(samples), ...delays(samples), idleLoopDelayP99: delays(idle).loopDelayP99 }
-    return measurement(what, contender, '/s', rates, facts)
-  })
-  return measured.map(each => withComparison(each, measured))
 }
 
-/** Whole batches for so many ms. */
-async function sample(batch, ms) {
+async function measureBatches(batches, { rounds, time }) {
+  const ms = time * 3
+  const idle = { run: () => sleep(ms) }
+  for (const batch of batches) await sample(batch, ms)
+  const samples = await inTurns([...batches, idle], rounds, batch => sample(batch, ms))
+  const medianOf = (batch, figure) => rounded(median(samples.get(batch).map(each => each[figure])))
+  const ratesOf = batch => samples.get(batch).map(({ rate }) => rate)
+  const lines = batches.map(batch => {
+    const { what, contender } = batch
+    const alone = batches.find(other => other.what === ONE_AT_A_TIME && other.contender === contender)
+    return line(what, contender, '/s', ratesOf(batch), {
+      speedUp: batch === alone ? undefined : rounded(ratioOf(ratesOf(batch), ratesOf(alone))),
+      cpu: medianOf(batch, 'cpu'),
+      loopDelayP99: medianOf(batch, 'p99'),
+      idleLoopDelayP99: medianOf(idle, 'p99'),
+      ...stalls(samples.get(batch).map(({ longest }) => longest)),
+    })
+  })
+  return withRatios(lines, () => ONE_AT_A_TIME)
+}
+
+/** Runs whole batches for `ms` milliseconds. The processor time is that of all threads. */
+async function sample({ run }, ms) {
   let count = 0
   let seconds = 0
   const before = process.cpuUsage()
   const delay = await loopDelay(async () => {
     const start = performance.now()
     do {
-      await batch()
-      count += SANDBOXES
-    } while (performance.now() - start < ms)
-    seconds = (performance.now() - start) / 1000
+      await run()
+      count += IDS.length
+      seconds = (performance.now() - start) / 1000
+    } while (seconds < ms / 1000)
   })
   const { user, system } = process.cpuUsage(before)
   return { rate: count / seconds, cpu: (user + system) / count, ...delay }
-}
-
-/** Of the whole process, all its threads included. */
-function cpuOf(samples) {
-  return { cpu: rounded(median(samples.map(({ cpu }) => cpu))) }
-}
-
-function delays(samples) {
-  return {
-    loopDelayP99: rounded(median(samples.map(({ p99 }) => p99))),
-    ...stalls(samples.map(({ longest }) => longest)),
-  }
-}
-
-function withComparison(each, all) {
-  const of = (what, contender) => all.find(other => other.what === what && other.contender === contender)
-  const against = other =>
-    other === undefined || other === each ? undefined : rounded(ratioOf(each.rounds, other.rounds))
-  const ratios = { floor: against(of('one at a time', 'floor')), naive: against(of(each.what, 'naive')) }
-  const speedUp = against(of('one at a time', each.contender))
-  return { ...each, facts: { ...each.facts, speedUp }, ratios }
 }

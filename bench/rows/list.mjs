@@ -4,34 +4,38 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { FIRST_TEXT } from '../contenders/floor.mjs'
 import { loopDelay } from '../loop-delay.mjs'
-import { measurement, stalls, turned, withRatios } from '../measure.mjs'
+import { inTurns, line, stalls, withRatios } from '../measure.mjs'
 import { rounded } from '../statistics.mjs'
+
+/** As many are measured once and in memory only: a check of them takes ten seconds, and reads from memory anyway. */
+const LARGE = 100_000
 
 export const list = {
   name: 'list',
   title: 'list and check of many sandboxes: time for each sandbox',
-  async run(context) {
-    const root = context.folder('many')
-    const floor = context.contenders.floor.open(root)
-    const ours = await context.contenders.ours.open(root)
-    const walks = {
-      'list floor': () => floor.list(),
-      'list ours': () => countOf(ours.store.list()),
-      'check ours': () => countOf(ours.store.check()),
-    }
-    const measured = []
+  on: ['tmpfs', 'disk'],
+  async measure({ contenders, folder, kind, sizes, rounds }) {
+    const root = folder('many')
+    const floor = contenders.floor.open(root)
+    const ours = await contenders.ours.open(root)
+    const walks = [
+      { what: 'list', contender: 'floor', run: async () => floor.list() },
+      { what: 'list', contender: 'ours', run: () => countOf(ours.store.list()) },
+      { what: 'check', contender: 'ours', run: () => countOf(ours.store.check()) },
+    ]
+    const lines = []
     try {
       let made = 0
-      for (const size of context.sizes) {
+      for (const size of sizes.filter(size => size < LARGE || kind === 'memory')) {
         for (; made < size; made++) makeSandbox(root, made)
-        if (measured.length === 0) await warmUp(walks, size)
-        measured.push(...(await takeTurns(walks, size, context)))
+        if (lines.length === 0) await warmUp(walks, size)
+        lines.push(...(await measureWalks(walks, size, size < LARGE ? rounds : 1)))
       }
     } finally {
       floor.close()
       await ours.close()
     }
-    return withRatios(measured, what => what.replace('check', 'list'))
+    return withRatios(lines, what => what.replace('check', 'list'))
   },
 }
 
@@ -42,39 +46,34 @@ function makeSandbox(root, number) {
   writeFileSync(join(folder, 'state.json'), FIRST_TEXT, { mode: 0o600 })
 }
 
-/** A walk that leaves something out would be a fast one. */
+/** A list that leaves something out would be a fast one. */
 async function warmUp(walks, size) {
-  for (const [name, walk] of Object.entries(walks)) {
-    const count = await walk()
-    if (name.startsWith('list') && count !== size) throw new Error(`${name}: ${count} of ${size} sandboxes`)
+  for (const { what, contender, run } of walks) {
+    const count = await run()
+    if (what === 'list' && count !== size) {
+      throw new Error(`the list of ${contender} has ${count} of ${size} sandboxes`)
+    }
   }
 }
 
-async function takeTurns(walks, size, { rounds }) {
-  const names = Object.keys(walks)
-  const times = Object.fromEntries(names.map(name => [name, []]))
-  const longest = Object.fromEntries(names.map(name => [name, []]))
-  for (let round = 0; round < rounds; round++) {
-    for (const name of turned(names, round)) {
-      let ms = 0
-      const delay = await loopDelay(async () => {
-        const start = performance.now()
-        await walks[name]()
-        ms = performance.now() - start
-      })
-      times[name].push((ms * 1000) / size)
-      longest[name].push(delay.longest)
-    }
+async function measureWalks(walks, size, rounds) {
+  const samples = await inTurns(walks, rounds, async ({ run }) => {
+    let ms = 0
+    const { longest } = await loopDelay(async () => {
+      const start = performance.now()
+      await run()
+      ms = performance.now() - start
+    })
+    return { each: (ms * 1000) / size, longest }
+  })
+  const lines = []
+  for (const [{ what, contender, run }, rounds] of samples) {
+    const facts = stalls(rounds.map(({ longest }) => longest))
+    if (contender === 'ours') facts.memory = await memoryOf(run)
+    const times = rounds.map(({ each }) => each)
+    lines.push(line(`${what} ${size.toLocaleString('en')}`, contender, 'µs', times, facts))
   }
-  const measured = []
-  for (const name of names) {
-    const [what, contender] = name.split(' ')
-    const facts = stalls(longest[name])
-    if (contender === 'ours') facts.memory = await memoryOf(walks[name])
-    const label = `${what} ${size.toLocaleString('en')}`
-    measured.push(measurement(label, contender, 'µs', times[name], facts))
-  }
-  return measured
+  return lines
 }
 
 async function countOf(items) {
@@ -84,8 +83,8 @@ async function countOf(items) {
 }
 
 /**
- * What is live during a walk beyond what was live before it, at most, in MB: looked at, after a garbage collection,
- * when the walk lets the event loop turn. Apart from the rounds that are timed.
+ * The most memory that is live during a walk beyond what was live before it, in MB, looked at after a garbage collection
+ * whenever the walk lets the event loop turn. Apart from the rounds that are timed.
  * @returns undefined for a walk that was over before the first look
  */
 async function memoryOf(walk) {

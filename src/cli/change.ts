@@ -1,34 +1,38 @@
-import type { Command } from 'commander'
 import type { SandboxState } from '../state/sandbox-state.js'
 import type { SandboxStore } from '../store.js'
 import type { Cli } from './cli.js'
+import type { CommandSpec } from './command.js'
 import { statePage } from './json.js'
-import type { ChangeFormat } from './options.js'
+import { CHANGE_FORMAT, ID, type Options } from './options.js'
 
 /** The new state of a sandbox, null after a deletion, and what happened in a few words. */
-export interface Change {
+interface Change {
   readonly state: SandboxState | null
   readonly words: string
 }
 
-/** What the commands that change one sandbox do. */
-export function changeSandbox(
-  cli: Cli,
-  command: Command,
-  id: string,
-  format: ChangeFormat,
-  make: (store: SandboxStore) => Promise<Change>,
-): Promise<void> {
-  return cli.withStore(command, async store => printChange(cli, id, format, await make(store)))
+/** A command that changes one sandbox; `failed` is why nothing was changed. */
+interface ChangeSpec extends Omit<CommandSpec, 'run'> {
+  readonly failed: string
+  /** What it prints with `--format json`. */
+  readonly printed?: string
+  change(store: SandboxStore, options: Options, id: string, ...operands: string[]): Promise<Change>
+}
+
+export function changeCommand({ change, printed = 'the new state', ...spec }: ChangeSpec): CommandSpec {
+  const output = `On a terminal it says in one line what it did. With --format json it prints\n${printed}.`
+  return {
+    ...spec,
+    notes: spec.notes === undefined ? output : `${spec.notes}\n\n${output}`,
+    failed: `${spec.failed}; or it was done, but a power cut may undo it (OUTCOME_UNKNOWN)`,
+    takes: [ID, ...(spec.takes ?? []), CHANGE_FORMAT],
+    run: (cli, options, id, ...more) =>
+      cli.withStore(async store => printChange(cli, options, id, await change(store, options, id, ...more))),
+  }
 }
 
 /** Prints a line for a person, nothing for a script, or JSON. */
-export async function printChange(
-  cli: Cli,
-  id: string,
-  format: ChangeFormat,
-  { state, words }: Change,
-): Promise<void> {
+export async function printChange(cli: Cli, { format }: Options, id: string, { state, words }: Change) {
   if (format === 'json') await cli.out.write(state === null ? 'null\n' : statePage(state))
   else if (cli.out.isTerminal) await cli.out.write(`${id}: ${words}\n`)
 }

@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs'
-import type { Command } from 'commander'
 import { StateStoreError } from '../errors.js'
 import { isEtcdRoot } from '../root.js'
 import { visible } from '../state/show.js'
-import type { SandboxStore, StoreOptions } from '../store.js'
-import { EXIT, UsageError } from './errors.js'
-import { jsonRows } from './json.js'
-import type { GlobalOptions, RowsFormat } from './options.js'
+import type { SandboxStore } from '../store.js'
+import { EXIT, failureLine, failureOf, UsageError } from './errors.js'
+import { rowJson } from './json.js'
+import type { GlobalOptions } from './options.js'
 import { Output, type OutputStream } from './output.js'
+import { createProgram } from './program.js'
 import { Progress } from './progress.js'
 import { assertExpanded, resolveRoot } from './root.js'
 import { type Row, tableLines } from './table.js'
@@ -21,6 +21,7 @@ export interface Io {
 
 /** What the commands share in one run. */
 export class Cli {
+  readonly program = createProgram(this)
   readonly out: Output
   readonly err: Output
   /** The exit status so far. */
@@ -43,40 +44,48 @@ export class Cli {
     return this.canDraw && !this.io.env.NO_COLOR
   }
 
-  /**
-   * Shows on a terminal's stderr how far some long work is, until it is disposed of.
-   * @param what such as `sandboxes checked`, after their number
-   */
-  progress(what: string): Progress {
-    return new Progress(this.err, what, this.err.isTerminal && this.io.env.TERM !== 'dumb')
-  }
-
-  /** The root that a command is asked to work on. */
-  root(command: Command): string {
-    return resolveRoot(command.optsWithGlobals<GlobalOptions>().root, this.io.env)
+  /** The root that the command is asked to work on. */
+  get root(): string {
+    return resolveRoot(this.program.opts<GlobalOptions>().root, this.io.env)
   }
 
   /** The root as people read it. A missing one counts as empty, but may be a mistake. */
-  rootWords(command: Command): string {
-    const root = this.root(command)
-    return `${visible(root)}${isMissing(root) ? ', which does not exist yet' : ''}`
+  get rootWords(): string {
+    return `${visible(this.root)}${isMissing(this.root) ? ', which does not exist yet' : ''}`
   }
 
   /** A script that finds no fault in a missing root has perhaps mistyped it. */
-  async warnOfMissingRoot(command: Command): Promise<void> {
-    const root = this.root(command)
-    if (!this.out.isTerminal && isMissing(root)) await this.err.write(`${visible(root)} does not exist yet\n`)
+  async reportNoFault(): Promise<void> {
+    if (this.out.isTerminal) await this.remark(`no fault in ${this.rootWords}`)
+    else if (isMissing(this.root)) await this.err.write(`${visible(this.root)} does not exist yet\n`)
+  }
+
+  /**
+   * Shows on a terminal's stderr how far some long work is.
+   * @param what such as `sandboxes checked`, after their number
+   */
+  async withProgress<T>(what: string, work: (at: (count: number) => void) => Promise<T>): Promise<T> {
+    using progress = new Progress(this.err, what, this.err.isTerminal && this.io.env.TERM !== 'dumb')
+    return await work(count => progress.at(count))
   }
 
   /** Prints an array of JSON, or a table. */
-  async printRows<T>(
-    format: RowsFormat,
-    items: readonly T[],
-    headings: readonly string[],
-    rowOf: (item: T) => Row,
-  ): Promise<void> {
-    if (format === 'json') await this.out.write(jsonRows(items))
+  async printRows<T>(format: string, items: readonly T[], headings: string[], rowOf: (item: T) => Row) {
+    if (format === 'json') await this.printJson(items)
     else await this.printTable(headings, items.map(rowOf))
+  }
+
+  /**
+   * Prints an array of JSON, an object a line, one at a time: all of it may be more than fits into memory.
+   * @param json an item on one line, with nothing in it that a terminal could obey
+   */
+  async printJson<T>(items: Iterable<T> | AsyncIterable<T>, json: (item: T) => string = rowJson) {
+    let before = '[\n'
+    for await (const item of items) {
+      await this.out.write(`${before}  ${json(item)}`)
+      before = ',\n'
+    }
+    await this.out.write(before === '[\n' ? '[]\n' : '\n]\n')
   }
 
   /** Prints no headings without rows, so that a script sees from an empty output that there are none. */
@@ -95,20 +104,23 @@ export class Cli {
     await this.err.write(`${line}\n`)
   }
 
+  /** Says on stderr what went wrong. */
+  async report(error: unknown, asJson: boolean): Promise<void> {
+    await this.err.write(failureLine(failureOf(error, this.help), asJson))
+  }
+
   /**
    * Opens a store, lends it, and closes it.
    * @param root the one that the command is asked to work on, unless another is given
    */
-  async withStore<T>(
-    command: Command,
-    use: (store: SandboxStore) => Promise<T>,
-    root = this.root(command),
-  ): Promise<T> {
+  async withStore<T>(use: (store: SandboxStore) => Promise<T>, root = this.root): Promise<T> {
     assertExpanded(root)
-    const { lockTimeout } = command.optsWithGlobals<GlobalOptions>()
+    const lockTimeout = this.program.opts<GlobalOptions>().lockTimeout * 1000
+    // Users and certificates of etcd come from the environment: everybody on the machine can read a command line.
+    const etcd =
+      isEtcdRoot(root) && (await import('./etcd-environment.js')).etcdOptionsFrom(this.io.env, root)
     const { openStore } = await import('../store.js')
-    const options = { lockTimeout: lockTimeout * 1000, ...(await etcdOption(root, this.io.env)) }
-    const store = await openStore(root, options).catch(asUsageError)
+    const store = await openStore(root, { lockTimeout, ...(etcd && { etcd }) }).catch(asUsageError)
     try {
       return await use(store)
     } catch (error) {
@@ -129,23 +141,15 @@ export function byPath(one: { readonly path: string }, other: { readonly path: s
   return one.path < other.path ? -1 : 1
 }
 
-/** Users and certificates of etcd come from the environment: everybody on the machine can read a command line. */
-async function etcdOption(root: string, env: Io['env']): Promise<StoreOptions> {
-  if (!isEtcdRoot(root)) return {}
-  const { etcdOptionsFrom } = await import('./etcd-environment.js')
-  return { etcd: etcdOptionsFrom(env, root) }
-}
-
 function isMissing(root: string): boolean {
   return !isEtcdRoot(root) && !existsSync(root)
 }
 
 /** Who does not find a sandbox has most often looked in the wrong root. */
 function withRoot(error: unknown, root: string): unknown {
-  if (!(error instanceof StateStoreError)) return error
-  const { code, message, id, cause } = error
-  if (code !== 'NOT_FOUND' || id === undefined) return error
-  return new StateStoreError(code, `${message} in ${root}`, { id, cause })
+  if (!(error instanceof StateStoreError) || error.code !== 'NOT_FOUND' || error.id === undefined)
+    return error
+  return new StateStoreError(error.code, `${error.message} in ${root}`, { id: error.id, cause: error.cause })
 }
 
 /** The store's arguments all come from the command line. */

@@ -1,15 +1,13 @@
 import type { Command } from 'commander'
 import type { Cli } from './cli.js'
-
-/** Gives a command its help, its arguments and options, and its action. */
-export type Define = (command: Command, cli: Cli) => void
+import { type CommandSpec, define } from './command.js'
 
 interface CommandEntry {
   readonly name: string
   /** For the list of commands. */
   readonly summary: string
   /** A command's code is loaded when that command is called, and no other's. */
-  readonly load: () => Promise<{ readonly define: Define }>
+  readonly load: () => Promise<{ readonly command: CommandSpec }>
 }
 
 /** Every command, in the order of the help. */
@@ -45,5 +43,5 @@ function entry(name: string, summary: string, load: CommandEntry['load']): Comma
 /** Fills in one of the program's commands, of which so far only the name is known. */
 export async function defineCommand(command: Command, cli: Cli): Promise<void> {
   const module = await COMMANDS.find(({ name }) => name === command.name())?.load()
-  module?.define(command, cli)
+  if (module !== undefined) define(command, module.command, cli)
 }

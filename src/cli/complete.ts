@@ -1,8 +1,7 @@
 import { homedir } from 'node:os'
 import type { Argument, Command, Option } from 'commander'
-import type { Cli } from './cli.js'
+import { type Cli, collect } from './cli.js'
 import { defineCommand } from './commands.js'
-import { createProgram } from './program.js'
 
 /** Has a completion script offer folders, as its shell does. */
 const FOLDERS = ':folders'
@@ -16,7 +15,7 @@ const FOLDER_NAMES: ReadonlySet<string> = new Set(['dir', 'from', 'to'])
  * @param words without the program. bash takes the `=` of `--option=value` for a word of its own.
  */
 export async function candidates(words: readonly string[], cli: Cli): Promise<readonly string[]> {
-  const program = createProgram(cli)
+  const { program } = cli
   let command = program
   let operands = 0
   let option: Option | undefined
@@ -66,9 +65,5 @@ async function valuesOf(place: Argument | Option, command: Command, cli: Cli): P
   if (FOLDER_NAMES.has(name)) return [FOLDERS]
   // The id of a sandbox that is to be created cannot be known.
   if (name !== 'id' || command.name() === 'create') return []
-  return cli.withStore(command, async store => {
-    const ids: string[] = []
-    for await (const { id } of store.list()) ids.push(id)
-    return ids
-  })
+  return cli.withStore(async store => (await collect(store.list())).map(({ id }) => id))
 }

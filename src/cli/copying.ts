@@ -1,20 +1,17 @@
-import { type CopyResult, type CopySource, copyStore, type PlannedCopy, planCopy } from '../copy.js'
+import { type CopySource, copyStore, type PlannedCopy, planCopy } from '../copy.js'
 import type { SandboxStore } from '../store.js'
 import type { Cli } from './cli.js'
-import { EXIT, failureJson, failureLine, failureOf } from './errors.js'
-import type { HelpText } from './help.js'
-import { entryJson, jsonArray } from './json.js'
+import type { HelpText } from './command.js'
+import { EXIT } from './errors.js'
+import { objectJson } from './json.js'
 import { LISTING_HEADINGS, listingRow } from './listing.js'
-import type { ChangeFormat } from './options.js'
+import { CHANGE_FORMAT, DRY_RUN, type Options } from './options.js'
 import { counted } from './words.js'
 
 /** What a command that copies calls what it did. */
 export type Done = 'copied' | 'imported'
 
-export interface CopyCommandOptions {
-  readonly dryRun?: boolean
-  readonly format: ChangeFormat
-}
+export const COPY_OPTIONS = [DRY_RUN, CHANGE_FORMAT]
 
 /** What the helps of the commands that copy have in common. */
 export function copyHelp(done: Done): Pick<HelpText, 'notes' | 'done' | 'failed'> {
@@ -43,34 +40,26 @@ export async function copyAndReport(
   cli: Cli,
   source: CopySource,
   target: SandboxStore,
-  { dryRun, format }: CopyCommandOptions,
+  { dryRun, format }: Options,
   done: Done,
 ): Promise<void> {
   if (dryRun) return printPlan(cli, await planCopy(source, target), format)
-  const result = await copyWithProgress(cli, source, target)
-  if (result.failed.length > 0) cli.status = EXIT.failed
-  for (const { error } of result.failed) {
-    await cli.err.write(format === 'json' ? failureJson(failureOf(error, cli.help)) : failureLine(error))
-  }
-  const { copied, same } = result
-  if (format === 'text')
-    return cli.remark(`${counted(copied, 'sandbox', 'sandboxes')} ${done}, ${same} there already`)
-  const failed = result.failed.map(({ id, error: { code, message } }) => ({ id, error: { code, message } }))
-  await cli.out.write(`${JSON.stringify({ ...result, failed })}\n`)
-}
-
-async function copyWithProgress(cli: Cli, source: CopySource, target: SandboxStore): Promise<CopyResult> {
-  using progress = cli.progress('sandboxes copied')
-  return await copyStore(source, target, { onProgress: ({ done }) => progress.at(done) })
+  const { failed, ...counts } = await cli.withProgress('sandboxes copied', at =>
+    copyStore(source, target, { onProgress: ({ done }) => at(done) }),
+  )
+  if (failed.length > 0) cli.status = EXIT.failed
+  for (const { error } of failed) await cli.report(error, format === 'json')
+  const sandboxes = counted(counts.copied, 'sandbox', 'sandboxes')
+  if (format === 'text') return cli.remark(`${sandboxes} ${done}, ${counts.same} there already`)
+  const errors = failed.map(({ id, error: { code, message } }) => ({ id, error: { code, message } }))
+  await cli.out.write(`${JSON.stringify({ ...counts, failed: errors })}\n`)
 }
 
 /** Its exit status is that of the copy. */
-async function printPlan(cli: Cli, plan: readonly PlannedCopy[], format: ChangeFormat): Promise<void> {
+async function printPlan(cli: Cli, plan: readonly PlannedCopy[], format: string): Promise<void> {
   const isFailure = ({ outcome }: PlannedCopy) => outcome === 'conflict' || outcome === 'unreadable'
   if (plan.some(isFailure)) cli.status = EXIT.failed
-  if (format === 'json') {
-    return cli.out.write(jsonArray(plan.map(planned => entryJson(planned, { outcome: planned.outcome }))))
-  }
+  if (format === 'json') return cli.printJson(plan, planned => objectJson(planned))
   const rows = plan.map(planned => [
     { text: planned.outcome, color: isFailure(planned) ? ('red' as const) : undefined },
     ...listingRow(planned),

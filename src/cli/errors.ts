@@ -1,5 +1,5 @@
 import { CommanderError } from 'commander'
-import { StateStoreError } from '../errors.js'
+import { type ErrorDetails, StateStoreError } from '../errors.js'
 import { visible } from '../state/show.js'
 import { OutputError } from './output.js'
 
@@ -21,7 +21,7 @@ export class TimeoutError extends Error {
 }
 
 /** An error as a user sees it. */
-export interface Failure extends Partial<Record<'id' | 'path' | 'from' | 'to', string | undefined>> {
+export interface Failure extends Omit<ErrorDetails, 'cause'> {
   readonly status: number
   readonly code: string
   readonly message: string
@@ -30,10 +30,7 @@ export interface Failure extends Partial<Record<'id' | 'path' | 'from' | 'to', s
 /** @param help the command that explains what may be written, such as `sandbox-state create --help` */
 export function failureOf(error: unknown, help: string): Failure {
   const status = EXIT.failed
-  if (error instanceof StateStoreError) {
-    const { code, message, id, path, from, to } = error
-    return { status, code, message, id, path, from, to }
-  }
+  if (error instanceof StateStoreError) return { status, ...error.toJSON() }
   if (error instanceof UsageError || error instanceof CommanderError) {
     return { status: EXIT.usage, code: 'USAGE', message: `${plainMessage(error)} (see: ${help})` }
   }
@@ -66,12 +63,8 @@ function plainMessage({ message }: Error): string {
     .replace(/\n\(Did you mean (.*)\?\)$/, ', did you mean $1?')
 }
 
-/** One line, whatever is in the message. */
-export function failureLine({ code, message }: Pick<Failure, 'code' | 'message'>): string {
-  return `sandbox-state: ${code}: ${visible(message)}\n`
-}
-
-/** A JSON object, on one line. */
-export function failureJson({ status: _, ...failure }: Failure): string {
-  return `${visible(JSON.stringify(failure))}\n`
+/** One line, whatever is in the message: JSON, or text for people. */
+export function failureLine({ status: _, ...failure }: Failure, asJson: boolean): string {
+  const { code, message } = failure
+  return `${visible(asJson ? JSON.stringify(failure) : `sandbox-state: ${code}: ${message}`)}\n`
 }

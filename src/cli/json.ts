@@ -1,8 +1,9 @@
 import type { StateOrError } from '../backend.js'
-import type { StateStoreError } from '../errors.js'
+import { ownError, StateStoreError } from '../errors.js'
 import { encodeState } from '../state/codec.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { visible } from '../state/show.js'
+import type { StateEvent } from '../watch.js'
 
 /**
  * A state as it is written to its file, on one line: the keys in their order, those that are not known too, and
@@ -12,30 +13,33 @@ export function stateJson(state: SandboxState): string {
   return visible(encodeState(state))
 }
 
-export function errorJson({ code, message }: StateStoreError): string {
-  return visible(JSON.stringify({ code, message }))
-}
-
 /**
- * Such as `{"id":"a","state":{…}}`, or with `error` in place of `state`.
- * @param more keys that come after the id
- * @throws StateStoreError `INVALID_STATE` when the state is too long with its characters escaped
+ * An entry or an event as one object on one line. When one of its states is too long with its characters escaped, that
+ * error takes the place of its states.
+ * @param onError called in that case
  */
-export function entryJson(entry: StateOrError, more: Readonly<Record<string, string>> = {}): string {
-  const begin = JSON.stringify({ id: entry.id, ...more }).slice(0, -1)
-  return 'error' in entry
-    ? `${begin},"error":${errorJson(entry.error)}}`
-    : `${begin},"state":${stateJson(entry.state)}}`
+export function objectJson(about: StateOrError | StateEvent, onError = () => {}): string {
+  try {
+    return membersJson(about)
+  } catch (error) {
+    onError()
+    return membersJson({ ...('type' in about && { type: 'error' }), id: about.id, error: ownError(error) })
+  }
 }
 
-/** One array of JSON, an object a line, with nothing in it that a terminal could obey. */
-export function jsonRows(rows: readonly unknown[]): string {
-  return jsonArray(rows.map(row => visible(JSON.stringify(row))))
+function membersJson(about: Readonly<Record<string, string | SandboxState | StateStoreError>>): string {
+  const members = Object.entries(about).map(([key, value]) => {
+    if (typeof value === 'string') return `"${key}":${JSON.stringify(value)}`
+    if (!(value instanceof StateStoreError)) return `"${key}":${stateJson(value)}`
+    const { code, message } = value
+    return `"${key}":${rowJson({ code, message })}`
+  })
+  return `{${members.join(',')}}`
 }
 
-/** @param objects each on one line, with nothing in it that a terminal could obey */
-export function jsonArray(objects: readonly string[]): string {
-  return objects.length === 0 ? '[]\n' : `[\n${objects.map(object => `  ${object}`).join(',\n')}\n]\n`
+/** Any other value, on one line, with nothing in it that a terminal could obey. */
+export function rowJson(value: unknown): string {
+  return visible(JSON.stringify(value))
 }
 
 /**

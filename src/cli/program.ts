@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import type { Cli } from './cli.js'
+import { describe, type HelpText, WIDTH } from './command.js'
 import { COMMANDS, defineCommand } from './commands.js'
-import { describe, type HelpText, WIDTH } from './help.js'
-import { addGlobalOptions } from './options.js'
+import { seconds } from './options.js'
 
 const HELP: HelpText = {
   description:
@@ -25,7 +25,9 @@ const HELP: HelpText = {
 
 /** The shape of the command line. What a command takes is defined when it is called: see {@link defineCommand}. */
 export function createProgram(cli: Cli): Command {
-  const program = describe(addGlobalOptions(new Command('sandbox-state')), HELP)
+  const program = describe(new Command('sandbox-state'), HELP)
+    .option('--root <dir>', 'the folder that holds the sandboxes')
+    .option('--lock-timeout <seconds>', 'how long to wait for a locked sandbox', seconds, 10)
     .usage('[options] <command>')
     .version(version(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show this help')

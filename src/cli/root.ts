@@ -1,6 +1,7 @@
-import { realpathSync } from 'node:fs'
+import { realpathSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
+import { ioError } from '../errno.js'
 import { isEtcdRoot } from '../root.js'
 import { UsageError } from './errors.js'
 
@@ -12,18 +13,31 @@ type Environment = Readonly<Record<string, string | undefined>>
  * @param option what `--root` says
  */
 export function resolveRoot(option: string | undefined, env: Environment): string {
-  return option ?? (env.SANDBOX_STATE_ROOT || join(stateHome(env), 'sandbox-state'))
-}
-
-function stateHome({ XDG_STATE_HOME, HOME }: Environment): string {
-  if (XDG_STATE_HOME !== undefined && isAbsolute(XDG_STATE_HOME)) return XDG_STATE_HOME
-  return join(HOME || homedir(), '.local', 'state')
+  const root = option ?? (env.SANDBOX_STATE_ROOT || undefined)
+  if (root !== undefined) return root
+  const { XDG_STATE_HOME = '', HOME } = env
+  const home = isAbsolute(XDG_STATE_HOME) ? XDG_STATE_HOME : join(HOME || homedir(), '.local', 'state')
+  return join(home, 'sandbox-state')
 }
 
 /** A shell expands `~` at the beginning of a word only, not in `--root=~/x`. A folder of that name can be called `./~`. */
 export function assertExpanded(root: string): void {
   if (root === '~' || root.startsWith('~/')) {
     throw new UsageError(`no shell expanded the ~ of ${root}: write $HOME, or ./~ for a folder of that name`)
+  }
+}
+
+/**
+ * A missing root counts as empty, but as the source of a copy it is a mistake.
+ * @throws StateStoreError `IO_ERROR`
+ */
+export function assertThere(root: string): void {
+  if (isEtcdRoot(root)) return
+  const path = resolve(root)
+  try {
+    statSync(path)
+  } catch (error) {
+    throw ioError(error, 'read', undefined, path)
   }
 }
 

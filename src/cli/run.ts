@@ -1,8 +1,7 @@
 import { CommanderError } from 'commander'
 import { Cli, type Io } from './cli.js'
-import { EXIT, failureJson, failureLine, failureOf } from './errors.js'
+import { EXIT, failureOf } from './errors.js'
 import { OutputError } from './output.js'
-import { createProgram } from './program.js'
 
 /**
  * Runs one command line. It gets all that it needs and never ends the process, so that a test can call it.
@@ -29,7 +28,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
 
 async function parse(argv: readonly string[], cli: Cli): Promise<void> {
   try {
-    await createProgram(cli).parseAsync(argv, { from: 'user' })
+    await cli.program.parseAsync(argv, { from: 'user' })
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
     // Commander throws, too, when it has printed what was asked for.
@@ -41,10 +40,9 @@ async function parse(argv: readonly string[], cli: Cli): Promise<void> {
 
 /** What was printed before the failure comes first. */
 async function fail(error: unknown, argv: readonly string[], cli: Cli): Promise<void> {
-  const failure = failureOf(error, cli.help)
-  cli.status = failure.status
+  cli.status = failureOf(error, cli.help).status
   await cli.out.flush().catch(ignore)
-  cli.err.add(asksForJson(argv) ? failureJson(failure) : failureLine(failure))
+  await cli.report(error, asksForJson(argv)).catch(ignore)
 }
 
 /** Looks at the bare arguments, since the error may be that they cannot be parsed. */

@@ -12,10 +12,6 @@ export const STATE_COLORS = {
   stopped: 'dim',
 } as const satisfies Record<StateString, Color>
 
-function paint(text: string, color: Color | undefined): string {
-  return color === undefined ? text : `\x1b[${SGR[color]}m${text}\x1b[0m`
-}
-
 interface Cell {
   readonly text: string
   /** Numbers are easier to compare when their last digits line up. */
@@ -50,6 +46,6 @@ export function tableLines(rows: readonly Row[], colors = false): string[] {
 /** The spaces are outside of the colour, which could show on them. */
 function padded({ text, align, color }: Cell, width: number, colors: boolean): string {
   const space = ' '.repeat(Math.max(width - text.length, 0))
-  const painted = colors ? paint(text, color) : text
+  const painted = colors && color !== undefined ? `\x1b[${SGR[color]}m${text}\x1b[0m` : text
   return align === 'right' ? space + painted : painted + space
 }

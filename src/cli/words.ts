@@ -7,15 +7,8 @@ export function counted(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`
 }
 
-/** What is known of a process. */
-export interface Who {
-  readonly pid?: number
-  readonly host?: string
-  readonly command?: string
-}
-
 /** Such as `pid 4711 (node server.js)`; the host only when it is another one. */
-export function whoWords({ pid, host, command }: Who): string {
+export function whoWords({ pid, host, command }: Omit<LockHolder, 'lock'>): string {
   if (pid === undefined) return 'an unknown process'
   const words = [`pid ${pid}`]
   if (command) words.push(`(${visible(command)})`)

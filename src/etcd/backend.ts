@@ -15,14 +15,8 @@ import { changeEtcd } from './change.js'
 import { checkEtcd } from './check.js'
 import { Cluster } from './cluster.js'
 import { historyEtcd } from './history.js'
-import { findEtcd, listEtcd, readEtcd } from './read.js'
+import { decodeEntry, findEtcd, listEtcd } from './read.js'
 import { watchEtcd } from './watch.js'
-
-export interface EtcdBackendOptions {
-  /** How long a change starts over when other writers win, in ms. */
-  readonly lockTimeout: number
-  readonly history: boolean
-}
 
 /** The shortest wait for etcd, in ms: an election takes about two seconds. */
 const MIN_TIMEOUT = 5_000
@@ -38,14 +32,17 @@ export class EtcdBackend implements Backend {
   constructor(
     root: string,
     etcd: unknown,
-    private readonly options: EtcdBackendOptions,
+    /** `lockTimeout`: how long a change starts over when other writers win, in ms. */
+    private readonly options: { readonly lockTimeout: number; readonly history: boolean },
   ) {
     const timeout = Math.max(options.lockTimeout, MIN_TIMEOUT)
     this.cluster = new Cluster(parseAddress(root), etcd, timeout)
   }
 
-  read(id: string): Promise<SandboxState | undefined> {
-    return readEtcd(this.cluster, id)
+  async read(id: string): Promise<SandboxState | undefined> {
+    const { ranges } = await this.cluster.read([{ key: this.cluster.keys.state(id) }], { id })
+    const [[entry] = []] = ranges
+    return entry && decodeEntry(entry, id)
   }
 
   find(id: string): Promise<StoredSandbox | undefined> {

@@ -6,7 +6,7 @@ import { encodeState } from '../state/codec.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { pause, retryDelay } from './backoff.js'
 import { type Cluster, outcomeUnknown } from './cluster.js'
-import { authorOf, changeRecord, deletionRecord, emptyRecord, MAX_RECORDS, operationOf } from './history.js'
+import { authorOf, differences, MAX_RECORDS, operationOf, record } from './history.js'
 import { type Keys, keysBelow } from './keys.js'
 import { decodeEntry } from './read.js'
 import { deleteRange, isAt, type KeyValue, put, type Result, range, type Transaction } from './wire.js'
@@ -85,14 +85,14 @@ function buildTxn(keys: Keys, snapshot: Snapshot, { id, change, history }: EtcdC
       ? [
           deleteRange({ key: state }),
           deleteRange(keysBelow(keys.historyOf(id))),
-          put(recordKey, deletionRecord(op, id)),
+          put(recordKey, record(op, {}, { id })),
         ]
       : [
           put(
             state,
             withSubject(`sandbox ${id}`, { id }, () => encodeState(after)),
           ),
-          put(recordKey, history ? changeRecord(op, before, after, change.reason) : emptyRecord(op)),
+          put(recordKey, record(op, history ? differences(before, after, change.reason) : {})),
           ...removeOldRecords(keys, id, seq),
         ]
   const failure = [range({ key: recordKey }), range({ key: nextRecord })]

@@ -3,7 +3,7 @@ import { isValidId } from '../sandbox-id.js'
 import { visible } from '../state/show.js'
 import type { Cluster } from './cluster.js'
 import { keysBelow } from './keys.js'
-import { pages } from './read.js'
+import { entriesIn } from './read.js'
 
 /**
  * Reports every value that is not a state, every key that cannot be a sandbox's, and every history without its
@@ -23,34 +23,31 @@ export async function* checkEtcd(
     return
   }
   const seen = new Set<string>()
-  for await (const { entries } of pages(cluster, keysBelow(keys.states))) {
-    for (const { key, value } of entries) {
-      const id = keys.idOf(key)
-      if (!isValidId(id)) {
-        yield finding('INVALID_ID', key, 'it is not a sandbox id, and the store never reads it')
-        continue
-      }
-      const fault = stateFault(value)
-      if (fault !== undefined) yield finding(fault.code, key, fault.message, id)
-      seen.add(id)
-      onProgress?.(seen.size)
+  for await (const { key, value } of entriesIn(cluster, keysBelow(keys.states))) {
+    const id = keys.idOf(key)
+    if (!isValidId(id)) {
+      yield finding('INVALID_ID', key, 'it is not a sandbox id, and the store never reads it')
+      continue
     }
+    const fault = stateFault(value)
+    if (fault !== undefined) yield finding(fault.code, key, fault.message, id)
+    seen.add(id)
+    onProgress?.(seen.size)
   }
-  for await (const { entries } of pages(cluster, { ...keysBelow(keys.histories), keysOnly: true })) {
-    for (const { key } of entries) {
-      const [id = ''] = key.slice(keys.histories.length).split('/')
-      if (seen.has(id)) continue
-      seen.add(id)
-      const folder = keys.historyOf(id)
-      if (!isValidId(id)) yield finding('INVALID_ID', folder, 'it is a history, but not of a sandbox id')
-      else {
-        // Other programs that delete a state's key leave its history behind. Looked at once more, both at one time.
-        const requests = [{ key: keys.state(id) }, { ...keysBelow(folder), limit: 1 }]
-        const [states = [], records = []] = (await cluster.read(requests, { id })).ranges
-        if (states.length > 0 || records.length === 0) continue
-        yield finding('UNFINISHED_CREATE', folder, 'it is the history of a sandbox that does not exist', id)
-      }
+  for await (const { key } of entriesIn(cluster, { ...keysBelow(keys.histories), keysOnly: true })) {
+    const [id = ''] = key.slice(keys.histories.length).split('/')
+    if (seen.has(id)) continue
+    seen.add(id)
+    const folder = keys.historyOf(id)
+    if (!isValidId(id)) {
+      yield finding('INVALID_ID', folder, 'it is a history, but not of a sandbox id')
+      continue
     }
+    // Other programs that delete a state's key leave its history behind. Looked at once more, both at one time.
+    const requests = [{ key: keys.state(id) }, { ...keysBelow(folder), limit: 1 }]
+    const [states = [], records = []] = (await cluster.read(requests, { id })).ranges
+    if (states.length > 0 || records.length === 0) continue
+    yield finding('UNFINISHED_CREATE', folder, 'it is the history of a sandbox that does not exist', id)
   }
 }
 

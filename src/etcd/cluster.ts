@@ -50,11 +50,9 @@ export class Cluster {
    * @throws StateStoreError `IO_ERROR` `CLOSED`; the signal's reason
    */
   read(requests: readonly wire.RangeRequest[], scope?: Scope): Promise<wire.Result> {
-    const ranges = requests.map(wire.range)
-    return this.transaction(
-      { compare: [], success: ranges, failure: ranges },
-      { ...scope, key: requests[0]?.key },
-    )
+    const success = requests.map(wire.range)
+    const key = requests[0]?.key
+    return this.transaction({ compare: [], success, failure: success }, { ...scope, key })
   }
 
   /**

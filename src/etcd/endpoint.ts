@@ -70,8 +70,7 @@ export class Endpoint {
         silence.abort(new GatewayError('unknown', 'the member is silent', { cause }))
       })
     }, PROBE_INTERVAL)
-    const signals = post.signal === undefined ? [] : [post.signal]
-    const signal = AbortSignal.any([...signals, silence.signal])
+    const signal = AbortSignal.any([post.signal, silence.signal].filter(signal => signal !== undefined))
     try {
       let rest = ''
       for await (const chunk of this.answerTo({ ...post, signal }, false)) {

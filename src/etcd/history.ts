@@ -14,36 +14,27 @@ import { keysBelow } from './keys.js'
 export const MAX_RECORDS = 100n
 
 /**
- * The record of a change, stored beside the state.
+ * The record of an operation: of a change, stored beside the state, or of a deletion.
  * @param op the operation's id, which identifies a transaction whose answer was lost
  */
-export function changeRecord(
-  op: string,
+export function record(op: string, change: object, subject: object = {}): string {
+  const { pid, host, command } = thisProcess()
+  return JSON.stringify({ op, time: new Date().toISOString(), ...change, pid, host, command, ...subject })
+}
+
+/** What a change's record says of it. */
+export function differences(
   before: SandboxState | undefined,
   after: SandboxState,
   reason: string | undefined,
-): string {
-  const { time, ...author } = authorNow()
-  const changed = before === undefined ? [] : changedFields(before, after)
-  const fields = changed.length > 0 ? { fields: changed } : {}
-  const why = reason === undefined ? {} : { reason }
-  const from = before?.state ?? null
-  return JSON.stringify({ op, time, from, to: after.state, ...fields, ...why, ...author })
-}
-
-/** What is stored beside a state where no history is kept: the time, at least. */
-export function emptyRecord(op: string): string {
-  return JSON.stringify({ op, time: authorNow().time })
-}
-
-/** The record of a deletion. */
-export function deletionRecord(op: string, id: string): string {
-  return JSON.stringify({ op, ...authorNow(), id })
-}
-
-function authorNow() {
-  const { pid, host, command } = thisProcess()
-  return { time: new Date().toISOString(), pid, host, command }
+): object {
+  const fields = before === undefined ? [] : changedFields(before, after)
+  return {
+    from: before?.state ?? null,
+    to: after.state,
+    ...(fields.length > 0 && { fields }),
+    ...(reason !== undefined && { reason }),
+  }
 }
 
 /** The operation that wrote a record; undefined when it is not a record. */

@@ -31,11 +31,7 @@ export function checkEtcdOptions(given: unknown, tls: boolean): EtcdOptions {
     if (!isPem) throw new TypeError(`the etcd option ${name} must be PEM`)
     if (!tls) throw new TypeError(`the etcd option ${name} is for etcds://, which is etcd over TLS`)
   }
-  const pairs = [
-    ['cert', 'key'],
-    ['user', 'password'],
-  ] as const
-  for (const [one, other] of pairs) {
+  for (const [one, other] of [['cert', 'key'] as const, ['user', 'password'] as const]) {
     if ((options[one] === undefined) === (options[other] === undefined)) continue
     throw new TypeError(`the etcd options ${one} and ${other} must be given together`)
   }

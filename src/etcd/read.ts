@@ -1,5 +1,5 @@
 import type { ListEntry, StateOrError, StoredSandbox } from '../backend.js'
-import { StateStoreError, withSubject } from '../errors.js'
+import { ownError, type StateStoreError, withSubject } from '../errors.js'
 import { isValidId } from '../sandbox-id.js'
 import { decodeState } from '../state/codec.js'
 import type { SandboxState } from '../state/sandbox-state.js'
@@ -12,16 +12,9 @@ import type { KeyValue, RangeRequest } from './wire.js'
 /** Keys in one answer. */
 const PAGE = 128
 
-export interface Page {
-  readonly entries: readonly KeyValue[]
-  /** The revision at which they were read. */
-  readonly revision: bigint
-}
-
-/** @throws StateStoreError `CORRUPT_STATE` `INVALID_STATE` `IO_ERROR` */
-export async function readEtcd(cluster: Cluster, id: string): Promise<SandboxState | undefined> {
-  const [[entry] = []] = (await cluster.read([{ key: cluster.keys.state(id) }], { id })).ranges
-  return entry && decodeEntry(entry, id)
+/** @throws StateStoreError `IO_ERROR` */
+export async function* entriesIn(cluster: Cluster, range: RangeRequest): AsyncIterable<KeyValue> {
+  for await (const { entries } of pages(cluster, range)) yield* entries
 }
 
 /** @throws StateStoreError `CORRUPT_STATE` `INVALID_STATE` `IO_ERROR` */
@@ -68,11 +61,11 @@ export async function* listEtcd(cluster: Cluster): AsyncIterable<ListEntry> {
 }
 
 /**
- * The entries of a range, sorted by key, all as they were at one revision. Only if etcd compacts that away meanwhile,
- * the remaining pages are read as they are then.
+ * The entries of a range, sorted by key, with the revision at which they were read: the same for all pages. Only if etcd
+ * compacts that away meanwhile, the remaining pages are read as they are then.
  * @throws StateStoreError `IO_ERROR`; the signal's reason
  */
-export async function* pages(cluster: Cluster, range: RangeRequest, scope?: Scope): AsyncIterable<Page> {
+export async function* pages(cluster: Cluster, range: RangeRequest, scope?: Scope) {
   let { key } = range
   let revision: bigint | undefined
   for (;;) {
@@ -100,8 +93,7 @@ function orError<T>(id: string, read: () => T): T | { id: string; error: StateSt
   try {
     return read()
   } catch (error) {
-    if (error instanceof StateStoreError) return { id, error }
-    throw error
+    return { id, error: ownError(error) }
   }
 }
 

@@ -13,8 +13,13 @@ export function sliceExpired(): boolean {
   return performance.now() - start >= LONGEST
 }
 
-/** Lets the event loop turn. */
-export async function yieldToEventLoop(): Promise<void> {
-  await nextTurn()
-  start = performance.now()
+let turn: Promise<void> | undefined
+
+/** Lets the event loop turn. Calls that wait for the same turn go on together, so that their messages cross as one. */
+export function yieldToEventLoop(): Promise<void> {
+  turn ??= nextTurn().then(() => {
+    start = performance.now()
+    turn = undefined
+  })
+  return turn
 }

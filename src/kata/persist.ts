@@ -30,7 +30,7 @@ const Persist = z.object({
  * @throws StateStoreError `CORRUPT_STATE` when the text is no JSON object, `INVALID_STATE` when a field is missing or wrong
  */
 export function stateFromPersist(text: string): SandboxState {
-  const { data, error } = Persist.safeParse(objectIn(text), { reportInput: true })
+  const { data, error } = Persist.safeParse(parse(text), { reportInput: true })
   if (data === undefined) throw invalid(error)
   const { BlockIndex, BlockIndexMap } = data.HypervisorState
   return {
@@ -43,19 +43,17 @@ export function stateFromPersist(text: string): SandboxState {
   }
 }
 
-function objectIn(text: string): object {
-  let value: unknown
+function parse(text: string): unknown {
   try {
-    value = JSON.parse(text)
+    return JSON.parse(text)
   } catch (cause) {
     throw new StateStoreError('CORRUPT_STATE', 'it is not JSON', { cause })
   }
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
-  throw new StateStoreError('CORRUPT_STATE', 'it is not a JSON object')
 }
 
 function invalid({ issues: [issue] }: z.ZodError): StateStoreError {
   const field = issue?.path.join('.') ?? ''
+  if (field === '') return new StateStoreError('CORRUPT_STATE', 'it is not a JSON object')
   return new StateStoreError('INVALID_STATE', `${field} cannot be ${show(issue?.input)}`)
 }
 

@@ -1,8 +1,6 @@
-import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { StateOrError } from '../backend.js'
-import { ioError } from '../errno.js'
-import { StateStoreError } from '../errors.js'
+import { ownError, StateStoreError, withSubject } from '../errors.js'
 import { PERSIST_FILE } from '../file/layout.js'
 import { Dir } from '../file/posix/dir.js'
 import { readRegularFile } from '../file/posix/regular-file.js'
@@ -14,16 +12,12 @@ const MAX_PERSIST_BYTES = 4 * 1024 * 1024
 
 /**
  * The sandboxes that Kata Containers 1.11 and later keep below a folder, each in `<id>/persist.json`, sorted by id, as a
- * store would list them. It passes over folders without that file, reads only, and follows no link.
+ * store would list them; none where the folder is missing. It passes over folders without that file, reads only, and
+ * follows no link.
  * @throws StateStoreError `IO_ERROR` when the folder cannot be read, `NOT_FOUND` when no folder in it is Kata's
  */
 export async function* persistedSandboxes(folder: string): AsyncGenerator<StateOrError, void, undefined> {
   const root = resolve(folder)
-  try {
-    statSync(root) // A missing root would count as an empty one; here it is a mistake.
-  } catch (error) {
-    throw ioError(error, 'read', undefined, root)
-  }
   const ids = listIds(root)
   let isKatas = ids.length === 0
   for (const id of ids) {
@@ -42,14 +36,12 @@ function entryOf(root: string, id: string): StateOrError | undefined {
   try {
     folder = Dir.open(root, id)
     const file = folder && readRegularFile(folder, PERSIST_FILE, MAX_PERSIST_BYTES)
-    return file && { id, state: stateFromPersist(Buffer.from(file.bytes).toString('utf8')) }
-  } catch (error) {
-    if (!(error instanceof StateStoreError)) throw error
-    if (error.path !== undefined || folder === undefined) return { id, error }
-    // The reader of the text does not know where it is.
+    if (folder === undefined || file === undefined) return undefined
+    const text = Buffer.from(file.bytes).toString('utf8')
     const path = folder.displayPath(PERSIST_FILE)
-    const message = `${path}: ${error.message}`
-    return { id, error: new StateStoreError(error.code, message, { id, path, cause: error }) }
+    return { id, state: withSubject(path, { id, path }, () => stateFromPersist(text)) }
+  } catch (error) {
+    return { id, error: ownError(error) }
   } finally {
     folder?.close()
   }

@@ -52,7 +52,7 @@ describe('the program', () => {
     expect([...new Set(packages)]).toEqual(['commander', 'koffi', '@koromix'])
     expect(loaded.filter(name => /dist\/cli\/commands\//.test(name))).toHaveLength(1)
     const needless =
-      /dist\/(index|schemas|copy|(etcd|kata|cli\/(live|demo))\/.*|cli\/(complete|copying|diagram))\.js$/
+      /dist\/(index|schemas|copy|(etcd|kata|cli\/(live|demo))\/.*|cli\/(complete|copying))\.js$/
     expect(loaded).not.toContainEqual(expect.stringMatching(needless))
   })
 

@@ -5,8 +5,8 @@ import { frame, rowsThatFit } from '#src/cli/live/live.js'
 const NOW = 1_800_000_000_000
 
 const sights: readonly Sight[] = [
-  { id: 'a', now: 'running', since: NOW - 5_000, by: 'pid 7 (x)', holder: '' },
-  { id: 'bad', now: 'CORRUPT_STATE', since: undefined, by: '', holder: '' },
+  { id: 'a', now: 'running', since: NOW - 5_000, by: 'pid 7 (x)' },
+  { id: 'bad', now: 'CORRUPT_STATE', since: undefined },
   { id: 'z', now: 'paused', since: NOW, by: 'pid 9 (y)', holder: 'pid 1 (z)' },
 ]
 

@@ -28,7 +28,19 @@ describe.each(cuts)('the power is cut on $name', ({ kind, cut }) => {
     await image.unmount()
   })
 
-  /** That the test above would see a loss: what it looks for is in fact lost. */
+  test('in the middle of many changes at once, too', { timeout: LIMIT }, async () => {
+    const image = Image.make(kind)
+    const end = performance.now() + SECONDS * 1_000
+    for (let round = 0; round < ROUNDS || performance.now() < end; round++) {
+      const workers = 1 + (round % 2)
+      const { acknowledged, faults } = await cutPower(image, round, { cut, workers, atOnce: 16 })
+      expect(faults).toEqual([])
+      expect(acknowledged).toBeGreaterThan(10)
+    }
+    await image.unmount()
+  })
+
+  /** That the tests above would see a loss: what it looks for is in fact lost. */
   async function firstLoss(scenario: Omit<Scenario, 'cut' | 'workers' | 'rest'>): Promise<string[]> {
     const image = Image.make(kind)
     for (let round = 0; round < ATTEMPTS; round++) {
@@ -53,6 +65,12 @@ describe.each(cuts)('the power is cut on $name', ({ kind, cut }) => {
     timeout: LIMIT,
   }, async () => {
     expect((await firstLoss({ without: ['folder'] })).join('\n')).toMatch(/acknowledged/)
+  })
+
+  test('without the flushes of many at once, acknowledged changes are lost', {
+    timeout: LIMIT,
+  }, async () => {
+    expect(await firstLoss({ without: ['aio'], atOnce: 16 })).not.toEqual([])
   })
 
   test('a store that is not durable loses what it acknowledged', { timeout: LIMIT }, async () => {

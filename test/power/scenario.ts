@@ -20,6 +20,8 @@ export interface Scenario {
   readonly workers: number
   /** The flushes that are taken away from the workers: `file`, `folder`, `root`. */
   readonly without?: readonly string[]
+  /** How many changes a worker makes at once. */
+  readonly atOnce?: number
   /** The store's option. */
   readonly durable?: boolean
   /** How long a worker rests after each change, in ms, so that the cut mostly follows an acknowledgement. */
@@ -32,7 +34,7 @@ export interface Result {
   readonly faults: readonly string[]
 }
 
-/** A log of some twenty changes, in bytes. */
+/** A log of some twenty changes, one after the other, in bytes. */
 const ENOUGH = 2_000
 
 /**
@@ -46,7 +48,7 @@ export async function cutPower(image: Image, round: number, scenario: Scenario):
   const workers = Array.from({ length: scenario.workers }, (_, n) =>
     startWorker(root, log, `w${n}`, scenario),
   )
-  await growsBeyond(log, ENOUGH)
+  await growsBeyond(log, ENOUGH * (scenario.atOnce ?? 1))
   if (round % 2 === 1) image.flush()
   await sleep(Math.random() * 250)
   if (scenario.cut === 'shutdown') {
@@ -77,7 +79,7 @@ export async function changeAndStop(image: Image, change: 'delete' | 'transition
 }
 
 function startWorker(root: string, log: string, name: string, scenario: Scenario): ChildProcess {
-  const { without = [], durable = true, rest = 0 } = scenario
+  const { without = [], durable = true, rest = 0, atOnce = 1 } = scenario
   const preloads = ['earlier-boot', ...(without.length === 0 ? [] : ['without-fsync'])].map(program)
   const env = {
     ...process.env,
@@ -85,7 +87,7 @@ function startWorker(root: string, log: string, name: string, scenario: Scenario
     WITHOUT_FSYNC: without.join(','),
     STORE_ROOT: root,
   }
-  const args = [program('worker'), root, log, name, String(durable), String(rest)]
+  const args = [program('worker'), root, log, name, String(durable), String(rest), String(atOnce)]
   const worker = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'], env })
   onTestFinished(() => void (isRunning(worker) && worker.kill('SIGKILL')))
   return worker

@@ -11,6 +11,8 @@ const calls = {
   transition: id => store.transition(id, 'ready', 'running'),
   update: id => store.update(id, state => ({ ...state, blockIndex: state.blockIndex + 1 })),
   delete: id => store.delete(id),
+  // Three sandboxes at once, with the outcome of each.
+  batch: id => Promise.all([id, `${id}-2`, `${id}-3`].map(each => outcomeOf(() => calls.update(each)))),
   read: id => store.read(id),
   list: async () => {
     const entries = []
@@ -23,16 +25,20 @@ function mark(name) {
   statSync(`/proc/${name}-of-the-change`, { throwIfNoEntry: false })
 }
 
-async function run({ what, id }) {
-  mark('begin')
+async function outcomeOf(call) {
   try {
-    return { ok: true, result: await calls[what](id) }
+    return { ok: true, result: await call() }
   } catch (error) {
     const { name, code, message, path, cause } = error
     return { ok: false, name, code, message, path, cause: cause?.code, stack: error.stack }
-  } finally {
-    mark('end')
   }
+}
+
+async function run({ what, id }) {
+  mark('begin')
+  const outcome = await outcomeOf(() => calls[what](id))
+  mark('end')
+  return outcome
 }
 
 const warmUp = `warm-up-${process.pid}`

@@ -30,7 +30,8 @@ export interface Call {
 
 /** A change that a prepared program can be asked for. */
 export interface Asked {
-  readonly what: 'create' | 'transition' | 'update' | 'delete' | 'read' | 'list'
+  /** `batch`: an update of three sandboxes at once, the id with nothing, `-2` and `-3` behind it. */
+  readonly what: 'create' | 'transition' | 'update' | 'delete' | 'batch' | 'read' | 'list'
   readonly id: string
 }
 
@@ -99,7 +100,7 @@ export async function ask(child: ChildProcess, asked: Asked): Promise<Answer> {
 
 /** Calls on files and folders. Those on memory, clocks and threads change nothing that outlives the process. */
 const FILE_CALLS =
-  'openat,statx,mkdir,mkdirat,rmdir,rename,renameat,linkat,unlink,unlinkat,write,pwrite64,pread64,read,fsync,close,chown,chmod,fchmod,utimensat,readlink,readlinkat,getdents64,flock,statfs'
+  'openat,statx,mkdir,mkdirat,rmdir,rename,renameat,linkat,unlink,unlinkat,write,pwrite64,pread64,read,fsync,close,chown,chmod,fchmod,utimensat,readlink,readlinkat,getdents64,flock,statfs,io_submit'
 
 /**
  * How tests are run that disturb the nth call of a thread. A call is found by its number, and of the calls by which
@@ -127,6 +128,7 @@ export async function traceChange(
 /**
  * Asks a prepared program for a change while strace does something to it at one call.
  * @param inject what follows `inject=CALL:` (strace(1)), such as `error=EIO`; it happens before the call, or in place of it
+ * @param path to count only the calls on this file
  * @returns what the program said, undefined when it was killed; and the call that was hit, undefined when none was
  */
 export async function disturbChange(
@@ -135,11 +137,15 @@ export async function disturbChange(
   { thread, name, nth }: Call,
   inject: string,
   logFolder: string,
+  path?: string,
 ): Promise<{ answer: Answer | undefined; hit: string | undefined }> {
   const log = join(logFolder, 'injected')
   const id = threadsOf(child)[thread]
   const rule = `inject=${name}:${inject}:when=${nth}`
-  const strace = await attach(['-yy', '-o', log, '-e', `trace=${name}`, '-e', rule, '-p', String(id)])
+  const only = path === undefined ? [] : ['-P', path]
+  const strace = await attach([
+    ...['-yy', '-o', log, ...only, '-e', `trace=${name}`, '-e', rule, '-p', String(id)],
+  ])
   const answer = await ask(child, asked).catch(() => undefined)
   await detach(strace)
   const lines = readFileSync(log, 'latin1').split('\n')
@@ -201,7 +207,7 @@ function isOnFiles(call: string): boolean {
 
 /**
  * A call's name and what it is made on, as `openat .state.json.tmp for writing`: a name in the sandbox's folder, or `.`
- * for that folder and `..` for the root.
+ * for that folder and `..` for the root. Before a name in the second folder of a batch there is `2:`.
  */
 function normal(line: string, id: string): string {
   const [name = ''] = line.split('(', 1)
@@ -212,10 +218,19 @@ function normal(line: string, id: string): string {
   const inFolder = path
     .replace(/^\/proc\/(?:self|\d+)\/fd\/\d+\/(\.\.\/)?/, `/${id}/`)
     .replace(new RegExp(`^.*/${id}(?:/(?:\\.$)?|$)`), './')
+    .replace(new RegExp(`^.*/${id}-(\\d)(?:/(?:\\.$)?|$)`), '$1:')
   const shown = inFolder === './' ? '.' : inFolder.startsWith('./') ? inFolder.slice(2) : inFolder
   const what = shown
     .replace(/^#\d+.*/, 'UNNAMED')
     .replace(/^\/proc\/\d+/, '/proc/PID')
     .replace(/^\/(?!proc).*$/, '..')
   return `${name} ${what}${/O_WRONLY|O_RDWR|O_CREAT/.test(rest) ? ' for writing' : ''}`
+}
+
+/** A struct io_event that says how one flush of a submission ended, in hexadecimal as strace pokes it: see aio(7). */
+export function ioEvent(index: number, result: number): string {
+  const bytes = Buffer.alloc(32)
+  bytes.writeBigInt64LE(BigInt(index), 0)
+  bytes.writeBigInt64LE(BigInt(result), 16)
+  return bytes.toString('hex')
 }

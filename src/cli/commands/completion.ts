@@ -1,6 +1,5 @@
-import type { Define } from '../commands.js'
-import { describe } from '../help.js'
-import { choiceArgument } from '../options.js'
+import { Argument } from 'commander'
+import type { CommandSpec } from '../command.js'
 
 // Each script passes the words up to the cursor to `sandbox-state __complete`, which prints a candidate a line, some
 // with a tab and a description; or `:folders`.
@@ -67,22 +66,20 @@ complete -c sandbox-state -f -a '(__sandbox_state_complete)'
 
 const SCRIPTS = { bash: BASH, zsh: ZSH, fish: FISH } as const
 
-export const define: Define = (command, cli) =>
-  describe(command, {
-    description: 'Print a script that has a shell complete commands, options and the ids of sandboxes.',
-    notes: `The script asks sandbox-state itself what may follow: the ids are those of the
+export const command: CommandSpec = {
+  description: 'Print a script that has a shell complete commands, options and the ids of sandboxes.',
+  notes: `The script asks sandbox-state itself what may follow: the ids are those of the
 --root that the line has, or else of $SANDBOX_STATE_ROOT.
 
 Where shells look for it:
   bash  ~/.local/share/bash-completion/completions/sandbox-state
   zsh   _sandbox-state in a folder of $fpath
   fish  ~/.config/fish/completions/sandbox-state.fish`,
-    examples: [
-      ['completion bash > sandbox-state', 'to move to its place, or to source'],
-      ['completion fish | source', 'for this shell only'],
-    ],
-    done: 'printed',
-    failed: 'the output could not be written',
-  })
-    .addArgument(choiceArgument('<shell>', 'the shell', Object.keys(SCRIPTS)))
-    .action((shell: keyof typeof SCRIPTS) => cli.out.write(SCRIPTS[shell]))
+  examples: [
+    ['completion bash > sandbox-state', 'to move to its place, or to source'],
+    ['completion fish | source', 'for this shell only'],
+  ],
+  done: 'printed',
+  takes: [new Argument('<shell>', 'the shell').choices(Object.keys(SCRIPTS))],
+  run: (cli, _options, shell: keyof typeof SCRIPTS) => cli.out.write(SCRIPTS[shell]),
+}

@@ -1,10 +1,9 @@
-import { changeSandbox } from '../change.js'
-import type { Define } from '../commands.js'
-import { describeChange } from '../help.js'
-import { type ChangeFormat, changeFormatOption, idArgument } from '../options.js'
+import { Option } from 'commander'
+import { changeCommand } from '../change.js'
 
-const HELP = {
+export const command = changeCommand({
   description: 'Delete a sandbox that is not running. What other programs keep in its folder stays.',
+  printed: 'null',
   examples: [
     ['delete a', 'delete it, unless it is running'],
     ['delete a --force', 'delete it, whatever its state'],
@@ -12,17 +11,9 @@ const HELP = {
   done: 'the sandbox is deleted',
   failed:
     'it was not deleted: INVALID_TRANSITION (it is running), NOT_FOUND, INVALID_ID, INVALID_STATE, CORRUPT_STATE, LOCK_TIMEOUT or IO_ERROR',
-} as const
-
-export const define: Define = (command, cli) =>
-  describeChange(command, HELP, 'null')
-    .addArgument(idArgument())
-    .option('--force', 'delete it even if it is running, or if its state cannot be read')
-    .addOption(changeFormatOption())
-    .action(
-      (id: string, { force = false, format }: { readonly force?: boolean; readonly format: ChangeFormat }) =>
-        changeSandbox(cli, command, id, format, async store => {
-          await store.delete(id, { force })
-          return { state: null, words: 'deleted' }
-        }),
-    )
+  takes: [new Option('--force', 'delete it even if it is running, or if its state cannot be read')],
+  async change(store, { force = false }, id) {
+    await store.delete(id, { force })
+    return { state: null, words: 'deleted' }
+  },
+})

@@ -1,25 +1,19 @@
-import { COMMANDS, type Define, defineCommand } from '../commands.js'
-import { describe } from '../help.js'
-import { choiceArgument } from '../options.js'
+import { Argument } from 'commander'
+import type { CommandSpec } from '../command.js'
+import { COMMANDS, defineCommand } from '../commands.js'
 
-export const define: Define = (command, cli) =>
-  describe(command, {
-    description: 'Explain a command, or list all of them.',
-    examples: [['help create', 'the same as: sandbox-state create --help']],
-    done: 'explained',
-    failed: 'the output could not be written',
-  })
-    .addArgument(
-      choiceArgument(
-        '[command]',
-        'which',
-        COMMANDS.map(({ name }) => name),
-      ),
-    )
-    .action(async (name: string | undefined) => {
-      const program = command.parent ?? command
-      if (name === undefined) return program.outputHelp()
-      const subject = program.commands.find(other => other.name() === name) ?? command
-      if (subject !== command) await defineCommand(subject, cli)
-      subject.outputHelp()
-    })
+const NAMES = COMMANDS.map(({ name }) => name)
+
+export const command: CommandSpec = {
+  description: 'Explain a command, or list all of them.',
+  examples: [['help create', 'the same as: sandbox-state create --help']],
+  done: 'explained',
+  takes: [new Argument('[command]', 'which').choices(NAMES)],
+  async run(cli, _options, name?: string) {
+    const subject = cli.program.commands.find(other => other.name() === name)
+    // Its own help is there already.
+    if (subject !== undefined && name !== 'help') await defineCommand(subject, cli)
+    const explained = subject ?? cli.program
+    explained.outputHelp()
+  },
+}

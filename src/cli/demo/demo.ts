@@ -1,20 +1,14 @@
-import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { visible } from '../../state/show.js'
 import type { Cli } from '../cli.js'
 import { EXIT } from '../errors.js'
-
-export interface DemoOptions {
-  /** Whether to leave the store there. */
-  readonly keep?: boolean
-  readonly format: 'text' | 'json'
-}
+import type { Options } from '../options.js'
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
@@ -24,29 +18,28 @@ const TOGETHER = 5
 const ADDITIONS = 20
 
 /** Plays the demo on a store and with processes of its own, and removes them, also when it is interrupted. */
-export async function demo(cli: Cli, { keep = false, format }: DemoOptions): Promise<void> {
+export async function demo(cli: Cli, { keep = false, format }: Options): Promise<void> {
+  const stage = new Stage(cli, format === 'text')
+  const { ending } = stage
   let received: NodeJS.Signals | undefined
   const interrupt = (signal: NodeJS.Signals) => {
     received = signal
-    stage.end() // Then the play waits for nothing, and ends.
+    ending.abort() // Then the play waits for nothing, and ends.
   }
   for (const signal of SIGNALS) process.on(signal, interrupt)
-  const stage = new Stage(cli, format === 'text', () => received !== undefined)
   try {
     await play(stage)
-    const failed = stage.checks.filter(({ ok }) => !ok).length
+    const { root, checks } = stage
+    const failed = checks.filter(({ ok }) => !ok).length
     if (failed > 0) cli.status = EXIT.failed
-    await stage.say(
-      '',
-      failed === 0 ? `All ${stage.checks.length} checks passed.` : `${failed} checks FAILED.`,
-    )
-    if (keep) await stage.say(`The store is still there: sandbox-state --root ${visible(stage.root)} list`)
-    if (format === 'json')
-      await cli.out.write(`${JSON.stringify({ ok: failed === 0, checks: stage.checks }, null, 2)}\n`)
+    await stage.say('', failed === 0 ? `All ${checks.length} checks passed.` : `${failed} checks FAILED.`)
+    if (keep) await stage.say(`The store is still there: sandbox-state --root ${visible(root)} list`)
+    if (format === 'json') await cli.out.write(`${JSON.stringify({ ok: failed === 0, checks }, null, 2)}\n`)
   } catch (error) {
     if (received === undefined) throw error
   } finally {
-    await stage.end()
+    ending.abort()
+    await Promise.all(stage.processes.map(process => process.ended))
     if (!keep) await rm(stage.root, { recursive: true, force: true })
     for (const signal of SIGNALS) process.off(signal, interrupt)
     if (received !== undefined) process.kill(process.pid, received) // It ends this process as it would have at once.
@@ -60,19 +53,18 @@ async function play(stage: Stage): Promise<void> {
   await stage.say('', '2. A process is killed in the middle of a change, while others wait')
   const victim = stage.start('./adder.js', stage.root, 'web', 'hang')
   await victim.printed('in mid-change')
-  await stage.say(`   pid ${victim.pid} stands still in the middle of a change, and holds the lock of web`)
+  const { pid } = victim.child
+  await stage.say(`   pid ${pid} stands still in the middle of a change, and holds the lock of web`)
   const timedOut = await stage.command('update web --block-index 0 --lock-timeout 0.3')
-  const namesHolder = timedOut.startsWith('LOCK_TIMEOUT: ') && timedOut.includes(`pid ${victim.pid} `)
-  await stage.check(`the command gave up in time, and named the lock holder, pid ${victim.pid}`, namesHolder)
+  const namesHolder = timedOut.startsWith('LOCK_TIMEOUT: ') && timedOut.includes(`pid ${pid} `)
+  await stage.check(`the command gave up in time, and named the lock holder, pid ${pid}`, namesHolder)
   await stage.say(`   ${TOGETHER} processes begin to add 1 to the blockIndex of web, ${ADDITIONS} times each`)
-  const adders = Array.from({ length: TOGETHER }, () =>
-    stage.start('./adder.js', stage.root, 'web', String(ADDITIONS)),
-  )
+  const adders = together(() => stage.start('./adder.js', stage.root, 'web', String(ADDITIONS)))
   await Promise.all(adders.map(adder => adder.printed('started')))
   await stage.check('none of them got in', !adders.some(({ output }) => output.includes('added')))
   const killed = performance.now()
-  victim.kill()
-  await stage.say(`   kill -9 ${victim.pid}`)
+  victim.child.kill('SIGKILL')
+  await stage.say(`   kill -9 ${pid}`)
   await Promise.race(adders.map(adder => adder.printed('added')))
   await stage.say(`   the first of them got in ${(performance.now() - killed).toFixed(0)} ms later`)
   await Promise.all(adders.map(adder => adder.ended))
@@ -81,15 +73,12 @@ async function play(stage: Stage): Promise<void> {
   await stage.check(`all ${expected} additions are there, and nothing else`, blockIndex === expected)
 
   await stage.say('', `3. ${TOGETHER} processes move db from ready to running, at the same time`)
-  const move = 'transition db running --from ready'
-  const racers = Array.from({ length: TOGETHER }, () => stage.startCommand(move))
+  const racers = together(() => stage.startCommand('transition db running --from ready'))
   const outcomes = await Promise.all(racers.map(async racer => (await racer.result()) || 'moved'))
-  await stage.say(...racers.map(({ pid }, at) => `   pid ${pid}: ${outcomes[at]}`))
+  await stage.say(...racers.map(({ child }, at) => `   pid ${child.pid}: ${outcomes[at]}`))
   const lost = outcomes.filter(outcome => outcome.startsWith('STATE_MISMATCH: ')).length
-  await stage.check(
-    'one of them won, and each of the others knows that it did not',
-    outcomes.includes('moved') && lost === TOGETHER - 1,
-  )
+  const isWon = outcomes.includes('moved') && lost === TOGETHER - 1
+  await stage.check('one of them won, and each of the others knows that it did not', isWon)
 
   await stage.say('', '4. A move that the state machine does not have: cache from ready to paused')
   const refused = await stage.command('transition cache paused')
@@ -98,29 +87,32 @@ async function play(stage: Stage): Promise<void> {
   await stage.say('', '5. All processes have ended; another one sees')
   const list = (await stage.command('list')).replaceAll(/ +/g, ' ')
   const rows = ['cache ready 0 ', 'db running 0 ', `web ready ${expected} `]
-  await stage.check(
-    'what was acknowledged is there',
-    rows.every(row => list.includes(`\n${row}`)),
-  )
+  const isThere = rows.every(row => list.includes(`\n${row}`))
+  await stage.check('what was acknowledged is there', isThere)
 
   await stage.say('', '6. What became of db, and who changed it')
   await stage.command('history db')
+}
+
+function together(start: () => DemoProcess): DemoProcess[] {
+  return Array.from({ length: TOGETHER }, start)
 }
 
 /** Where the demo is played: a store, and processes that use it. */
 class Stage {
   readonly root = mkdtempSync(join(tmpdir(), 'sandbox-state-demo-'))
   readonly checks: { readonly claim: string; readonly ok: boolean }[] = []
-  private readonly processes: DemoProcess[] = []
+  readonly processes: DemoProcess[] = []
+  /** Kills every process. */
+  readonly ending = new AbortController()
 
   constructor(
     private readonly cli: Cli,
     private readonly isShown: boolean,
-    private readonly isInterrupted: () => boolean,
   ) {}
 
   async say(...lines: readonly string[]): Promise<void> {
-    if (this.isInterrupted()) throw new Error('interrupted')
+    this.ending.signal.throwIfAborted()
     if (!this.isShown) return
     await this.cli.printLines(lines)
     await this.cli.out.flush()
@@ -133,7 +125,7 @@ class Stage {
 
   /** @param program a module of this package, relative to this one */
   start(program: string, ...argv: readonly string[]): DemoProcess {
-    const started = new DemoProcess(program, argv)
+    const started = new DemoProcess(program, argv, this.ending.signal)
     this.processes.push(started)
     return started
   }
@@ -149,36 +141,30 @@ class Stage {
     if (output !== '') await this.say(...output.split('\n').map(text => `   ${text}`))
     return output
   }
-
-  async end(): Promise<void> {
-    for (const process of this.processes) process.kill()
-    await Promise.all(this.processes.map(process => process.ended))
-  }
 }
 
 class DemoProcess {
   /** What it has printed. */
   output = ''
   /** Resolves when it has ended and everything that it printed has been read. */
-  readonly ended: Promise<void>
-  private readonly child: ChildProcessByStdio<null, Readable, Readable>
+  readonly ended: Promise<unknown>
+  readonly child: ChildProcess
 
-  constructor(program: string, argv: readonly string[]) {
-    this.child = spawn(process.execPath, [fileURLToPath(new URL(program, import.meta.url)), ...argv], {
+  constructor(program: string, argv: readonly string[], signal: AbortSignal) {
+    const child = spawn(process.execPath, [fileURLToPath(new URL(program, import.meta.url)), ...argv], {
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true, // A Ctrl-C is for the demo, which ends its processes itself.
+      signal,
+      killSignal: 'SIGKILL',
     })
-    this.child.on('error', () => {}) // It could not be started; then it is closed, too.
-    this.ended = new Promise(resolve => this.child.once('close', () => resolve()))
-    for (const stream of [this.child.stdout, this.child.stderr]) {
+    child.on('error', () => {}) // It could not be started, or was killed; then it is closed, too.
+    this.ended = new Promise(resolve => child.once('close', resolve))
+    for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => {
         this.output += text
       })
     }
-  }
-
-  get pid(): number {
-    return this.child.pid ?? Number.NaN
+    this.child = child
   }
 
   /** Waits until it has printed something, or has ended. */
@@ -191,9 +177,5 @@ class DemoProcess {
   async result(): Promise<string> {
     await this.ended
     return this.output.trim().replace('sandbox-state: ', '')
-  }
-
-  kill(): void {
-    this.child.kill('SIGKILL')
   }
 }

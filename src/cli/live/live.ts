@@ -21,38 +21,27 @@ const WRAP = '\x1b[?7h'
 /**
  * Redraws a table of the sandboxes on a terminal, until a signal ends the process. The terminal's modes stay as they are,
  * so that nothing must be restored.
- * @param root what to call the root; asked each time, since the root may be created meanwhile
  * @param id the only sandbox to show; undefined for all
  */
-export async function live(
-  store: SandboxStore,
-  cli: Cli,
-  root: () => string,
-  id: string | undefined,
-): Promise<void> {
+export async function live(store: SandboxStore, cli: Cli, id: string | undefined): Promise<void> {
   const board = new Board(store)
   const ended = new AbortController()
   const { signal } = ended
   const follow = async () => {
-    for await (const event of store.watch({ signal, ...(id === undefined ? {} : { id }) })) {
-      board.see(event, Date.now())
-    }
+    for await (const event of store.watch({ signal, ...(id !== undefined && { id }) })) board.see(event)
   }
   const redraw = async () => {
     cli.out.add(CLEAR_SCREEN)
     while (!signal.aborted) {
       const { rows } = cli.out
       const ids = board.ids()
-      const sights: Sight[] = []
-      for (const id of ids.slice(0, rowsThatFit(rows))) {
-        const sight = await board.sight(id)
-        if (sight !== undefined) sights.push(sight)
-      }
+      const looked = await Promise.all(ids.slice(0, rowsThatFit(rows)).map(id => board.sight(id)))
       if (signal.aborted) return
-      const view = { root: root(), id, sights, more: ids.length - sights.length }
-      const lines = frame(view, rows, cli.colors, Date.now())
-      const text = lines.map(line => line + CLEAR_LINE).join('\n')
-      cli.out.add(HOME + NO_WRAP + text + CLEAR_BELOW + WRAP)
+      const sights = looked.filter(sight => sight !== undefined)
+      // The root may be created meanwhile.
+      const view = { root: cli.rootWords, id, sights, more: ids.length - sights.length }
+      const text = frame(view, rows, cli.colors, Date.now()).join(`${CLEAR_LINE}\n`)
+      cli.out.add(HOME + NO_WRAP + text + CLEAR_LINE + CLEAR_BELOW + WRAP)
       await cli.out.flush()
       await sleep(PACE, undefined, { signal })
     }
@@ -73,20 +62,14 @@ export interface View {
   readonly more: number
 }
 
-/** The title, an empty line, the headings, and the line at the bottom. */
-const OTHER_LINES = 4
-
+/** Beside the title, an empty line, the headings, and the line at the bottom. */
 export function rowsThatFit(rows: number): number {
-  return Math.max(rows - OTHER_LINES, 0)
+  return Math.max(rows - 4, 0)
 }
 
 /** The lines of a screen. */
-export function frame(
-  { root, id, sights, more }: View,
-  rows: number,
-  colors: boolean,
-  time: number,
-): string[] {
+export function frame(view: View, rows: number, colors: boolean, time: number): string[] {
+  const { root, id, sights, more } = view
   const headings = ['ID', 'STATE', 'FOR', 'LOCK HELD BY', 'LAST CHANGE BY']
   const table = tableLines([headings, ...sights.map(sight => rowOf(sight, time))], colors)
   const body = id !== undefined && sights.length === 0 ? [`no sandbox ${id} yet`] : table
@@ -94,8 +77,8 @@ export function frame(
   return [...lines.slice(0, rows - 1), `${more > 0 ? `${more} more do not fit; ` : ''}Ctrl-C quits`]
 }
 
-function rowOf({ id, now, since, holder, by }: Sight, time: number): Row {
+function rowOf({ id, now, since, holder = '-', by = '' }: Sight, time: number): Row {
   const color = isValidState(now) ? STATE_COLORS[now] : 'red'
   const age = since === undefined ? '-' : duration(time - since)
-  return [id, { text: now, color }, { text: age, align: 'right' }, holder || '-', by]
+  return [id, { text: now, color }, { text: age, align: 'right' }, holder, by]
 }

@@ -58,8 +58,10 @@ function collect(count: number): (Error | undefined)[] {
   const failures = new Array<Error | undefined>(count).fill(undefined)
   for (let left = count; left > 0; ) {
     const ended = uninterrupted(() => aio?.getEvents(context[0] ?? 0n, left, events) ?? -1)
-    // The thread ends, and its changes are of unknown outcome: whether they are on the disk cannot be known any more.
-    if (ended < 1) throw systemError('io_getevents')
+    if (ended < 1) {
+      context[0] = 0n // What this one still has to say would be taken for the results of later flushes.
+      return failures.fill(systemError('io_getevents'))
+    }
     for (let event = 0; event < ended * EVENT_SIZE; event += EVENT_SIZE) {
       const result = Number(events[event + EVENT_RESULT])
       if (result < 0) failures[Number(events[event + EVENT_DATA])] = errorOf(-result, 'fsync')

@@ -1,4 +1,5 @@
-// Changes sandboxes at random until it is stopped: worker.mjs ROOT LOG NAME DURABLE REST
+// Changes sandboxes at random until it is stopped: worker.mjs ROOT LOG NAME DURABLE REST AT_ONCE
+// With AT_ONCE more than 1 it changes so many of its own at once.
 // Before each change it appends to the log, which lies outside of ROOT's filesystem, what the sandbox will be, and
 // after it that the store has acknowledged it. Ends when the store fails.
 import { openSync, writeSync } from 'node:fs'
@@ -6,13 +7,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { openStore, TRANSITIONS } from 'sandbox-state'
 import { cgroupPathOf } from './payload.mjs'
 
-const [root, log, name, durable, rest] = process.argv.slice(2)
+const [root, log, name, durable, rest, atOnce] = process.argv.slice(2)
 const logFd = openSync(log, 'a')
 const note = line => writeSync(logFd, `${JSON.stringify({ by: name, ...line })}\n`)
 const pick = items => items[Math.floor(Math.random() * items.length)]
 
 const store = await openStore(root, { durable: durable === 'true' })
-const own = ['a', 'b', 'c'].map(letter => `${name}-${letter}`)
+const own = Array.from({ length: Math.max(3, Number(atOnce)) }, (_, i) => `${name}-${i}`)
 const current = new Map(own.map(id => [id, null]))
 let count = 0
 
@@ -34,8 +35,7 @@ function next(id) {
   return { after: { ...before, blockIndex: count }, call: () => store.update(id, s => ({ ...s, ...fields })) }
 }
 
-async function changeOwn() {
-  const id = pick(own)
+async function changeOwn(id) {
   const { after, call } = next(id)
   note({ begin: id, after })
   await call()
@@ -61,7 +61,8 @@ try {
     },
   )
   for (;;) {
-    await (Math.random() < 0.8 ? changeOwn() : changeShared())
+    if (atOnce !== '1') await Promise.all(own.map(changeOwn))
+    else await (Math.random() < 0.8 ? changeOwn(pick(own)) : changeShared())
     if (rest !== '0') await sleep(Number(rest))
   }
 } catch (error) {

@@ -1,4 +1,6 @@
-import { type Command, Help } from 'commander'
+import { Argument, type Command, Help, type Option } from 'commander'
+import type { Cli } from './cli.js'
+import type { Options } from './options.js'
 
 /** How many columns a help takes. */
 export const WIDTH = 80
@@ -12,38 +14,37 @@ export interface HelpText {
   readonly examples: readonly (readonly [command: string, meaning: string])[]
   /** What exit status 0 means. */
   readonly done: string
-  /** What exit status 1 means. */
-  readonly failed: string
+  /** What exit status 1 means, where more can fail than the output. */
+  readonly failed?: string
   /** What other exit statuses mean. */
   readonly others?: readonly (readonly [status: string, meaning: string])[]
+}
+
+/** Everything that there is to know about a command. */
+export interface CommandSpec extends HelpText {
+  /** Its arguments, and its own options, in the order of the help. */
+  readonly takes?: readonly (Argument | Option)[]
+  /** @param operands the values of the arguments; undefined for one that may be left out */
+  run(cli: Cli, options: Options, ...operands: string[]): Promise<void> | void
 }
 
 /** For a command that may wait for ever. */
 export const INTERRUPTED = ['130', 'interrupted with Ctrl-C'] as const
 
+export function define(command: Command, { takes = [], run, ...help }: CommandSpec, cli: Cli): void {
+  for (const each of takes) each instanceof Argument ? command.addArgument(each) : command.addOption(each)
+  describe(command, help).action(() => run(cli, command.opts<Options>(), ...command.processedArgs))
+}
+
 /** Gives a command its help: arguments and options in the middle, the notes, examples and exit statuses after them. */
 export function describe(command: Command, { description, notes, ...text }: HelpText): Command {
-  const { examples, done, failed, others = [] } = text
+  const { examples, done, failed = 'the output could not be written', others = [] } = text
   const sections = [
     ...(notes === undefined ? [] : [notes]),
     `Examples:\n${columns(examples.map(([line, meaning]) => [`sandbox-state ${line}`, meaning]))}`,
     `Exit status:\n${columns([['0', done], ['1', failed], ['2', 'the command line is wrong'], ...others])}`,
   ]
   return command.description(description).addHelpText('after', `\n${sections.join('\n\n')}`)
-}
-
-/**
- * The same for a command that changes a sandbox.
- * @param text `failed` is why nothing was changed
- * @param json what it prints with `--format json`
- */
-export function describeChange(command: Command, text: HelpText, json = 'the new state'): Command {
-  const printed = `On a terminal it says in one line what it did. With --format json it prints\n${json}.`
-  return describe(command, {
-    ...text,
-    notes: text.notes === undefined ? printed : `${text.notes}\n\n${printed}`,
-    failed: `${text.failed}; or it was done, but a power cut may undo it (OUTCOME_UNKNOWN)`,
-  })
 }
 
 const LAYOUT = Object.assign(new Help(), { helpWidth: WIDTH, minWidthToWrap: 1 })

@@ -1,0 +1,193 @@
+import type { ChildProcess } from 'node:child_process'
+import { openStore, type SandboxState, type SandboxStore } from 'sandbox-state'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { temporaryFolder } from '../support/root.js'
+import {
+  AIMED,
+  type Answer,
+  type Asked,
+  ask,
+  type Call,
+  disturbChange,
+  ioEvent,
+  noStrace,
+  startPrepared,
+  traceChange,
+  ways,
+} from '../support/strace.js'
+import { expectWalk, isState, namesIn, stateOf, TIDY } from './sandbox.js'
+
+// Three changes in company, one of which is disturbed: it fails alone, and none is lost or mixed up with another.
+
+if (noStrace !== undefined) console.warn(`no batch is disturbed: ${noStrace}`)
+
+const MEMBERS = ['', '-2', '-3']
+const BEFORE = { state: 'ready', blockIndex: 0 } as const
+const AFTER = { state: 'ready', blockIndex: 1 } as const
+
+/** On a disk: in memory there is no company, each change is made on the spot. */
+const disks = ways.filter(({ name }) => name !== 'memory')
+
+interface Batches {
+  readonly root: string
+  readonly store: SandboxStore
+  readonly calls: readonly Call[]
+  readonly start: () => Promise<ChildProcess>
+  readonly disturb: (
+    child: ChildProcess,
+    id: string,
+    call: Call,
+    inject: string,
+    path?: string,
+  ) => ReturnType<typeof disturbChange>
+}
+
+async function setUp({ folder, how }: (typeof ways)[number]): Promise<Batches> {
+  const root = temporaryFolder(folder)
+  const logs = temporaryFolder()
+  // What the test itself does need not wait for the disk.
+  const store = await openStore(root, { durable: false })
+  onTestFinished(() => store.close())
+  const start = () => startPrepared(root, ...how)
+  const asked = (id: string): Asked => ({ what: 'batch', id })
+  await createMembers(store, 'traced')
+  const calls = await traceChange(await start(), asked('traced'), logs)
+  return {
+    root,
+    store,
+    calls: calls.filter(({ thread }) => thread !== 0),
+    start,
+    disturb: (child, id, call, inject, path) => disturbChange(child, asked(id), call, inject, logs, path),
+  }
+}
+
+async function createMembers(store: SandboxStore, id: string): Promise<void> {
+  for (const member of MEMBERS) await store.create(id + member)
+}
+
+/** The next change comes through at once, and leaves the folder in order, its history a walk of the state machine. */
+async function expectUsable(store: SandboxStore, root: string, id: string, where: string): Promise<void> {
+  const before = await store.read(id)
+  await store.update(id, current => ({ ...current, guestMemoryBlockSize: 7 }))
+  expect.soft(await store.read(id), where).toMatchObject({ ...before, guestMemoryBlockSize: 7 })
+  expect.soft(namesIn(root, id), where).toEqual(TIDY)
+  expectWalk(root, id, where)
+}
+
+/** The second failed, and is as it must be then; the others were changed. */
+async function expectOneFailed(
+  store: SandboxStore,
+  root: string,
+  answer: Answer | undefined,
+  { code, errno, owed }: { code: string; errno: string; owed: Partial<SandboxState> },
+): Promise<void> {
+  const outcomes = (answer?.result ?? []) as Answer[]
+  expect(outcomes.map(outcome => outcome.code ?? outcome.ok)).toEqual([true, code, true])
+  expect(outcomes[1]).toMatchObject({ cause: errno, path: expect.stringMatching(`^${root}/x-2`) })
+  for (const member of MEMBERS) {
+    const state = await stateOf(store, `x${member}`)
+    expect(isState(state, member === '-2' ? owed : AFTER)).toBe(true)
+    await expectUsable(store, root, `x${member}`, code)
+  }
+}
+
+describe.skipIf(noStrace !== undefined).each(disks)('three changes in company, on $name', way => {
+  test('are flushed by two submissions', AIMED, async () => {
+    const { calls } = await setUp(way)
+    expect(calls.filter(({ name }) => name === 'io_submit')).toHaveLength(2)
+    expect(calls.filter(({ name }) => name === 'fsync')).toEqual([])
+  })
+
+  test('killed before each call that writes: each is old or new, and usable at once', AIMED, async () => {
+    const { root, store, calls, start, disturb } = await setUp(way)
+    const chosen = calls.filter(
+      ({ name, text }) =>
+        /^(mkdirat|rmdir|renameat|unlinkat|write|pwrite64|io_submit)$/.test(name) || text.endsWith('writing'),
+    )
+    expect(chosen.length).toBeGreaterThan(20)
+    const seen = new Set<string>()
+    let next = start()
+    for (const [i, call] of chosen.entries()) {
+      const id = `x${i}`
+      const where = `killed before ${call.text}`
+      await createMembers(store, id)
+      const child = await next
+      next = start()
+      const { answer, hit } = await disturb(child, id, call, 'signal=SIGKILL')
+      expect(answer).toBeUndefined()
+      expect(hit).toBe(call.text)
+      const states = await Promise.all(MEMBERS.map(member => stateOf(store, id + member)))
+      for (const state of states)
+        expect.soft(isState(state, BEFORE) || isState(state, AFTER), where).toBe(true)
+      seen.add(states.map(state => (isState(state, AFTER) ? 'new' : 'old')).join())
+      for (const member of MEMBERS) await expectUsable(store, root, id + member, where)
+    }
+    await next
+    // Some kills came before all renames, some in the middle of them and some after.
+    expect(seen).toContain('old,old,old')
+    expect(seen).toContain('new,old,old')
+    expect(seen).toContain('new,new,new')
+  })
+
+  test.each([
+    ...['openat:EMFILE', 'openat:EIO', 'openat:ENOSPC', 'mkdirat:EIO', 'mkdirat:ENOSPC', 'renameat:EIO'],
+    ...['flock:ENOLCK', 'statx:EIO', 'pread64:EIO'],
+  ])('%s at one of them fails that one at most', AIMED, async rule => {
+    const [name, errno] = rule.split(':')
+    const { root, store, calls, start, disturb } = await setUp(way)
+    const child = await start()
+    let failures = 0
+    for (const [i, call] of calls.filter(each => each.name === name).entries()) {
+      const id = `x${i}`
+      await createMembers(store, id)
+      const { answer, hit } = await disturb(child, id, call, `error=${errno}`)
+      expect(hit).toBe(call.text)
+      const outcomes = (answer?.result ?? []) as Answer[]
+      expect(outcomes).toHaveLength(MEMBERS.length)
+      for (const [n, outcome] of outcomes.entries()) {
+        const member = MEMBERS[n] ?? ''
+        const where = `${errno} at ${call.text}, then ${member}: ${outcome.code ?? 'done'}: ${outcome.message}`
+        const state = await stateOf(store, id + member)
+        if (outcome.ok) expect.soft(isState(state, AFTER), where).toBe(true)
+        else {
+          failures++
+          expect
+            .soft([outcome.code, outcome.cause], where)
+            .toEqual([expect.stringMatching(/^(IO_ERROR|OUTCOME_UNKNOWN)$/), errno])
+          expect.soft(outcome.path, where).toMatch(new RegExp(`^${root}/${id}${member}(/|$)`))
+          const owed = outcome.code === 'OUTCOME_UNKNOWN' ? AFTER : BEFORE
+          expect.soft(isState(state, owed), where).toBe(true)
+        }
+        await expectUsable(store, root, id + member, where)
+      }
+      expect.soft(outcomes.filter(({ ok }) => !ok).length, call.text).toBeLessThan(2)
+      expect.soft(answer?.leaked, call.text).toBe(0)
+      // Alone and slow, so that the next batch is made in the thread again.
+      expect((await ask(child, { what: 'update', id })).ok).toBe(true)
+    }
+    expect(failures).toBeGreaterThan(0)
+  })
+
+  test.each(['ENOSPC', 'EIO'])('%s at the write of one of them fails that one', AIMED, async errno => {
+    const { root, store, calls, start, disturb } = await setUp(way)
+    await createMembers(store, 'x')
+    const write: Call = { thread: calls[0]?.thread ?? -1, name: 'write', nth: 1, text: '' }
+    const path = `${root}/x-2/.state.json.tmp`
+    const { answer, hit } = await disturb(await start(), 'x', write, `error=${errno}`, path)
+    expect(hit).toContain('.state.json.tmp')
+    await expectOneFailed(store, root, answer, { code: 'IO_ERROR', errno, owed: BEFORE })
+  })
+
+  test.skipIf(process.arch !== 'x64').each([
+    { nth: 1, code: 'IO_ERROR', owed: BEFORE },
+    { nth: 2, code: 'OUTCOME_UNKNOWN', owed: AFTER },
+  ])('flush $nth fails for one of them: $code', AIMED, async ({ nth, code, owed }) => {
+    const { root, store, calls, start, disturb } = await setUp(way)
+    const thread = calls[0]?.thread ?? -1
+    await createMembers(store, 'x')
+    const getEvents: Call = { thread, name: 'io_getevents', nth, text: '' }
+    const events = [ioEvent(2, 0), ioEvent(0, 0), ioEvent(1, -5)].join('')
+    const { answer } = await disturb(await start(), 'x', getEvents, `poke_exit=@arg4=${events}`)
+    await expectOneFailed(store, root, answer, { code, errno: 'EIO', owed })
+  })
+})

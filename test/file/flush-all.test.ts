@@ -1,0 +1,97 @@
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import { temporaryFolder } from '../support/root.js'
+import { ioEvent, noStrace } from '../support/strace.js'
+
+const PROGRAM = fileURLToPath(new URL('../programs/flush-all.mjs', import.meta.url))
+const AIO = 'io_setup,io_submit,io_getevents'
+
+/** Flushes so many files at once, under strace(1). */
+function flushAll(count: number, { bad = [], inject = [] }: { bad?: number[]; inject?: string[] } = {}) {
+  const folder = temporaryFolder()
+  const log = join(folder, 'trace')
+  const { stdout, stderr } = spawnSync(
+    'strace',
+    [
+      ...['-f', '-y', '-o', log, '-e', `trace=${AIO},fsync`],
+      ...inject.flatMap(rule => ['-e', `inject=${rule}`]),
+      ...[process.execPath, PROGRAM, folder, String(count), ...bad.map(String)],
+    ],
+    { encoding: 'utf8' },
+  )
+  expect(stderr).toBe('')
+  // At its end Node flushes its output, too.
+  const lines = readFileSync(log, 'utf8').matchAll(/^\d+ +(\w+)\((?!\d<)/gm)
+  const calls = Array.from(lines, ([, name]) => name)
+  return { codes: JSON.parse(stdout) as (string | null)[], calls }
+}
+
+/** So many flushes that all succeed, but for these. */
+function codes(count: number, failures: Readonly<Record<number, string>> = {}): (string | null)[] {
+  return Array.from({ length: count }, (_, i) => failures[i] ?? null)
+}
+
+describe.skipIf(noStrace !== undefined)('flushAll', () => {
+  test('flushes many with one submission, and no fsync', () => {
+    const { codes: each, calls } = flushAll(64)
+    expect(each).toEqual(codes(64))
+    expect(calls).toEqual(['io_setup', 'io_submit', 'io_getevents'])
+  })
+
+  test('flushes one with fsync', () => {
+    expect(flushAll(1)).toEqual({ codes: [null], calls: ['fsync'] })
+  })
+
+  test('takes more than one submission holds', () => {
+    const { codes: each, calls } = flushAll(300, { bad: [0, 130, 299] })
+    expect(each).toEqual(codes(300, { 0: 'EBADF', 130: 'EBADF', 299: 'EBADF' }))
+    expect(calls.filter(call => call === 'fsync').length).toBeLessThan(6)
+  })
+
+  test('tells of the one that the kernel does not take, and flushes the others', () => {
+    expect(flushAll(3, { bad: [1] }).codes).toEqual(codes(3, { 1: 'EBADF' }))
+    expect(flushAll(3, { bad: [0] }).codes).toEqual(codes(3, { 0: 'EBADF' }))
+    expect(flushAll(3, { bad: [2] }).codes).toEqual(codes(3, { 2: 'EBADF' }))
+  })
+
+  test.skipIf(process.arch !== 'x64')('gives each its own result, in whatever order they come', () => {
+    const events = [ioEvent(2, 0), ioEvent(0, -28), ioEvent(1, -5)].join('')
+    const inject = [`io_getevents:poke_exit=@arg4=${events}`]
+    expect(flushAll(3, { inject }).codes).toEqual(['ENOSPC', 'EIO', null])
+  })
+
+  test('goes on waiting after a signal', () => {
+    const { codes: each, calls } = flushAll(3, { inject: ['io_getevents:error=EINTR:when=1..2'] })
+    expect(each).toEqual(codes(3))
+    expect(calls.filter(call => call === 'io_getevents')).toHaveLength(3)
+  })
+
+  test('reports every flush of a submission whose results do not arrive as failed, and mixes up none after it', () => {
+    const { codes: each, calls } = flushAll(200, { inject: ['io_getevents:error=EFAULT:when=1'] })
+    expect(each).toEqual([...new Array(128).fill('EFAULT'), ...new Array(72).fill(null)])
+    expect(calls.filter(call => call === 'io_setup')).toHaveLength(2)
+  })
+
+  test.each([
+    'io_setup:error=ENOSYS',
+    'io_setup:error=EPERM',
+    'io_setup:error=EAGAIN',
+    'io_submit:error=ENOSYS',
+    'io_submit:error=EPERM',
+    'io_submit:error=EAGAIN',
+    'io_submit:error=EINVAL',
+  ])('calls fsync for each where AIO is refused: %s', rule => {
+    const { codes: each, calls } = flushAll(3, { bad: [1], inject: [rule] })
+    expect(each).toEqual(codes(3, { 1: 'EBADF' }))
+    expect(calls.filter(call => call === 'fsync')).toHaveLength(3)
+    expect(calls).not.toContain('io_getevents')
+  })
+
+  test('tells of an fsync that failed where AIO is refused', () => {
+    const inject = ['io_setup:error=ENOSYS', 'fsync:error=EIO:when=2']
+    expect(flushAll(3, { inject }).codes).toEqual([null, 'EIO', null])
+  })
+})
