@@ -1,7 +1,7 @@
 import { withSubject } from './errors.js'
 import { invalidState } from './state/fields.js'
 import type { SandboxState } from './state/sandbox-state.js'
-import { show } from './state/show.js'
+import { show, visible } from './state/show.js'
 import { validState } from './state/validate.js'
 
 /**
@@ -60,7 +60,7 @@ export function withTypedData(schema: DataSchema | undefined, state: SandboxStat
   if (schema === undefined) return state
   const result = resultOf(schema, state.data)
   if (result.issues !== undefined) {
-    const wrong = result.issues.map(describe).join('; ')
+    const wrong = visible(result.issues.map(describe).join('; '))
     return withSubject(`sandbox ${id}`, { id, cause: undefined }, () => {
       throw invalidState(wrong)
     })
@@ -69,13 +69,16 @@ export function withTypedData(schema: DataSchema | undefined, state: SandboxStat
   return result.value === undefined ? rest : { ...rest, data: result.value }
 }
 
-/** As {@link withTypedData}, for a state that is to be written: what is kept is JSON. */
+/** As {@link withTypedData}, for a state that is to be written: as JSON, which the schema must accept in its turn. */
 export function withCheckedData(
   schema: DataSchema | undefined,
   state: SandboxState,
   id: string,
 ): SandboxState {
-  return schema === undefined ? state : validState(withTypedData(schema, state, id))
+  if (schema === undefined) return state
+  const checked = validState(withTypedData(schema, state, id))
+  withTypedData(schema, checked, id)
+  return checked
 }
 
 function describe({ message, path = [] }: SchemaIssue): string {

@@ -298,9 +298,11 @@ export class SandboxStore<Data = unknown> {
   }
 
   /**
-   * Deletes the sandboxes that have been in a state for long, one after the other, and yields each that was deleted. A
-   * sweep, to be run now and then: one that somebody changes meanwhile stays.
-   * @throws StateStoreError `IO_ERROR` `LOCK_TIMEOUT` `OUTCOME_UNKNOWN` `CLOSED`
+   * Deletes sandboxes that have not changed for a long time, one after the other, and yields each as it was. A sweep, to be
+   * run from time to time: nothing is pruned by itself. A sandbox that changes during the sweep stays, as does one that is
+   * running or cannot be read. With `dryRun`, yields what would be deleted.
+   * @throws StateStoreError `LOCK_TIMEOUT` after all the others, when a sandbox was locked for too long; `IO_ERROR`
+   * `OUTCOME_UNKNOWN` `CLOSED`
    */
   prune(options: PruneOptions): AsyncGenerator<StoredSandbox<StateOf<Data>>, void, undefined> {
     return this.#loop(() => {
@@ -318,21 +320,24 @@ export class SandboxStore<Data = unknown> {
     dryRun = false,
   }: PruneOptions): AsyncGenerator<StoredSandbox<StateOf<Data>>, void, undefined> {
     const wanted = { state, changedBefore: new Date(Date.now() - olderThan), ...(labels && { labels }) }
+    let busy: StateStoreError | undefined
     for await (const entry of this.#entries(wanted)) {
       if ('error' in entry || entry.state.state === 'running') continue
-      const { id, revision } = entry
-      if (dryRun || (await this.#deleteIfSame(id, revision))) yield entry
+      const obstacle = dryRun ? undefined : await this.#deleteIfSame(entry)
+      if (obstacle === undefined) yield entry
+      else if (obstacle.code === 'LOCK_TIMEOUT') busy ??= obstacle
     }
+    if (busy !== undefined) throw busy
   }
 
-  /** Whether it was deleted: somebody may have changed it meanwhile. */
-  async #deleteIfSame(id: string, ifRevision: string): Promise<boolean> {
+  /** @returns why it stays: somebody changed or holds it; undefined once it is deleted */
+  async #deleteIfSame({ id, revision }: StoredSandbox<unknown>): Promise<StateStoreError | undefined> {
+    const options = { ifRevision: revision }
     try {
-      await this.#change(id, { ifRevision }, ['ifRevision'], () => ({ kind: 'delete', force: false }))
-      return true
+      await this.#change(id, options, ['ifRevision'], () => ({ kind: 'delete', force: false }))
+      return undefined
     } catch (error) {
-      const isOther = error instanceof StateStoreError && CHANGED_MEANWHILE.has(error.code)
-      if (isOther) return false
+      if (error instanceof StateStoreError && STAYS.has(error.code)) return error
       throw error
     }
   }
@@ -348,7 +353,8 @@ export class SandboxStore<Data = unknown> {
     const left = new AbortController()
     const events = this.#loop(() => {
       assertOptions(options, 'id', 'signal')
-      return eventsOf(this.#observe(options.id, [left.signal, options.signal]))
+      const observations = this.#observe(options.id, [left.signal, options.signal])
+      return eventsOf(observations, entry => ('error' in entry ? entry : this.#typedEntry(entry)))
     }, true)
     return leavable(events, () => left.abort(ENDED))
   }
@@ -376,12 +382,13 @@ export class SandboxStore<Data = unknown> {
     this.#assertUsable(id)
     signal?.throwIfAborted()
     for await (const observed of this.#observe(id, [signal])) {
-      if ('error' in observed) throw withCaller(observed.error)
       if ('deleted' in observed) {
         if (state === 'deleted') return undefined
         throw notFound(id)
       }
-      if (observed.state.state === state) return observed.state
+      const entry = 'error' in observed ? observed : this.#typedEntry(observed)
+      if ('error' in entry) throw withCaller(entry.error)
+      if (entry.state.state === state) return entry.state
     }
     signal?.throwIfAborted()
     throw closedError()
@@ -484,15 +491,13 @@ export class SandboxStore<Data = unknown> {
   async *#observe(
     id: string | undefined,
     signals: readonly (AbortSignal | undefined)[],
-  ): AsyncGenerator<Observation<StateOf<Data>>, void, undefined> {
+  ): AsyncGenerator<Observation, void, undefined> {
     // AbortSignal.any would keep some bytes for each call as long as the longest-lived of its signals.
     const ended = new AbortController()
     const end = () => ended.abort(ENDED)
     const takeBack = [this.#closing.signal, ...signals].map(signal => signal && onAbort(signal, end))
     try {
-      for await (const observed of this.#backend.watch(id, ended.signal)) {
-        yield 'state' in observed ? this.#typedEntry(observed) : observed
-      }
+      yield* this.#backend.watch(id, ended.signal)
     } finally {
       for (const back of takeBack) back?.()
       end()
@@ -631,7 +636,8 @@ function traced(rules: Apply, change: Change, trace: ChangeTrace | undefined): A
 function isWanted({ state, changedAt }: StoredSandbox, options: ListOptions): boolean {
   const { labels = {}, changedBefore } = options
   if (options.state !== undefined && state.state !== options.state) return false
-  if (changedBefore !== undefined && Date.parse(changedAt) >= changedBefore.getTime()) return false
+  // An age that no Date can express gives an invalid one, and nothing is as old as that.
+  if (changedBefore !== undefined && !(Date.parse(changedAt) < changedBefore.getTime())) return false
   return Object.entries(labels).every(([name, text]) => state.labels?.[name] === text)
 }
 
@@ -649,11 +655,14 @@ async function collect<T>(items: AsyncIterable<T> | undefined): Promise<T[]> {
 
 const CHANGE_OPTIONS = ['reason', 'ifRevision', 'signal'] as const
 
-/** Errors of a deletion that say that somebody changed or deleted the sandbox first. */
-const CHANGED_MEANWHILE: ReadonlySet<ErrorCode> = new Set([
+/** Errors of a deletion that concern its sandbox only: somebody changed or deleted it first, or holds it. */
+const STAYS: ReadonlySet<ErrorCode> = new Set([
   'NOT_FOUND',
   'REVISION_MISMATCH',
   'INVALID_TRANSITION',
+  'CORRUPT_STATE',
+  'INVALID_STATE',
+  'LOCK_TIMEOUT',
 ])
 
 /** A generator runs in the context of whoever asks for its next value; the caller's function runs in the caller's. */

@@ -1,6 +1,6 @@
-import type { Observation } from './backend.js'
+import type { Observation, StateOrError } from './backend.js'
 import type { StateStoreError } from './errors.js'
-import { encodeState } from './state/codec.js'
+import { stateText } from './state/codec.js'
 import type { SandboxState } from './state/sandbox-state.js'
 
 /** What happened to a sandbox. The first event of one that was there from the start is `created`. */
@@ -29,9 +29,13 @@ interface Known<State> {
   readonly seen: string
 }
 
-/** Turns observations into events: compares each with the last one, and is silent if nothing changed. */
-export async function* eventsOf<State extends SandboxState>(
-  observations: AsyncIterable<Observation<State>>,
+/**
+ * Turns observations into events: compares each with the last one, and is silent if nothing changed.
+ * @param typed gives an entry its type
+ */
+export async function* eventsOf<State>(
+  observations: AsyncIterable<Observation>,
+  typed: (entry: StateOrError) => StateOrError<State>,
 ): AsyncGenerator<StateEvent<State>, void, undefined> {
   const known = new Map<string, Known<State>>()
   for await (const observation of observations) {
@@ -42,13 +46,14 @@ export async function* eventsOf<State extends SandboxState>(
       if (known.delete(id)) yield { type: 'deleted', id, ...last }
       continue
     }
-    const isError = 'error' in observation
-    const seen = isError ? JSON.stringify(observation.error) : encodeState(observation.state)
+    // As it is kept: its type may have values that no text tells apart.
+    const seen = 'error' in observation ? JSON.stringify(observation.error) : stateText(observation.state)
     if (seen === before?.seen) continue
-    known.set(id, { state: isError ? before?.state : observation.state, seen })
-    if (isError) yield { type: 'error', id, error: observation.error, ...last }
-    else if (last) yield { type: 'changed', id, state: observation.state, ...last }
-    else yield { type: 'created', id, state: observation.state }
+    const entry = typed(observation)
+    known.set(id, { state: 'error' in entry ? before?.state : entry.state, seen })
+    if ('error' in entry) yield { type: 'error', id, error: entry.error, ...last }
+    else if (last) yield { type: 'changed', id, state: entry.state, ...last }
+    else yield { type: 'created', id, state: entry.state }
   }
 }
 

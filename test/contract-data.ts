@@ -144,6 +144,49 @@ export function describeDataContract(name: string, makeRoot: () => string | Prom
       expect((await plain.read('a')).data).toEqual({ since: since.toISOString(), tries: 0 })
     })
 
+    test('refuses data that a schema would not read back, before anything is changed', async () => {
+      const root = await makeRoot()
+      const typed = await openOn(root, { data: z.string().transform(text => text.length) })
+      const invalid = { code: 'INVALID_STATE', message: expect.stringContaining('data: ') }
+      await expect(typed.create('a', { data: 'abc' as never })).rejects.toMatchObject(invalid)
+      const plain = await openOn(root)
+      expect(await all(plain.list())).toEqual([])
+      await plain.create('a', { data: 'abc' })
+      await expect(typed.update('a', state => state)).rejects.toMatchObject(invalid)
+      expect((await plain.read('a')).data).toBe('abc')
+    })
+
+    test('a watch gives data of any type, such as one that is no JSON', async () => {
+      const root = await makeRoot()
+      const typed = await openOn(root, { data: z.union([z.bigint(), z.string().transform(BigInt)]) })
+      const plain = await openOn(root)
+      await plain.create('a', { data: '5' })
+      const seen: unknown[] = []
+      for await (const event of typed.watch()) {
+        seen.push('state' in event && event.state?.data)
+        if (seen.length === 2) break
+        await plain.update('a', state => ({ ...state, data: '6' }))
+      }
+      expect(seen).toEqual([5n, 6n])
+    })
+
+    test('data is nested at most 1,000 levels deep', async () => {
+      const store = await open({ durable: false })
+      const nested = (depth: number): unknown => JSON.parse('['.repeat(depth) + ']'.repeat(depth))
+      const tooDeep = { code: 'INVALID_STATE', message: expect.stringContaining('data must be') }
+      for (const depth of [1_001, 5_000, 100_000]) {
+        await expect(store.create('a', { data: nested(depth) })).rejects.toMatchObject(tooDeep)
+      }
+      await store.create('a', { data: nested(1_000) })
+      expect((await store.transition('a', 'ready', 'running')).data).toEqual(nested(1_000))
+    })
+
+    test('what a schema says of a text is escaped', async () => {
+      const store = await open({ data: z.record(z.string(), z.int()) })
+      const create = store.create('a', { data: { '\x1b[2J': 'x' } as never })
+      await expect(create).rejects.toThrow(/data\.\\u001b\[2J: /)
+    })
+
     test('a schema must be one, and must answer at once', async () => {
       const root = await makeRoot()
       for (const data of [1, {}, { '~standard': {} }, null]) {
@@ -267,6 +310,9 @@ export function describeDataContract(name: string, makeRoot: () => string | Prom
       expect(await all(pruned)).toEqual([])
       expect((await all(store.list())).map(({ id }) => id)).toEqual(['b', 'c', 'ready'])
       expect(await ids({ olderThan: 0, state: 'running' })).toEqual([])
+      for (const olderThan of [Number.POSITIVE_INFINITY, Number.MAX_VALUE, 9e15]) {
+        expect(await ids({ olderThan, state: 'ready' })).toEqual([])
+      }
       expect(() => store.prune({} as never)).toThrow(TypeError)
       expect(() => store.prune({ olderThan: -1 })).toThrow(TypeError)
       expect(() => store.prune({ olderThan: 1, force: true } as never)).toThrow(TypeError)

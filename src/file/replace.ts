@@ -88,7 +88,7 @@ class Replacement {
    * same inode and time, which are its revision.
    */
   private stampTime(): FileStat {
-    const now = performance.timeOrigin + performance.now()
+    const now = Date.now() + (performance.now() % 1) // By the system's clock, finer than its milliseconds.
     const time = Math.max(now, (this.before ?? 0) + SHORTEST_STEP) / 1000
     futimesSync(this.fd, time, time)
     return statFd(this.fd)

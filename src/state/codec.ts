@@ -14,14 +14,20 @@ export const MAX_STATE_BYTES = 1024 * 1024
 /**
  * The text of a state file, byte-equal to Go's `json.Marshal` of Kata's `SandboxState`: no white space, an empty
  * `cgroupPath` left out, `persistVersion` never written. `labels` and `data` follow, if there are any, and then the unknown
- * keys. {@link decodeState}
- * always reads it back. What is not written, `cgroupPath` of `''` and `persistVersion`, may be absent from the state.
+ * keys. {@link decodeState} always reads it back. What is not written, `cgroupPath` of `''` and `persistVersion`, may be
+ * absent from the state.
  *
  * @throws StateStoreError `INVALID_STATE` for a field that is missing, of a wrong type, out of range or not known,
  * and for a state that would take more than 1 MiB.
  */
 export function encodeState(state: SandboxState): string {
-  const valid = validState(state)
+  const text = stateText(validState(state))
+  if (exceedsLimit(text)) throw invalidState(`the state takes more than ${MAX_STATE_BYTES} bytes`)
+  return text
+}
+
+/** As {@link encodeState}, of a valid state of any length. */
+export function stateText(valid: SandboxState): string {
   const unknown = new Map(valid[UNKNOWN_KEYS])
   let text = ''
   for (const { name, written, zero, write } of FIELDS) {
@@ -31,9 +37,7 @@ export function encodeState(state: SandboxState): string {
     unknown.delete(name) // The text of data that is as it was.
   }
   for (const [key, json] of unknown) text += `,${quote(key)}:${json}`
-  text += '}'
-  if (exceedsLimit(text)) throw invalidState(`the state takes more than ${MAX_STATE_BYTES} bytes`)
-  return text
+  return `${text}}`
 }
 
 /**
@@ -69,7 +73,7 @@ function decodeJson(text: string): SandboxState {
     const json = unknown.get(name)
     if (json === undefined || written !== 'if present') continue
     values[name] = parse(json)
-    if (name === 'labels' && values[name] !== undefined) unknown.delete(name)
+    if (name === 'labels' && values[name] !== undefined) unknown.delete(name) // Data keeps its text as well.
   }
   const state = completeState(values, ({ zero }) => zero)
   if (unknown.size > 0) state[UNKNOWN_KEYS] = freezeUnknownKeys(unknown)

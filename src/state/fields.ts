@@ -1,5 +1,5 @@
 import { StateStoreError } from '../errors.js'
-import { isMemberValue } from './go-json.js'
+import { depthOf } from './go-json.js'
 import { escapeHtml, foldKey, quote, unquote } from './go-text.js'
 import { checkLabels, LABELS_EXPECTED, type Labels, NO_LABELS, writeLabels } from './labels.js'
 import { isValidState, STATES, type StateString } from './machine.js'
@@ -83,15 +83,23 @@ const labels: FieldType<Labels | undefined> = {
   write: value => (value === undefined ? '' : writeLabels(value)),
 }
 
+/** More would overflow the stack where data is copied, stringified, or sent to another thread. */
+const MAX_DATA_DEPTH = 1_000
+
 const data: FieldType<unknown> = {
-  expected: 'a value that JSON can express',
+  expected: `a value that JSON can express, nested at most ${MAX_DATA_DEPTH} levels deep`,
   zero: undefined,
   check: value => {
     const json = stringify(value)
-    return json === undefined || !isMemberValue(json) ? undefined : JSON.parse(json)
+    return json === undefined ? undefined : parseData(json)
   },
-  parse: json => JSON.parse(json),
+  parse: parseData,
   write: value => escapeHtml(stringify(value) ?? ''),
+}
+
+/** Data that is nested too deeply is a key that this package does not know: kept as text. */
+function parseData(json: string): unknown {
+  return depthOf(json) > MAX_DATA_DEPTH ? undefined : JSON.parse(json)
 }
 
 function stringify(value: unknown): string | undefined {

@@ -63,6 +63,17 @@ function corrupt(fault: string): StateStoreError {
   return new StateStoreError('CORRUPT_STATE', `not a JSON object: ${fault}`)
 }
 
+/** How deeply the lists and objects of a JSON text are nested. */
+export function depthOf(json: string): number {
+  let depth = 0
+  let deepest = 0
+  for (const [token] of json.matchAll(STRING_OR_PUNCTUATION)) {
+    if (token === '{' || token === '[') deepest = Math.max(deepest, ++depth)
+    if (token === '}' || token === ']') depth--
+  }
+  return deepest
+}
+
 /** Whether a text is one JSON value without space around it, which may stand as a member of a document's object. */
 export function isMemberValue(text: string): boolean {
   try {

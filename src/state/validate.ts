@@ -19,18 +19,27 @@ export function validState(value: unknown): SandboxState {
   if (UNKNOWN_KEYS in value) {
     const keys = value[UNKNOWN_KEYS]
     if (!isUnknownKeys(keys)) throw invalidState('the unknown keys are not as they were decoded')
-    const kept = keys.filter(([key, json]) => key !== 'data' || isDataText(json, state.data))
-    if (state.labels !== undefined && kept.some(([key]) => key === 'labels')) {
-      throw invalidState('labels cannot be set: the file has another key of that name')
-    }
+    const kept = keys.filter(key => isKept(key, state))
     if (kept.length > 0 || keys.length === 0) state[UNKNOWN_KEYS] = Object.freeze(kept)
   }
   return state
 }
 
-/** Whether a file's text of the data still says what the data is: then it stays, with its spelling of numbers. */
-function isDataText(json: string, data: unknown): boolean {
-  return data !== undefined && JSON.stringify(JSON.parse(json)) === JSON.stringify(data)
+/**
+ * Whether a key of the file stays beside a state. The text of the data does as long as it says what the data is, so that
+ * numbers keep their spelling.
+ * @throws StateStoreError `INVALID_STATE` when the file has a key of another meaning where the state has labels or data
+ */
+function isKept([key, json]: UnknownKey, state: SandboxState): boolean {
+  const field = fieldNamed(key)
+  if (field === undefined) return true
+  const value = state[field.name]
+  const data = field.name === 'data' ? field.parse(json) : undefined
+  if (data !== undefined) return JSON.stringify(data) === JSON.stringify(value)
+  if (value !== undefined) {
+    throw invalidState(`${key} cannot be set: the file has another key of that name`)
+  }
+  return true
 }
 
 /**

@@ -210,6 +210,18 @@ describe('what is no state', () => {
     expect((await events.rest()).at(-1)).toBe('error a CORRUPT_STATE')
   })
 
+  test('a state that is too long to be written is an event like any other', async () => {
+    const { store, root, state } = await setUp()
+    const long = (last: string) => `{"state":"ready","cgroupPath":"${'<'.repeat(400_000)}${last}"}`
+    put(root, 'a', long('1'))
+    put(root, 'b')
+    const events = new Events(store)
+    expect([await events.next(), await events.next()]).toEqual(['created a ready', 'created b ready'])
+    writeFileSync(`${state('a')}.new`, long('2'))
+    renameSync(`${state('a')}.new`, state('a'))
+    expect(await events.next()).toBe('changed a ready')
+  })
+
   test('a sandbox whose error stays is told of once', async () => {
     const { store, root } = await setUp()
     put(root, 'a', '{')

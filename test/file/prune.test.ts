@@ -1,0 +1,53 @@
+import { tracingChannel } from 'node:diagnostics_channel'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import {
+  CHANGE_CHANNEL,
+  type ChangeTrace,
+  openStore,
+  type PruneOptions,
+  type SandboxStore,
+} from 'sandbox-state'
+import { expect, onTestFinished, test } from 'vitest'
+import { all } from '../support/all.js'
+import { holdFlock } from '../support/flock.js'
+import { temporaryFolder } from '../support/root.js'
+
+async function stopped(root: string, ...ids: string[]): Promise<SandboxStore> {
+  const store = await openStore(root, { lockTimeout: 20 })
+  onTestFinished(() => store.close())
+  for (const id of ids) {
+    await store.create(id)
+    await store.transition(id, 'ready', 'stopped')
+  }
+  await expect.poll(() => all(store.prune({ olderThan: 0, dryRun: true }))).toHaveLength(ids.length)
+  return store
+}
+
+const NOW: PruneOptions = { olderThan: 0 }
+
+test('a sandbox that somebody holds keeps no other from being pruned', async () => {
+  const root = temporaryFolder()
+  const store = await stopped(root, 'a', 'b', 'c')
+  await holdFlock(join(root, 'a', 'lock'))
+  const pruned: string[] = []
+  const sweep = (async () => {
+    for await (const { id } of store.prune(NOW)) pruned.push(id)
+  })()
+  await expect(sweep).rejects.toMatchObject({ code: 'LOCK_TIMEOUT', id: 'a' })
+  expect(pruned).toEqual(['b', 'c'])
+  expect(await all(store.list())).toMatchObject([{ id: 'a' }])
+})
+
+test('a sandbox that is damaged meanwhile stays, and the sweep goes on', async () => {
+  const root = temporaryFolder()
+  const store = await stopped(root, 'a', 'b')
+  const damage = (change: unknown) => {
+    if ((change as ChangeTrace).id === 'a') writeFileSync(join(root, 'a', 'state.json'), '{')
+  }
+  const { start } = tracingChannel(CHANGE_CHANNEL)
+  start.subscribe(damage)
+  onTestFinished(() => void start.unsubscribe(damage))
+  expect(await all(store.prune(NOW))).toMatchObject([{ id: 'b' }])
+  expect(await all(store.list())).toMatchObject([{ id: 'a', error: { code: 'CORRUPT_STATE' } }])
+})
