@@ -147,7 +147,7 @@ function encoded(entry: StateOrError): { readonly entry: StateOrError; readonly 
   if ('error' in entry) return { entry }
   const { id, state } = entry
   try {
-    return { entry, text: withSubject(`sandbox ${id}`, { id }, () => encodeState(state)) }
+    return { entry: { id, state }, text: withSubject(`sandbox ${id}`, { id }, () => encodeState(state)) }
   } catch (error) {
     // A state that could be read may be too long with its characters escaped.
     return { entry: { id, error: ownError(error) } }

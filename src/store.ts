@@ -636,7 +636,7 @@ function traced(rules: Apply, change: Change, trace: ChangeTrace | undefined): A
 function isWanted({ state, changedAt }: StoredSandbox, options: ListOptions): boolean {
   const { labels = {}, changedBefore } = options
   if (options.state !== undefined && state.state !== options.state) return false
-  // An age that no Date can express gives an invalid one, and nothing is as old as that.
+  // By its negation, since an age beyond all dates is no date, and nothing is as old as that.
   if (changedBefore !== undefined && !(Date.parse(changedAt) < changedBefore.getTime())) return false
   return Object.entries(labels).every(([name, text]) => state.labels?.[name] === text)
 }

@@ -1,4 +1,4 @@
-import { Argument, type Command, Help, type Option } from 'commander'
+import { Argument, type Command, Help, Option } from 'commander'
 import type { Cli } from './cli.js'
 import type { Options } from './options.js'
 
@@ -31,8 +31,17 @@ export interface CommandSpec extends HelpText {
 /** For a command that may wait for ever. */
 export const INTERRUPTED = ['130', 'interrupted with Ctrl-C'] as const
 
+const JSON_OPTION = new Option('--json', 'the same as --format json')
+
+function isJsonFormat(taken: Argument | Option): boolean {
+  return taken instanceof Option && taken.long === '--format' && taken.argChoices?.includes('json') === true
+}
+
 export function define(command: Command, { takes = [], run, ...help }: CommandSpec, cli: Cli): void {
   for (const each of takes) each instanceof Argument ? command.addArgument(each) : command.addOption(each)
+  if (takes.some(isJsonFormat)) {
+    command.addOption(JSON_OPTION).on('option:json', () => command.setOptionValue('format', 'json'))
+  }
   describe(command, help).action(() => run(cli, command.opts<Options>(), ...command.processedArgs))
 }
 

@@ -14,10 +14,12 @@ interface CommandEntry {
 export const COMMANDS: readonly CommandEntry[] = [
   entry('list', 'list the sandboxes and their states', () => import('./commands/list.js')),
   entry('state', "print one sandbox's state as JSON", () => import('./commands/state.js')),
+  entry('inspect', 'print everything known about one sandbox', () => import('./commands/inspect.js')),
   entry('create', 'create a sandbox, which starts ready', () => import('./commands/create.js')),
   entry('transition', 'move a sandbox to another state', () => import('./commands/transition.js')),
   entry('update', "change a sandbox's other fields", () => import('./commands/update.js')),
   entry('delete', 'delete a sandbox', () => import('./commands/delete.js')),
+  entry('prune', 'delete sandboxes that stopped long ago', () => import('./commands/prune.js')),
   entry('watch', 'follow the sandboxes, live on a terminal', () => import('./commands/watch.js')),
   entry('wait', 'wait until a sandbox is in a state, or deleted', () => import('./commands/wait.js')),
   entry(

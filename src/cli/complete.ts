@@ -12,7 +12,7 @@ const FOLDER_NAMES: ReadonlySet<string> = new Set(['dir', 'from', 'to'])
 /**
  * What may stand for the last word of a command line, one candidate a line, some with a tab and a description; or
  * {@link FOLDERS}. It asks the commands themselves, so that nothing can be forgotten.
- * @param words without the program. bash takes the `=` of `--option=value` for a word of its own.
+ * @param words without the program. bash takes the `=` of `--option=value` and of `--label key=value` for a word of its own.
  */
 export async function candidates(words: readonly string[], cli: Cli): Promise<readonly string[]> {
   const { program } = cli
@@ -22,7 +22,8 @@ export async function candidates(words: readonly string[], cli: Cli): Promise<re
   const optionOf = (name: string) =>
     [...command.options, ...program.options].find(({ short, long }) => name === short || name === long)
 
-  for (const word of words.slice(0, -1).filter(word => word !== '=')) {
+  for (const [at, word] of words.slice(0, -1).entries()) {
+    if (word === '=' || (words[at - 1] === '=' && option === undefined)) continue
     const [name = '', value] = option === undefined ? word.split(/(?<=^--[\w-]+)=/) : [option.long, word]
     const named = name.startsWith('-') ? optionOf(name) : undefined
     option = named?.required && value === undefined ? named : undefined
@@ -38,7 +39,9 @@ export async function candidates(words: readonly string[], cli: Cli): Promise<re
     }
   }
 
-  const current = words.at(-1)?.replace(/^=$/, '') ?? ''
+  const [before, last = ''] = words.slice(-2)
+  if (option === undefined && (last === '=' || before === '=')) return []
+  const current = last === '=' ? '' : last
   const [, flag = '', value = current] = /^(--[\w-]+=)(.*)$/s.exec(current) ?? []
   option ??= optionOf(flag.slice(0, -1))
   const place = option ?? command.registeredArguments[operands]
@@ -61,9 +64,21 @@ function optionNames(program: Command, command: Command): string[] {
 
 async function valuesOf(place: Argument | Option, command: Command, cli: Cli): Promise<readonly string[]> {
   if (place.argChoices !== undefined) return place.argChoices
+  if ('flags' in place && place.long === '--label') return labelsInUse(cli)
+  if ('flags' in place && place.long === '--unlabel') {
+    return [...new Set((await labelsInUse(cli)).map(label => label.replace(/=.*/s, '')))]
+  }
   const name = 'flags' in place ? (/<(\w+)>/.exec(place.flags)?.[1] ?? '') : place.name()
   if (FOLDER_NAMES.has(name)) return [FOLDERS]
   // The id of a sandbox that is to be created cannot be known.
   if (name !== 'id' || command.name() === 'create') return []
   return cli.withStore(async store => (await collect(store.list())).map(({ id }) => id))
+}
+
+/** Those that need no quotes in a shell, such as `team=a`. */
+async function labelsInUse(cli: Cli): Promise<readonly string[]> {
+  const entries = await cli.withStore(store => collect(store.list()))
+  const labels = entries.flatMap(entry => ('error' in entry ? [] : Object.entries(entry.state.labels ?? {})))
+  const words = labels.map(([name, value]) => `${name}=${value}`)
+  return [...new Set(words)].filter(word => /^[\w./=,@+-]+$/.test(word))
 }

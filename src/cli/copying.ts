@@ -4,7 +4,7 @@ import type { Cli } from './cli.js'
 import type { HelpText } from './command.js'
 import { EXIT } from './errors.js'
 import { objectJson } from './json.js'
-import { LISTING_HEADINGS, listingRow } from './listing.js'
+import { COPY_COLUMNS, headings, listingRow } from './listing.js'
 import { CHANGE_FORMAT, DRY_RUN, type Options } from './options.js'
 import { counted } from './words.js'
 
@@ -62,7 +62,7 @@ async function printPlan(cli: Cli, plan: readonly PlannedCopy[], format: string)
   if (format === 'json') return cli.printJson(plan, planned => objectJson(planned))
   const rows = plan.map(planned => [
     { text: planned.outcome, color: isFailure(planned) ? ('red' as const) : undefined },
-    ...listingRow(planned),
+    ...listingRow(planned, COPY_COLUMNS),
   ])
-  await cli.printTable(['OUTCOME', ...LISTING_HEADINGS], rows)
+  await cli.printTable(['OUTCOME', ...headings(COPY_COLUMNS)], rows)
 }

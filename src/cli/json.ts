@@ -1,8 +1,10 @@
-import type { StateOrError } from '../backend.js'
+import type { HistoryEntry, LockHolder, StateOrError } from '../backend.js'
+import type { Finding } from '../check.js'
 import { ownError, StateStoreError } from '../errors.js'
 import { encodeState } from '../state/codec.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { visible } from '../state/show.js'
+import type { Inspection } from '../store.js'
 import type { StateEvent } from '../watch.js'
 
 /**
@@ -27,14 +29,24 @@ export function objectJson(about: StateOrError | StateEvent, onError = () => {})
   }
 }
 
-function membersJson(about: Readonly<Record<string, string | SandboxState | StateStoreError>>): string {
-  const members = Object.entries(about).map(([key, value]) => {
-    if (typeof value === 'string') return `"${key}":${JSON.stringify(value)}`
-    if (!(value instanceof StateStoreError)) return `"${key}":${stateJson(value)}`
-    const { code, message } = value
-    return `"${key}":${rowJson({ code, message })}`
-  })
-  return `{${members.join(',')}}`
+type Member =
+  | string
+  | SandboxState
+  | StateStoreError
+  | LockHolder
+  | readonly (HistoryEntry | Finding)[]
+  | null
+
+function membersJson(about: Readonly<Record<string, Member>>): string {
+  return `{${Object.entries(about)
+    .map(([key, value]) => `"${key}":${memberJson(value)}`)
+    .join(',')}}`
+}
+
+function memberJson(value: Member): string {
+  if (value instanceof StateStoreError) return rowJson({ code: value.code, message: value.message })
+  if (typeof value === 'object' && value !== null && 'blockIndex' in value) return stateJson(value)
+  return rowJson(value)
 }
 
 /** Any other value, on one line, with nothing in it that a terminal could obey. */
@@ -74,4 +86,9 @@ export function indentJson(compact: string): string {
 /** A state as JSON for people: indented, with its newline. */
 export function statePage(state: SandboxState): string {
   return `${indentJson(stateJson(state))}\n`
+}
+
+/** The same for everything that is known about a sandbox. */
+export function inspectionPage(inspection: Inspection): string {
+  return `${indentJson(membersJson({ ...inspection }))}\n`
 }

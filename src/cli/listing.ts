@@ -1,22 +1,61 @@
-import type { StateOrError } from '../backend.js'
+import type { StoredSandbox } from '../backend.js'
+import type { StateStoreError } from '../errors.js'
+import type { SandboxState } from '../state/sandbox-state.js'
 import { visible } from '../state/show.js'
-import { type Row, STATE_COLORS } from './table.js'
+import { labelWords } from './labels.js'
+import { type Cell, type Row, STATE_COLORS } from './table.js'
+import { age } from './words.js'
 
-export const LISTING_HEADINGS = ['ID', 'STATE', 'BLOCK-INDEX', 'MEMORY-BLOCK', 'HOTPLUG-PROBE', 'CGROUP-PATH']
+/** A column of a listing, beside the id. */
+type Column<Entry> = readonly [heading: string, cell: (entry: Entry) => Cell | string]
 
-/** A sandbox's row below {@link LISTING_HEADINGS}; the error of one that cannot be read. */
-export function listingRow(entry: StateOrError): Row {
+interface WithState {
+  readonly id: string
+  readonly state: SandboxState
+}
+
+interface Unreadable {
+  readonly id: string
+  readonly error: StateStoreError
+}
+
+const STATE: Column<WithState> = [
+  'STATE',
+  ({ state: { state } }) => ({ text: state, color: STATE_COLORS[state] }),
+]
+
+const KATA: readonly Column<WithState>[] = [
+  ['BLOCK-INDEX', ({ state }) => ({ text: String(state.blockIndex), align: 'right' })],
+  ['MEMORY-BLOCK', ({ state }) => ({ text: String(state.guestMemoryBlockSize), align: 'right' })],
+  ['HOTPLUG-PROBE', ({ state }) => (state.guestMemoryHotplugProbe ? 'yes' : 'no')],
+  ['CGROUP-PATH', ({ state }) => visible(state.cgroupPath) || '-'],
+]
+
+/** What is to be copied. */
+export const COPY_COLUMNS: readonly Column<WithState>[] = [STATE, ...KATA]
+
+/** What a store holds. */
+export function listColumns(wide: boolean, now: number): readonly Column<StoredSandbox>[] {
+  return [
+    STATE,
+    ['CHANGED', ({ changedAt }) => ({ text: age(changedAt, now), align: 'right' })],
+    ...(wide ? KATA : []),
+    ['LABELS', ({ state }) => labelWords(state.labels)],
+  ]
+}
+
+export function headings<Entry>(columns: readonly Column<Entry>[]): string[] {
+  return ['ID', ...columns.map(([heading]) => heading)]
+}
+
+/** A sandbox's row; the error of one that cannot be read. */
+export function listingRow<Entry extends WithState>(
+  entry: Entry | Unreadable,
+  columns: readonly Column<Entry>[],
+): Row {
   if ('error' in entry) {
     const { code, message } = entry.error
     return [entry.id, { text: code, color: 'red' }, visible(message)]
   }
-  const { state, blockIndex, guestMemoryBlockSize, guestMemoryHotplugProbe, cgroupPath } = entry.state
-  return [
-    entry.id,
-    { text: state, color: STATE_COLORS[state] },
-    { text: String(blockIndex), align: 'right' },
-    { text: String(guestMemoryBlockSize), align: 'right' },
-    guestMemoryHotplugProbe ? 'yes' : 'no',
-    visible(cgroupPath) || '-',
-  ]
+  return [entry.id, ...columns.map(([, cell]) => cell(entry))]
 }

@@ -1,7 +1,12 @@
 import { Argument, InvalidArgumentError, Option } from 'commander'
+import { MAX_REASON } from '../options.js'
 import { type FieldName, fieldNamed } from '../state/fields.js'
+import type { Labels } from '../state/labels.js'
 import type { StateString } from '../state/machine.js'
 import type { SandboxState } from '../state/sandbox-state.js'
+import type { ChangeOptions } from '../store.js'
+import { UsageError } from './errors.js'
+import { UNITS } from './words.js'
 
 // The arguments and options that commands share.
 
@@ -22,6 +27,14 @@ export interface Options {
   readonly keep?: boolean
   /** In seconds. */
   readonly timeout?: number
+  readonly label?: Labels
+  readonly unlabel?: readonly string[]
+  /** False for `--no-data`; a value of its own, as data may be `false`, too. */
+  readonly data?: { readonly value: unknown } | false
+  readonly reason?: string
+  /** In ms. */
+  readonly olderThan?: number
+  readonly wide?: boolean
 }
 
 export const ID = new Argument('<id>', "the sandbox's name: letters, digits, _ . and -")
@@ -38,6 +51,19 @@ export const ROWS_FORMAT = formatOption('how to print them', ['table', 'json'])
 export const CHANGE_FORMAT = formatOption('what to print', ['text', 'json'])
 
 export const DRY_RUN = new Option('--dry-run', 'only print what would be done')
+
+export const DATA = new Option('--data <json>', 'data of your own: any JSON').argParser(parseData)
+
+export const REASON = new Option('--reason <text>', 'why, for the history').argParser(text => {
+  if (text.length <= MAX_REASON) return text
+  throw new UsageError(`--reason must have at most ${MAX_REASON} characters`)
+})
+
+/** A new one each time, as a command may make it mandatory. */
+export function olderThanOption(): Option {
+  const description = 'only those that have not changed for so long, such as 90s, 30m, 2h or 7d'
+  return new Option('--older-than <time>', description).argParser(milliseconds)
+}
 
 /** The option for each field of a state. */
 const FIELDS: Readonly<Partial<Record<FieldName, Option>>> = {
@@ -58,7 +84,13 @@ export const FIELD_OPTIONS = Object.entries(FIELDS).map(([name, option]) =>
 export function givenFields(options: Options): Partial<SandboxState> {
   const values = new Map<string, unknown>(Object.entries(options))
   const given = Object.entries(FIELDS).map(([name, option]) => [name, values.get(option.attributeName())])
-  return Object.fromEntries(given.filter(([, value]) => value !== undefined))
+  const fields = Object.fromEntries(given.filter(([, value]) => value !== undefined))
+  return options.data ? { ...fields, data: options.data.value } : fields
+}
+
+/** How a change is to be made. */
+export function changeOptions({ reason }: Options): ChangeOptions {
+  return reason === undefined ? {} : { reason }
 }
 
 /** Text such as `1e3` or the empty one is a number to JavaScript, but hardly one to a user. */
@@ -69,6 +101,37 @@ function integer(fieldName: string): (text: string) => unknown {
     if (value === undefined) throw new InvalidArgumentError(`It must be ${field?.expected}.`)
     return value
   }
+}
+
+const STRING_OR_NUMBER = /"(?:[^"\\]+|\\.)*"|[-\d][\d.eE+-]*/g
+
+/** Commander would repeat all of the text in its error. */
+function parseData(text: string): { readonly value: unknown } {
+  const value = parseJson(text)
+  const unfit = text.match(STRING_OR_NUMBER)?.find(token => !token.startsWith('"') && isRounded(token))
+  if (unfit === undefined) return { value }
+  throw new UsageError(`the number ${unfit} in --data would be rounded: write it as a string`)
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new UsageError(`--data must be JSON: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+/** As for the fields: an integer is kept digit by digit or refused. */
+function isRounded(number: string): boolean {
+  return /^-?\d+$/.test(number) ? !Number.isSafeInteger(Number(number)) : !Number.isFinite(Number(number))
+}
+
+function milliseconds(text: string): number {
+  const [, count, unit = ''] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text) ?? []
+  if (count === undefined) {
+    throw new InvalidArgumentError('It must be a number and a unit: ms, s, m, h or d, such as 90m.')
+  }
+  return Number(count) * (UNITS.get(unit) ?? 1)
 }
 
 export function seconds(text: string): number {

@@ -50,7 +50,8 @@ function asksForJson(argv: readonly string[]): boolean {
   const end = argv.indexOf('--')
   const options = end === -1 ? argv : argv.slice(0, end)
   return options.some(
-    (word, at) => word === '--format=json' || (word === '--format' && options[at + 1] === 'json'),
+    (word, at) =>
+      word === '--json' || word === '--format=json' || (word === '--format' && options[at + 1] === 'json'),
   )
 }
 

@@ -12,7 +12,7 @@ export const STATE_COLORS = {
   stopped: 'dim',
 } as const satisfies Record<StateString, Color>
 
-interface Cell {
+export interface Cell {
   readonly text: string
   /** Numbers are easier to compare when their last digits line up. */
   readonly align?: 'left' | 'right'

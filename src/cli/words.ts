@@ -25,6 +25,21 @@ const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
 
+/** What a unit of time has in ms, the longest first. */
+export const UNITS: ReadonlyMap<string, number> = new Map([
+  ['d', DAY],
+  ['h', HOUR],
+  ['m', MINUTE],
+  ['s', SECOND],
+])
+
+/** How long ago a time is, in one unit as listings show it: `12s`, `4m`, `3h` or `12d`. */
+export function age(time: string, now: number): string {
+  const ms = now - Date.parse(time)
+  const [unit, size] = [...UNITS].find(([, size]) => ms >= size) ?? ['s', Number.POSITIVE_INFINITY]
+  return `${Math.floor(Math.max(ms, 0) / size)}${unit}`
+}
+
 /**
  * A length of time in at most two units, such as `0.4s`, `12s`, `4m 12s`, `3h 5m` or `12d 4h`: rounded down, so that
  * nothing seems to have lasted longer than it has.

@@ -49,11 +49,12 @@ function programFolder(): string {
   return folder
 }
 
-/** Without what differs from run to run: times, lengths of time, shares, processes, and the widths of their columns. */
+/** Without what differs from run to run: times, lengths of time, revisions, shares, processes, and the widths of their columns. */
 function comparable(text: string): string {
   return text
     .replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, 'TIME')
-    .replaceAll(/\b(\d+m )?\d+(\.\d)?s\b/g, 'SECONDS')
+    .replaceAll(/\b(\d+m )?\d+(\.\d)?[sm]\b/g, 'SECONDS')
+    .replaceAll(/(revision"?:? *"?)[\d.-]+/gi, '$1REVISION')
     .replaceAll(/\b\d+%/g, 'SHARE')
     .replaceAll(/\bpid \d+/g, 'pid N')
     .replaceAll(/\.quarantine\/\S+/g, '.quarantine/ENTRY')

@@ -1,17 +1,17 @@
 import type { HistoryEntry } from '../../backend.js'
 import { ownError, StateStoreError } from '../../errors.js'
-import { visible } from '../../state/show.js'
 import { collect } from '../cli.js'
 import type { CommandSpec } from '../command.js'
+import { gapRow, HISTORY_HEADINGS, historyRows } from '../history-table.js'
 import { ID, ROWS_FORMAT } from '../options.js'
-import { type Row, STATE_COLORS } from '../table.js'
-import { ago, whoWords } from '../words.js'
+import type { Row } from '../table.js'
 
 export const command: CommandSpec = {
   description: "Print a sandbox's recorded changes, oldest first. Takes no lock and creates no file.",
   notes: `Formats:
-  table  a line for each, with who made the change
-  json   one array of {seq, time, from, to, fields, pid, host, command, gap}
+  table  a line for each, with who made the change, and why
+  json   one array of {seq, time, from, to, fields, reason, pid, host, command,
+         gap}
 
 A line "not recorded" marks a gap, because a process was killed or the disk was
 full. The last changes are kept, about 128 KiB.`,
@@ -29,33 +29,14 @@ full. The last changes are kept, about 128 KiB.`,
       const read = await store.read(id).catch(ownError)
       const current = read instanceof StateStoreError ? read.code : read.state
       if (entries.length === 0) return cli.remark(`nothing is recorded of ${id}, which is ${current}`)
-      const now = Date.now()
-      const rows = entries.flatMap((entry, at) => rowsOf(entry, at === 0, now))
-      if (current !== entries.at(-1)?.to) rows.push(gap(`not recorded, now ${current}`))
-      await cli.printTable(['SEQ', 'TIME', 'AGO', 'CHANGE', 'BY'], rows)
+      const rows = [...entries.slice(0, 1).flatMap(beginning), ...historyRows(entries, Date.now())]
+      if (current !== entries.at(-1)?.to) rows.push(gapRow(`not recorded, now ${current}`))
+      await cli.printTable(HISTORY_HEADINGS, rows)
     }),
 }
 
-function rowsOf(entry: HistoryEntry, isFirst: boolean, now: number): Row[] {
-  const { seq, time, from, to } = entry
-  const row: Row = [
-    { text: String(seq), align: 'right' },
-    time.replace(/\.\d+/, ''),
-    ago(time, now),
-    { text: changeWords(entry), color: from === to ? undefined : STATE_COLORS[to] },
-    whoWords(entry),
-  ]
-  const isCut = isFirst && from !== null
-  if (isCut && seq > 1) return [gap('older changes are not kept'), row]
-  return isCut || entry.gap === true ? [gap('not recorded'), row] : [row]
-}
-
-function gap(words: string): Row {
-  return [{ text: '?', align: 'right' }, '-', '-', { text: words, color: 'yellow' }]
-}
-
-function changeWords({ from, to, fields = [] }: HistoryEntry): string {
-  if (from === null) return `created, ${to}`
-  const parts = [...(from === to ? [] : [`${from} -> ${to}`]), ...fields.map(visible)]
-  return parts.length === 0 ? 'no known field' : parts.join(', ')
+/** What is missing before the first change that is kept. */
+function beginning({ seq, from, gap }: HistoryEntry): Row[] {
+  if (from !== null && seq > 1) return [gapRow('older changes are not kept')]
+  return from !== null || gap === true ? [gapRow('not recorded')] : []
 }

@@ -1,43 +1,69 @@
 import { Option } from 'commander'
 import type { ListEntry } from '../../backend.js'
 import { STATES } from '../../state/machine.js'
+import type { ListOptions } from '../../store.js'
 import { type Cli, collect } from '../cli.js'
 import type { CommandSpec } from '../command.js'
 import { EXIT } from '../errors.js'
 import { objectJson } from '../json.js'
-import { LISTING_HEADINGS, listingRow } from '../listing.js'
-import { formatOption } from '../options.js'
+import { labelOption } from '../labels.js'
+import { headings, listColumns, listingRow } from '../listing.js'
+import { formatOption, type Options, olderThanOption } from '../options.js'
 
 export const command: CommandSpec = {
   description: 'List the sandboxes and their states, sorted by id. Takes no lock and creates no file.',
   notes: `Formats:
   table  a line for each, in columns; without any sandbox no line at all
-  json   one array of {id, state: {...}} and {id, error: {code, message}}
+  json   one array of {id, state: {...}, changedAt, revision} and
+         {id, error: {code, message}}
   ids    one id a line
 
-A sandbox that cannot be read is listed whatever --state says: in a table with
+CHANGED is how long ago the state was last replaced. --wide shows Kata's own
+fields, too.
+
+A sandbox that cannot be read is listed whatever is asked for: in a table with
 the error's code for its state, with ids also on stderr. The others follow.`,
   examples: [
     ['list', 'all of them'],
     ['list --state running --format ids', 'the running ones'],
-    ["list --format json | jq '.[] | select(.error)'", 'the broken ones'],
+    ['list --label team=x --older-than 1h', "one team's that are idle"],
+    ["list --json | jq '.[] | select(.error)'", 'the broken ones'],
   ],
   done: 'listed',
   failed: 'a sandbox cannot be read, or the root cannot (IO_ERROR)',
   takes: [
     new Option('--state <state>', 'only those in this state').choices(STATES),
+    labelOption('only those with this label'),
+    olderThanOption(),
+    new Option('--wide', 'with more columns'),
     formatOption('how to print them', ['table', 'json', 'ids']),
   ],
-  run: (cli, { state, format }) =>
+  run: (cli, { wide = false, format, ...wanted }) =>
     cli.withStore(async store => {
-      const entries = noted(store.list(state === undefined ? {} : { state }), cli)
+      const now = Date.now()
+      const entries = noted(store.list(filter(wanted, now)), cli)
       if (format === 'json') return cli.printJson(entries, entry => objectJson(entry, () => noteFailure(cli)))
       if (format === 'ids') return printIds(entries, cli)
-      const rows = (await collect(entries)).map(listingRow)
-      await cli.printTable(LISTING_HEADINGS, rows)
-      const what = state === undefined ? 'sandboxes' : `sandboxes that are ${state}`
-      if (rows.length === 0) await cli.remark(`no ${what} in ${cli.rootWords}`)
+      const columns = listColumns(wide, now)
+      const rows = (await collect(entries)).map(entry => listingRow(entry, columns))
+      await cli.printTable(headings(columns), rows)
+      if (rows.length === 0) await cli.remark(`no ${what(wanted)} in ${cli.rootWords}`)
     }),
+}
+
+type Wanted = Pick<Options, 'state' | 'label' | 'olderThan'>
+
+function filter({ state, label, olderThan }: Wanted, now: number): ListOptions {
+  return {
+    ...(state && { state }),
+    ...(label && { labels: label }),
+    ...(olderThan !== undefined && { changedBefore: new Date(Math.max(now - olderThan, 0)) }),
+  }
+}
+
+function what({ state, label, olderThan }: Wanted): string {
+  if (label !== undefined || olderThan !== undefined) return 'such sandboxes'
+  return state === undefined ? 'sandboxes' : `sandboxes that are ${state}`
 }
 
 function noteFailure(cli: Cli): void {

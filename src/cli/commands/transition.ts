@@ -1,7 +1,9 @@
 import { Argument, Option } from 'commander'
 import { checkMove } from '../../change.js'
 import { STATES, type StateString, TRANSITIONS } from '../../state/machine.js'
+import type { SandboxState } from '../../state/sandbox-state.js'
 import { changeCommand } from '../change.js'
+import { changeOptions, REASON } from '../options.js'
 
 const MOVES = STATES.map(state => `  ${state.padEnd(7)} -> ${TRANSITIONS[state].join(', ')}`).join('\n')
 
@@ -13,6 +15,7 @@ With --from, just one of several wins that race for the same move.`,
   examples: [
     ['transition a running', 'start it, or resume it'],
     ['transition a running --from ready', 'start it, unless somebody has'],
+    ["transition a stopped --reason 'idle for 1h'", 'stop it, and say why'],
   ],
   done: 'the sandbox is moved, and on the disk',
   failed:
@@ -20,16 +23,21 @@ With --from, just one of several wins that race for the same move.`,
   takes: [
     new Argument('<to>', 'the state to move to').choices(STATES),
     new Option('--from <state>', 'only if it is in this state').choices(STATES),
+    REASON,
   ],
-  async change(store, { from }, id, to: StateString) {
-    if (from !== undefined) return { state: await store.transition(id, from, to), words: `${from} -> ${to}` }
+  async change(store, options, id, to: StateString) {
+    const { from } = options
+    const how = changeOptions(options)
+    if (from !== undefined)
+      return { state: await store.transition(id, from, to, how), words: `${from} -> ${to}` }
     let before: StateString = to
-    const state = await store.update(id, current => {
+    const move = (current: SandboxState) => {
       before = current.state
       // An update may leave the state as it is, but a transition to the present state is refused.
       checkMove(id, before, before, to)
       return { ...current, state: to }
-    })
+    }
+    const state = await store.update(id, move, how)
     return { state, words: `${before} -> ${to}` }
   },
 })

@@ -3,6 +3,7 @@ import { ownError, StateStoreError } from '../../errors.js'
 import type { SandboxStore } from '../../store.js'
 import type { StateEvent } from '../../watch.js'
 import { collect } from '../cli.js'
+import { reasonWords } from '../history-table.js'
 import { holderWords, whoWords } from '../words.js'
 
 /** What a row of the live view shows. */
@@ -14,6 +15,8 @@ export interface Sight {
   readonly since: number | undefined
   /** Who changed it last; undefined until that was looked up. */
   readonly by?: string
+  /** Why. */
+  readonly reason?: string
   /** Who holds its lock, if anybody does. */
   readonly holder?: string | undefined
 }
@@ -62,9 +65,13 @@ export class Board {
 
 function lastChange(entries: readonly HistoryEntry[], now: string): Partial<Sight> {
   const last = entries.at(-1)
-  if (last?.to !== now) return { by: '-' }
+  if (last?.to !== now) return { by: '-', reason: '-' }
   const start = entries.findLast(({ from, to, gap }) => from !== to || gap === true)
-  return { by: whoWords(last), ...(start && { since: Date.parse(start.time) }) }
+  return {
+    by: whoWords(last),
+    reason: reasonWords(last.reason),
+    ...(start && { since: Date.parse(start.time) }),
+  }
 }
 
 /** Nothing if it cannot be read: the sandbox may be gone, or its backend may not support it. */

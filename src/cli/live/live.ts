@@ -70,15 +70,15 @@ export function rowsThatFit(rows: number): number {
 /** The lines of a screen. */
 export function frame(view: View, rows: number, colors: boolean, time: number): string[] {
   const { root, id, sights, more } = view
-  const headings = ['ID', 'STATE', 'FOR', 'LOCK HELD BY', 'LAST CHANGE BY']
+  const headings = ['ID', 'STATE', 'FOR', 'LOCK HELD BY', 'LAST CHANGE BY', 'REASON']
   const table = tableLines([headings, ...sights.map(sight => rowOf(sight, time))], colors)
   const body = id !== undefined && sights.length === 0 ? [`no sandbox ${id} yet`] : table
   const lines = [`${root}: ${counted(sights.length + more, 'sandbox', 'sandboxes')}`, '', ...body]
   return [...lines.slice(0, rows - 1), `${more > 0 ? `${more} more do not fit; ` : ''}Ctrl-C quits`]
 }
 
-function rowOf({ id, now, since, holder = '-', by = '' }: Sight, time: number): Row {
+function rowOf({ id, now, since, holder = '-', by = '', reason = '' }: Sight, time: number): Row {
   const color = isValidState(now) ? STATE_COLORS[now] : 'red'
   const age = since === undefined ? '-' : duration(time - since)
-  return [id, { text: now, color }, { text: age, align: 'right' }, holder, by]
+  return [id, { text: now, color }, { text: age, align: 'right' }, holder, by, reason]
 }
