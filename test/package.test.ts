@@ -29,12 +29,15 @@ async function pack(folder: string): Promise<Packed> {
 test('the package holds what is needed to use it, and nothing else', async () => {
   const { files } = await pack(temporaryFolder())
   const paths = files.map(({ path }) => path)
+  const schemas = readdirSync(join(PROJECT, 'schemas')).filter(name => name.endsWith('.json'))
+  expect(schemas).toContain('state.json')
   expect(paths.filter(path => !path.startsWith('dist/')).sort()).toEqual([
     'CHANGELOG.md',
     'LICENSE',
     'README.md',
     'SECURITY.md',
     'package.json',
+    ...schemas.map(name => `schemas/${name}`),
   ])
   // Each module of the source, with its types; and none that was left by an earlier build.
   const modules = paths.filter(path => path.endsWith('.js')).map(path => path.slice(5, -3))
@@ -44,7 +47,7 @@ test('the package holds what is needed to use it, and nothing else', async () =>
   )
   expect(modules.sort()).toEqual(source.map(path => path.slice(0, -3)).sort())
   expect(types.sort()).toEqual(modules)
-  expect(paths).toHaveLength(modules.length * 2 + 5)
+  expect(paths).toHaveLength(modules.length * 2 + 5 + schemas.length)
 })
 
 test('the library does not load zod; its subpath with the schemas does', async () => {
@@ -103,6 +106,19 @@ describe('installed in an empty project', () => {
     writeFileSync(join(project, 'program.cjs'), program)
     const ran = await run(process.execPath, ['program.cjs', temporaryFolder()], { cwd: project })
     expect(ran).toEqual({ stdout: 'ready\n', stderr: '' })
+  })
+
+  test('a program may import its JSON Schemas', async () => {
+    const program = `
+      import { createRequire } from 'node:module'
+      import { readFileSync } from 'node:fs'
+      import { fileURLToPath } from 'node:url'
+      const file = fileURLToPath(import.meta.resolve('sandbox-state/schemas/list.json'))
+      console.log(JSON.parse(readFileSync(file, 'utf8')).title)
+      console.log(createRequire(import.meta.url)('sandbox-state/schemas/state.json').$ref)`
+    writeFileSync(join(project, 'schemas.mjs'), program)
+    const { stdout } = await run(process.execPath, ['schemas.mjs'], { cwd: project })
+    expect(stdout).toBe('list --format json\n#/$defs/state\n')
   })
 
   test('npx finds its command', async () => {

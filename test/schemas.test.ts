@@ -1,0 +1,194 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import fc from 'fast-check'
+import { encodeState, STATES } from 'sandbox-state'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import * as z from 'zod'
+import { FIELDS } from '#src/state/fields.js'
+import { BIN, Root } from './cli/support.js'
+import { holdFlock } from './support/flock.js'
+
+const project = fileURLToPath(new URL('..', import.meta.url))
+
+/** A JSON Schema, as far as the tests look into it. */
+interface Schema {
+  readonly [keyword: string]: unknown
+  readonly properties?: Readonly<Record<string, Schema>>
+}
+
+function load(name: string): Schema {
+  return JSON.parse(readFileSync(join(project, 'schemas', `${name}.json`), 'utf8'))
+}
+
+const NAMES = readdirSync(join(project, 'schemas')).flatMap(file => file.match(/^(.*)\.json$/)?.[1] ?? [])
+
+/**
+ * As a reader of today takes it, who knows every key: only in a state there may be more. A shipped schema lets a later
+ * version add to it.
+ */
+function closed(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(closed)
+  if (typeof schema !== 'object' || schema === null) return schema
+  const members = Object.entries(schema).map(([key, value]) => [key, closed(value)])
+  const isOpen = !('properties' in schema) || 'blockIndex' in Object(schema.properties)
+  return { ...Object.fromEntries(members), ...(!isOpen && { additionalProperties: false }) }
+}
+
+function validator(name: string): (value: unknown) => boolean {
+  const schema = z.fromJSONSchema(closed(load(name)) as Parameters<typeof z.fromJSONSchema>[0])
+  return value => schema.safeParse(value).success
+}
+
+/** What was printed on stdout, or else on stderr, as JSON. */
+async function printed(root: Root, line: string): Promise<unknown> {
+  const { stdout, stderr } = await root.cli(`${line} --format json`)
+  return JSON.parse(stdout || stderr)
+}
+
+/** The lines of a watch, as many as are waited for. */
+async function watched(root: Root, steps: readonly (() => Promise<unknown>)[]): Promise<unknown[]> {
+  const child = spawn(process.execPath, [BIN, '--root', root.path, 'watch', '--json'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]()
+  const events: unknown[] = []
+  for (const step of steps) {
+    await step()
+    events.push(JSON.parse((await lines.next()).value))
+  }
+  return events
+}
+
+/** Real output of every kind, by the name of its schema. */
+async function outputs(): Promise<Record<string, unknown[]>> {
+  const root = new Root()
+  const made = await printed(
+    root,
+    'create a --label team=x --data {"ports":[1]} --reason why --cgroup-path /x',
+  )
+  const updated = await printed(root, 'update a --block-index -1')
+  root.put('later', '{"state":"ready","later":[1],"labels":{"a":"b"}}')
+  const moved = await printed(root, 'transition later running') // A gap comes before it.
+  const watch = await watched(root, [
+    async () => {},
+    async () => {},
+    () => root.done('update a --block-index 2'),
+    () => root.done('create b'),
+    async () => root.put('b', '{'),
+    () => root.done('delete b --force'),
+  ])
+  root.put('bad', '{"state":"dead"}')
+  const lines = ['a', 'later'].flatMap(id =>
+    readFileSync(join(root.path, id, 'history.jsonl'), 'utf8')
+      .trimEnd()
+      .split('\n'),
+  )
+  const target = new Root()
+  const copy = (...more: string[]) =>
+    target.cli(['copy', root.path, target.path, '--json', ...more]).then(({ stdout }) => JSON.parse(stdout))
+  const plans = [await copy('--dry-run')]
+  const copies = [await copy()]
+  await target.done('update a --block-index 7')
+  plans.push(await copy('--dry-run'))
+  await root.done('transition later stopped')
+  const held = await holdFlock(join(root.path, 'a', 'lock'))
+  const result = {
+    state: [made, updated, moved, root.file('a'), root.file('later'), await printed(root, 'state a')],
+    'history-line': lines.map(line => JSON.parse(line)),
+    list: [await printed(root, 'list'), await printed(root, 'list --state paused')],
+    inspect: [await printed(root, 'inspect a'), await printed(root, 'inspect later')],
+    history: [await printed(root, 'history a'), await printed(root, 'history later')],
+    locks: [await printed(root, 'locks')],
+    watch,
+    prune: [await printed(root, 'prune --older-than 0s --dry-run')],
+    copy: copies,
+    'copy-plan': plans,
+    error: [
+      await printed(root, 'state nobody'),
+      await printed(root, 'state bad'),
+      await printed(root, 'transition later ready'),
+      await printed(root, 'transition later paused --from running'),
+      await printed(root, 'update a --block-index 1 --lock-timeout 0'),
+      await printed(root, 'wait later running --timeout 0'),
+      await printed(root, 'create -a'),
+      await printed(root, 'delete'),
+    ],
+  }
+  await held.release()
+  writeFileSync(join(root.path, 'a', 'state.json.5'), '')
+  truncateSync(join(root.path, 'later', 'state.json'), 0)
+  const check = [await printed(root, 'check')]
+  const repair = [await printed(root, 'repair --dry-run'), await printed(root, 'repair')]
+  return { ...result, check, repair }
+}
+
+/** Every value that differs from a valid one in one place where a schema says what must be there. */
+function* spoilt(value: unknown): Generator<unknown> {
+  yield typeof value === 'object' ? 'x' : { x: 1 }
+  if (typeof value !== 'object' || value === null) return
+  for (const [key, member] of Object.entries(value)) {
+    if (key === 'data' || key === 'later') continue // Anything may be there.
+    for (const other of spoilt(member)) {
+      yield Array.isArray(value) ? value.with(Number(key), other) : { ...value, [key]: other }
+    }
+  }
+}
+
+test('the schemas are as they are made (npm run schemas makes them anew)', () => {
+  execFileSync(process.execPath, [join(project, 'schemas', 'make.mjs'), '--check'], { stdio: 'pipe' })
+})
+
+describe('what is printed, and kept', () => {
+  test('is as the schemas say', { timeout: 60_000 }, async () => {
+    const printed = await outputs()
+    expect(Object.keys(printed).sort()).toEqual([...NAMES].sort())
+    for (const [name, values] of Object.entries(printed)) {
+      const isValid = validator(name)
+      for (const value of values) {
+        expect([name, value, isValid(value)]).toEqual([name, value, true])
+        for (const other of spoilt(value)) expect([name, other, isValid(other)]).toEqual([name, other, false])
+      }
+    }
+    // Each has what is there sometimes only.
+    const text = JSON.stringify(printed)
+    for (const part of [
+      '"gap":true',
+      '"fields":[',
+      '"reason":"why"',
+      '"error":{',
+      '"to":"/',
+      '"lock":"flock"',
+    ])
+      expect(text).toContain(part)
+    const types = printed.watch?.map(event => Reflect.get(Object(event), 'type'))
+    expect(new Set(types)).toEqual(new Set(['created', 'changed', 'error', 'deleted']))
+  })
+
+  test('a state has the fields that a file may have', () => {
+    const { $defs } = load('state') as { $defs: { state: Schema } }
+    const inFile = FIELDS.filter(({ written }) => written !== 'never').map(({ name }) => name)
+    expect(Object.keys($defs.state.properties ?? {})).toEqual(inFile)
+    const always = FIELDS.filter(({ written }) => written === 'always').map(({ name }) => name)
+    expect($defs.state.required).toEqual(always)
+  })
+
+  test('any state that can be written is as the schema says', () => {
+    const isValid = validator('state')
+    const label = fc.tuple(fc.stringMatching(/^[a-zA-Z0-9][a-zA-Z0-9_./-]{0,62}$/), fc.string())
+    const state = fc.record({
+      state: fc.constantFrom(...STATES),
+      blockIndex: fc.maxSafeInteger(),
+      guestMemoryBlockSize: fc.nat(0xffff_ffff),
+      guestMemoryHotplugProbe: fc.boolean(),
+      cgroupPath: fc.string(),
+      persistVersion: fc.nat(),
+      labels: fc.array(label, { maxLength: 9 }).map(labels => Object.fromEntries(labels)),
+      data: fc.jsonValue(),
+    })
+    fc.assert(fc.property(state, value => isValid(JSON.parse(encodeState(value)))))
+  })
+})
