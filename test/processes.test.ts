@@ -14,6 +14,19 @@ describe.each(filesystems)('8 processes, on $name', ({ folder }) => {
     await store.close()
   })
 
+  test('a label of its own that each sets 200 times is lost nowhere', { timeout: 120_000 }, async () => {
+    const root = temporaryFolder(folder)
+    const store = await openStore(root)
+    await store.create('shared', { labels: { team: 'x' }, data: { kept: [1] } })
+    const reports = await race(8, 'racer', [root, 'shared', 'label', '200'])
+    expect(reports.flat().filter(({ ok }) => !ok)).toEqual([])
+    const { labels = {}, data } = await store.read('shared')
+    const { team, ...counts } = labels
+    expect({ team, data }).toEqual({ team: 'x', data: { kept: [1] } })
+    expect(Object.values(counts)).toEqual(Array.from({ length: 8 }, () => '200'))
+    await store.close()
+  })
+
   test('one of those that create an id at once succeeds', async () => {
     const root = temporaryFolder(folder)
     const outcomes = (await race(8, 'racer', [root, 'wanted', 'create', '1'])).flat()
