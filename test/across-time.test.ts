@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { openStore, type SandboxState } from 'sandbox-state'
+import { decodeState, encodeState, openStore, type SandboxState } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { all } from './support/all.js'
 import { holdFlock } from './support/flock.js'
@@ -122,6 +122,44 @@ describe.each(cases)('what $version left, on $name', ({ version, folder }) => {
     expect(await all(store.list())).toEqual([])
     expect(readdirSync(root).sort()).toEqual(['half-deleted', 'killed-writer', 'unfinished'])
     expect(namesIn(root, 'killed-writer')).toEqual(['lock'])
+  })
+})
+
+describe('labels, data and reasons, after version 0.1.0 changed their sandboxes', () => {
+  type Files = Readonly<Record<string, { readonly 'state.json': string; readonly 'history.jsonl': string }>>
+  const read = (name: string): Files => JSON.parse(readFileSync(join(fixtures, name), 'utf8'))
+  const before = read('newer.json')
+  const after = read('0.1.0/newer.json')
+
+  test.each(Object.keys(before))('are all there: %s', async id => {
+    const [was, is] = [before[id], after[id]]
+    if (was === undefined || is === undefined) throw new Error(`${id} is not in both`)
+    const moved = (text: string) =>
+      text.replace('"state":"ready"', '"state":"running"').replace('"blockIndex":0', '"blockIndex":1')
+    expect(is['state.json']).toBe(moved(was['state.json']))
+    expect(is['history.jsonl'].startsWith(was['history.jsonl'])).toBe(true)
+    // What it was given is what is written today.
+    const given = decodeState(was['state.json'])
+    const { data, ...state } = given
+    if (id !== 'numbers') {
+      expect(encodeState(data === undefined ? state : { ...state, data })).toBe(was['state.json'])
+    }
+
+    const root = temporaryFolder()
+    mkdirSync(join(root, id), { mode: 0o700 })
+    for (const [name, text] of Object.entries(is)) writeFileSync(join(root, id, name), text)
+    const store = await openStore(root)
+    onTestFinished(() => store.close())
+    expect(await store.read(id)).toEqual({ ...given, state: 'running', blockIndex: 1 })
+    await store.transition(id, 'running', 'paused')
+    const reasons = (await all(store.history(id))).map(({ reason }) => reason)
+    const recorded = was['history.jsonl'].trimEnd().split('\n')
+    expect(reasons).toEqual([
+      ...recorded.map(line => JSON.parse(line).reason),
+      undefined,
+      undefined,
+      undefined,
+    ])
   })
 })
 
