@@ -46,11 +46,12 @@ async function realSandbox() {
   const store = await storeIn(root)
   const folder = join(root, 'web-1')
   const read = (name: string) => readFileSync(join(folder, name), 'utf8')
-  await store.create('web-1', { guestMemoryBlockSize: 128, cgroupPath: '/kata/web-1' })
+  const own = { labels: { team: 'web', app: 'shop' }, data: { image: 'alpine:3.20', ports: [8080] } }
+  await store.create('web-1', { guestMemoryBlockSize: 128, cgroupPath: '/kata/web-1', ...own })
   await store.transition('web-1', 'ready', 'running')
   const file = join(folder, 'state.json')
   utimesSync(file, 0, 0) // As if written by another program: what comes then has a gap before it.
-  await store.update('web-1', state => ({ ...state, blockIndex: 1 }))
+  await store.update('web-1', state => ({ ...state, blockIndex: 1 }), { reason: 'disk attached' })
   return { root, store, folder, file, read }
 }
 
@@ -126,8 +127,8 @@ describe('docs/format.md', () => {
     const shown = example('history.jsonl').trimEnd().split('\n')
     const real = read('history.jsonl').trimEnd().split('\n')
     const told = (line: string) => {
-      const { seq, from, to, fields, gap } = JSON.parse(line)
-      return { seq, from, to, fields, gap, keys: keysOf(line) }
+      const { seq, from, to, fields, reason, gap } = JSON.parse(line)
+      return { seq, from, to, fields, reason, gap, keys: keysOf(line) }
     }
     expect(shown.map(told)).toEqual(real.map(told))
     expect(fieldsOf('history.jsonl')).toEqual(keysOf(shown[2] ?? ''))

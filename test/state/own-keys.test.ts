@@ -4,6 +4,7 @@ import { decodeState, encodeState } from '#src/state/codec.js'
 import { compact } from '#src/state/go-json.js'
 import { checkLabels, type Labels } from '#src/state/labels.js'
 import { stateError } from './support.js'
+import { decodeVectors } from './vectors.js'
 
 // The keys `labels` and `data` of a file, which Kata or a person may have used before this package did.
 
@@ -99,6 +100,11 @@ describe('data that nobody changes', () => {
       message: 'data cannot be set: the file has another key of that name',
     })
   })
+})
+
+test('Go decodes a state that has other keys as if it had not', () => {
+  const recorded = decodeVectors.find(({ input }) => input.includes('"unknown":{"deep":'))
+  expect(recorded).toMatchObject({ accepted: true, valid: true, state: { state: 'ready', blockIndex: 0 } })
 })
 
 test('a key in another case is another key', () => {
