@@ -38,10 +38,14 @@ async function timesOf(
     revision,
   }))
   const { ranges } = await cluster.read(requests, scope)
-  return ranges.map(([record]) => record && timeOf(record.value))
+  return entries.map(({ modRevision }, i) => {
+    const record = ranges[i]?.[0]
+    // One that was not written together with the state is of an earlier sandbox.
+    return record?.modRevision === modRevision ? timeOf(record.value) : undefined
+  })
 }
 
-/** One whose record is missing, since another program wrote it, counts as written just now, and so is never pruned. */
+/** One that another program wrote, without a record, counts as written just now: nobody may take it for old. */
 function stored(entry: KeyValue, id: string, time = new Date().toISOString()): StoredSandbox {
   const state = decodeEntry(entry, id)
   return { id, state, changedAt: time, revision: String(entry.modRevision) }

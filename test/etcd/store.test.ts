@@ -83,6 +83,25 @@ describeEtcd('a store in etcd', () => {
     expect(await all(store.history('a'))).toMatchObject([{ seq: 1, from: null, to: 'ready' }])
   })
 
+  test('knows when a state was written by the record that was written with it', async () => {
+    const store = await open(root)
+    const silent = await open(root, { history: false })
+    const recordOf = (id: string) => `${prefix}/history/${id}/0000000000000000001`
+    await silent.create('a')
+    await store.create('b')
+    const [[, record = ''] = []] = await etcd.dump(recordOf('a'))
+    expect((await store.inspect('a')).changedAt).toBe(JSON.parse(record).time)
+    // Records of nothing, or of an earlier sandbox, that say what is long past.
+    const old = JSON.stringify({ ...JSON.parse(record), time: '2020-01-01T00:00:00.000Z' })
+    await etcd.put(recordOf('b'), old)
+    await etcd.put(recordOf('c'), old)
+    await etcd.put(`${prefix}/state/c`, '{"state":"stopped"}')
+    const changedBefore = new Date(Date.now() - 3_600_000)
+    expect(await all(store.list({ changedBefore }))).toEqual([])
+    expect(await all(store.prune({ olderThan: 3_600_000 }))).toEqual([])
+    expect((await all(store.list())).map(({ id }) => id)).toEqual(['a', 'b', 'c'])
+  })
+
   test('says where the history has a gap', async () => {
     const store = await open(root)
     const silent = await open(root, { history: false })
