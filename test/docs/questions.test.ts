@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { openStore } from 'sandbox-state'
 import { expect, onTestFinished, test, vi } from 'vitest'
@@ -29,6 +29,23 @@ function run(
   )
   return { status, stdout }
 }
+
+test('a unit for systemd prunes what stopped a week ago', async () => {
+  const root = temporaryFolder()
+  const store = await openStore(root)
+  onTestFinished(() => store.close())
+  for (const id of ['old', 'fresh', 'ready']) await store.create(id)
+  for (const id of ['old', 'fresh']) await store.transition(id, 'ready', 'stopped')
+  const lastWeek = Date.now() / 1000 - 8 * 86_400
+  for (const id of ['old', 'ready']) utimesSync(join(root, id, 'state.json'), lastWeek, lastWeek)
+  const [, unit = ''] = /<!-- service -->\n```ini\n(.*?)```/s.exec(text) ?? []
+  const [, program, args = ''] = /^ExecStart=(\S+) (.*)$/m.exec(unit) ?? []
+  expect(program).toBe('/usr/local/bin/sandbox-state')
+  const words = args.replace('/run/sandboxes', root).split(' ')
+  const stdout = execFileSync(process.execPath, [BIN, ...words], { encoding: 'utf8' })
+  expect(stdout).toBe('old\n')
+  expect((await all(store.list())).map(({ id }) => id)).toEqual(['fresh', 'ready'])
+})
 
 test('a state may be edited under its lock', async () => {
   const root = temporaryFolder()
