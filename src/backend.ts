@@ -9,9 +9,9 @@ import type { SandboxState } from './state/sandbox-state.js'
 export interface StoredSandbox<State = SandboxState> {
   readonly id: string
   readonly state: State
-  /** When its state was last replaced, in UTC, in ISO 8601; of a file, when that was last modified. */
+  /** When it last changed, in ISO 8601 (UTC): the file's time of modification; on etcd, the time in the change's record. */
   readonly changedAt: string
-  /** Differs after each change, also after it was deleted and made again. To be compared, not to be taken apart. */
+  /** Differs after every change, and after a delete and create, too. Opaque: only to be compared, or passed as `ifRevision`. */
   readonly revision: string
 }
 

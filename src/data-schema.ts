@@ -5,31 +5,33 @@ import { show, visible } from './state/show.js'
 import { validState } from './state/validate.js'
 
 /**
- * What checks and types the `data` of each state: any schema of the Standard Schema specification, version 1, such as
- * one of zod, valibot or arktype. It must answer at once, not with a promise, and accept what it returned itself: that
- * is what is kept, as JSON.
+ * What validates and types the `data` of each state: any schema that implements Standard Schema, version 1, such as one
+ * of zod, valibot or arktype. It must be synchronous. What it returns is kept as JSON, which it must accept when it reads that
+ * back: a default is fine, and so is a date that it also takes as text.
  */
 export interface DataSchema<Data = unknown> {
+  /** What Standard Schema asks of a schema. */
   readonly '~standard': {
     readonly version: 1
     readonly vendor: string
+    /** Validates a value. A promise is refused. */
     readonly validate: (value: unknown) => SchemaResult<Data> | Promise<SchemaResult<Data>>
     readonly types?: { readonly input: unknown; readonly output: Data } | undefined
   }
 }
 
-/** What a schema says of a value: what it makes of it, or what is wrong with it. */
+/** The result of a validation: the value as the schema has it, or the issues with it. */
 export type SchemaResult<Data> =
   | { readonly value: Data; readonly issues?: undefined }
   | { readonly issues: readonly SchemaIssue[] }
 
-/** What a schema finds wrong. */
+/** One thing that a schema finds wrong, and where. */
 export interface SchemaIssue {
   readonly message: string
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
 }
 
-/** A state as a store gives it: with a schema, its `data` is of that schema's type. */
+/** A state as a store with a schema returns it: `data` has that schema's type. Without a schema, a plain `SandboxState`. */
 export type StateOf<Data> = unknown extends Data ? SandboxState : SandboxState & { data: Data }
 
 /** @throws TypeError when it is not a Standard Schema, or answers with a promise */

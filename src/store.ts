@@ -41,9 +41,12 @@ export interface StoreOptions<Data = unknown> {
    * etcd always waits for its disks.
    */
   readonly durable?: boolean
-  /** Whether each change is noted in the sandbox's history; true by default. */
+  /** Whether each change is recorded in the sandbox's history, with its reason; true by default. */
   readonly history?: boolean
-  /** What each sandbox's `data` must be: a Standard Schema, such as an object of zod. Gives the store its type. */
+  /**
+   * A schema for the `data` of every sandbox, such as a zod object: data is validated whenever it is read or written, and
+   * `state.data` has the schema's type. Without one, data is any JSON, of type `unknown`.
+   */
   readonly data?: DataSchema<Data>
   /** For a root on etcd: credentials and certificates. */
   readonly etcd?: EtcdOptions
@@ -51,11 +54,14 @@ export interface StoreOptions<Data = unknown> {
 
 /** How to make a change. */
 export interface ChangeOptions {
-  /** Why, for the history and the diagnostics: at most 256 characters. */
+  /** Why the change is made, for the history and the diagnostics channel: at most 256 characters. */
   readonly reason?: string
-  /** The revision that the sandbox must still have, as `list` or `inspect` gave it. Not for a `create`. */
+  /**
+   * Make the change only if the sandbox still has this revision, which `list` or `inspect` returned; otherwise it fails with
+   * `REVISION_MISMATCH`. `create` does not take it.
+   */
   readonly ifRevision?: string
-  /** Ends the wait for a lock, with its reason, as long as nothing was changed. */
+  /** Aborts the wait for a lock: the call fails with the signal's reason. A change that has begun is completed. */
   readonly signal?: AbortSignal
 }
 
@@ -69,33 +75,36 @@ export interface DeleteOptions extends Omit<ChangeOptions, 'reason'> {
 export interface ListOptions {
   /** Only sandboxes in this state. Entries that cannot be read are listed whatever it is. */
   readonly state?: StateString
-  /** Only sandboxes with all of these labels. */
+  /** Only sandboxes that have all of these labels, with these values. */
   readonly labels?: Labels
-  /** Only sandboxes whose state was last replaced before this. */
+  /** Only sandboxes that have not changed since this time: those with an earlier `changedAt`. */
   readonly changedBefore?: Date
 }
 
 /** What to prune. */
 export interface PruneOptions {
-  /** Only sandboxes whose state was last replaced longer ago than this, in ms. */
+  /** Only sandboxes that have not changed for longer than this, in ms. A change of labels or data counts, too. */
   readonly olderThan: number
-  /** Only sandboxes in this state; `stopped` by default. Those that are running are never pruned. */
+  /** Only sandboxes in this state; `stopped` by default. A running sandbox is never pruned. */
   readonly state?: StateString
-  /** Only sandboxes with all of these labels. */
+  /** Only sandboxes that have all of these labels, with these values. */
   readonly labels?: Labels
-  /** Whether to tell only what would be deleted; false by default. */
+  /** Whether to delete nothing and yield what would be deleted; false by default. */
   readonly dryRun?: boolean
 }
 
 /** Everything known about one sandbox. */
 export interface Inspection<State = SandboxState> extends StoredSandbox<State> {
-  /** Since when it is in its state, in UTC, in ISO 8601; as far as its history tells, else `changedAt`. */
+  /**
+   * When it entered its present state, according to its history, in ISO 8601 (UTC); `changedAt` when the history does not
+   * know.
+   */
   readonly since: string
-  /** Who holds it now; null for nobody, or where that cannot be known. */
+  /** Who holds its lock now; null when nobody does, and on etcd, which has no locks. */
   readonly lock: LockHolder | null
-  /** Its last changes, at most 10, oldest first. */
+  /** Its last 10 changes, oldest first. */
   readonly history: readonly HistoryEntry[]
-  /** What `check` finds wrong with it. */
+  /** What `check` reports about it. */
   readonly findings: readonly Finding[]
 }
 
@@ -171,7 +180,7 @@ export class SandboxStore<Data = unknown> {
   /**
    * Makes a sandbox. It starts `ready`.
    * @param id 1 to 128 ASCII letters, digits, `_`, `.` or `-`, beginning with a letter or digit
-   * @throws StateStoreError `ALREADY_EXISTS` `INVALID_ID` `INVALID_STATE` (a field) `LOCK_TIMEOUT` `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`
+   * @throws StateStoreError `ALREADY_EXISTS` `INVALID_ID` `INVALID_STATE` (a field, or the data) `LOCK_TIMEOUT` `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`
    */
   create(
     id: string,
@@ -208,7 +217,7 @@ export class SandboxStore<Data = unknown> {
    * @param from the state that the caller believes it to be in (Kata's `oldState`)
    * @param to the state to move it to (Kata's `newState`)
    * @throws StateStoreError `STATE_MISMATCH` when it is in another; `INVALID_TRANSITION` when the state machine has no
-   * such move; `NOT_FOUND` `INVALID_ID` `INVALID_STATE` `CORRUPT_STATE` `LOCK_TIMEOUT` `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`
+   * such move; `REVISION_MISMATCH` `NOT_FOUND` `INVALID_ID` `INVALID_STATE` `CORRUPT_STATE` `LOCK_TIMEOUT` `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`
    */
   transition<From extends StateString>(
     id: string,
@@ -229,7 +238,7 @@ export class SandboxStore<Data = unknown> {
    * for so long that another program with proper-lockfile took the lock for a stale one; and on etcd, which has no
    * lock, when another process changed the sandbox meanwhile.) A new `state` must be one that the state machine allows.
    * @throws TypeError when it returns a promise or nothing; what the function throws; StateStoreError
-   * `INVALID_TRANSITION` `INVALID_STATE` (a field) `NOT_FOUND` `INVALID_ID` `CORRUPT_STATE` `LOCK_TIMEOUT`
+   * `INVALID_TRANSITION` `INVALID_STATE` (a field, or the data) `REVISION_MISMATCH` `NOT_FOUND` `INVALID_ID` `CORRUPT_STATE` `LOCK_TIMEOUT`
    * `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`. The sandbox then is as it was, except after `OUTCOME_UNKNOWN`.
    */
   update(
@@ -251,7 +260,7 @@ export class SandboxStore<Data = unknown> {
   /**
    * Deletes a sandbox that is not running, as Kata does; with `force`, also a running one, or one whose state
    * cannot be read. What others keep in its folder stays.
-   * @throws StateStoreError `INVALID_TRANSITION` when it is running; `NOT_FOUND` `INVALID_ID` `CORRUPT_STATE`
+   * @throws StateStoreError `INVALID_TRANSITION` when it is running; `REVISION_MISMATCH` `NOT_FOUND` `INVALID_ID` `CORRUPT_STATE`
    * `INVALID_STATE` `LOCK_TIMEOUT` `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`
    */
   async delete(id: string, options: DeleteOptions = {}): Promise<void> {
@@ -281,7 +290,8 @@ export class SandboxStore<Data = unknown> {
   }
 
   /**
-   * Everything known about one sandbox, in one object. Takes no lock and makes nothing.
+   * Everything known about one sandbox, in one object. Takes no lock and makes nothing; so a change that comes meanwhile may
+   * show in a part of it only.
    * @throws StateStoreError `NOT_FOUND` `INVALID_ID` `CORRUPT_STATE` `INVALID_STATE` `IO_ERROR` `CLOSED`
    */
   inspect(id: string): Promise<Inspection<StateOf<Data>>> {

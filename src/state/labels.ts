@@ -1,6 +1,9 @@
 import { escapeHtml } from './go-text.js'
 
-/** Short texts by their names, for people and for filters: see {@link isLabelName}. */
+/**
+ * Labels by name, such as `{ team: 'web' }`: at most 64. A name has 1 to 63 of the characters `a-z A-Z 0-9 _ . / -` and begins
+ * with a letter or digit; a value has at most 256 characters.
+ */
 export type Labels = Readonly<Record<string, string>>
 
 export const NO_LABELS: Labels = Object.freeze({})

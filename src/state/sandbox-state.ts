@@ -33,11 +33,11 @@ export interface SandboxState {
    * every state that was read.
    */
   persistVersion: number
-  /** Labels of your own, sorted by name; absent when there are none. Kata does not know them, and ignores them. */
+  /** Your own labels, sorted by name; absent when there are none. Kata ignores them when it reads a state. */
   labels?: Labels
   /**
-   * Data of your own: any JSON value; absent when there is none. A store that was opened with a schema checks it against
-   * that, and gives it the schema's type. Data that a change leaves as it is keeps its text in the file, byte for byte.
+   * Your own data: any JSON value, nested at most 1,000 levels deep; absent when there is none. A store that was opened with
+   * a schema validates it, and types it. Data that a change leaves alone keeps its text in the file, byte for byte.
    */
   data?: unknown
   /** The keys of the file that this version does not know, with their JSON; `{ ...state }` takes them along. */
