@@ -302,6 +302,9 @@ export function describeDataContract(name: string, makeRoot: () => string | Prom
       const ids = async (options: Parameters<typeof store.prune>[0]) =>
         (await all(store.prune(options))).map(({ id }) => id)
       expect(await ids({ olderThan: 60_000 })).toEqual([])
+      for (const olderThan of [Number.MAX_VALUE, Number.POSITIVE_INFINITY]) {
+        expect(await ids({ olderThan })).toEqual([])
+      }
       // By the clock of a filesystem, and not within the same millisecond.
       await expect.poll(() => ids({ olderThan: 0, dryRun: true })).toEqual(['a', 'b', 'c'])
       const pruned = store.prune({ olderThan: 0, labels: { team: 'x' } })

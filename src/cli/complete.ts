@@ -2,6 +2,7 @@ import { homedir } from 'node:os'
 import type { Argument, Command, Option } from 'commander'
 import { type Cli, collect } from './cli.js'
 import { defineCommand } from './commands.js'
+import { UNLABEL } from './labels.js'
 
 /** Has a completion script offer folders, as its shell does. */
 const FOLDERS = ':folders'
@@ -39,8 +40,8 @@ export async function candidates(words: readonly string[], cli: Cli): Promise<re
     }
   }
 
-  const [before, last = ''] = words.slice(-2)
-  if (option === undefined && (last === '=' || before === '=')) return []
+  const last = words.at(-1) ?? ''
+  if (option === undefined && (last === '=' || words.at(-2) === '=')) return []
   const current = last === '=' ? '' : last
   const [, flag = '', value = current] = /^(--[\w-]+=)(.*)$/s.exec(current) ?? []
   option ??= optionOf(flag.slice(0, -1))
@@ -59,14 +60,21 @@ function optionNames(program: Command, command: Command): string[] {
   const lines = options.flatMap(({ short, long, description }) =>
     [short, long].flatMap(name => (name ? `${name}\t${description}` : [])),
   )
-  return [...new Set(lines)]
+  return unique(lines)
 }
+
+function unique(texts: readonly string[]): string[] {
+  return [...new Set(texts)]
+}
+
+const NEEDS_NO_QUOTES = /^[\w./=,@+-]+$/
 
 async function valuesOf(place: Argument | Option, command: Command, cli: Cli): Promise<readonly string[]> {
   if (place.argChoices !== undefined) return place.argChoices
-  if ('flags' in place && place.long === '--label') return labelsInUse(cli)
-  if ('flags' in place && place.long === '--unlabel') {
-    return [...new Set((await labelsInUse(cli)).map(label => label.replace(/=.*/s, '')))]
+  if (place === UNLABEL) return unique((await labelsInUse(cli)).map(([name]) => name))
+  if ('flags' in place && place.long === '--label') {
+    const labels = (await labelsInUse(cli)).map(label => label.join('='))
+    return unique(labels).filter(label => NEEDS_NO_QUOTES.test(label))
   }
   const name = 'flags' in place ? (/<(\w+)>/.exec(place.flags)?.[1] ?? '') : place.name()
   if (FOLDER_NAMES.has(name)) return [FOLDERS]
@@ -75,10 +83,8 @@ async function valuesOf(place: Argument | Option, command: Command, cli: Cli): P
   return cli.withStore(async store => (await collect(store.list())).map(({ id }) => id))
 }
 
-/** Those that need no quotes in a shell, such as `team=a`. */
-async function labelsInUse(cli: Cli): Promise<readonly string[]> {
+/** The labels of all sandboxes; some may be there more than once. */
+async function labelsInUse(cli: Cli): Promise<readonly (readonly [name: string, value: string])[]> {
   const entries = await cli.withStore(store => collect(store.list()))
-  const labels = entries.flatMap(entry => ('error' in entry ? [] : Object.entries(entry.state.labels ?? {})))
-  const words = labels.map(([name, value]) => `${name}=${value}`)
-  return [...new Set(words)].filter(word => /^[\w./=,@+-]+$/.test(word))
+  return entries.flatMap(entry => ('error' in entry ? [] : Object.entries(entry.state.labels ?? {})))
 }

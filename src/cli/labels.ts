@@ -3,10 +3,13 @@ import { isLabelName, isLabelValue, type Labels, MAX_LABELS } from '../state/lab
 import { visible } from '../state/show.js'
 import { UsageError } from './errors.js'
 
-/** `--label`, which collects labels; it may be repeated. */
+/** `--label`, which collects labels. */
 export function labelOption(description: string): Option {
-  return new Option('--label <k=v>', `${description}; may be repeated`).argParser(addLabel)
+  return new Option('--label <k=v>', description).argParser(addLabel)
 }
+
+/** For a command that looks for labels. */
+export const WITH_LABEL = labelOption('only those with this label; repeated: with all of them')
 
 /** `--unlabel`, which collects names of labels. */
 export const UNLABEL = new Option('--unlabel <k>', 'remove this label; may be repeated').argParser(addName)
@@ -38,8 +41,8 @@ function assertName(name: string): void {
   )
 }
 
-/** Such as `app=web,team=a`, and `-` when there are none. */
-export function labelWords(labels: Labels | undefined): string {
-  const words = Object.entries(labels ?? {}).map(([name, value]) => `${name}=${value}`)
-  return visible(words.join(',')) || '-'
+/** Such as `app=web,team=a`. */
+export function labelWords(labels: Labels = {}, none = '-'): string {
+  const words = Object.entries(labels).map(([name, value]) => `${name}=${value}`)
+  return visible(words.sort().join(',')) || none
 }

@@ -60,8 +60,8 @@ export const REASON = new Option('--reason <text>', 'why, for the history').argP
 })
 
 /** A new one each time, as a command may make it mandatory. */
-export function olderThanOption(): Option {
-  const description = 'only those that have not changed for so long, such as 90s, 30m, 2h or 7d'
+export function olderThanOption(before = ''): Option {
+  const description = `${before}only those unchanged for this long, such as 90s, 30m, 2h or 7d`
   return new Option('--older-than <time>', description).argParser(milliseconds)
 }
 

@@ -16,7 +16,8 @@ const skipped = (shell: string) => (has(shell) ? '' : ` (skipped: there is no ${
  */
 async function setUp(shell: string) {
   const root = new Root()
-  for (const id of ['web-1', 'web-2', 'db']) await root.done(`create ${id}`)
+  for (const id of ['web-1', 'web-2']) await root.done(`create ${id} --label team=x --label tier=${id}`)
+  await root.done(['create', 'db', '--label', 'team=x', '--label', 'odd=a b'])
   root.put('torn', '')
   const folder = temporaryFolder()
   const program = join(folder, 'sandbox-state')
@@ -63,6 +64,19 @@ const CASES: readonly (readonly [line: string, words: readonly string[]])[] = [
   ['help rep', ['repair']],
   ['completion ', ['bash', 'fish', 'zsh']],
   ['--lock-timeout ', []],
+  ['inspect d', ['db']],
+  ['pr', ['prune']],
+  ['prune --older', ['--older-than']],
+  ['prune --state ', ['paused', 'ready', 'stopped']],
+  ['update --la', ['--label']],
+  ['update --no-d', ['--no-data']],
+  ['list --js', ['--json']],
+  ['list --label te', ['team=x']],
+  ['list --label ', ['team=x', 'tier=web-1', 'tier=web-2']],
+  ['update db --unlabel ', ['odd', 'team', 'tier']],
+  ['update --data 1 --reason x --label team=x d', ['db']],
+  ['update --label=team=x d', ['db']],
+  ['create --label team=x ', []],
 ]
 
 /** Lines at whose end a folder may stand. */
@@ -125,6 +139,9 @@ describe.skipIf(!has('bash'))(`completion in bash${skipped('bash')}`, () => {
     tmux.type(`PATH=${env.PATH} SANDBOX_STATE_ROOT=/nowhere; source ${script}`, 'Enter')
     tmux.type(`sandbox-state list --format=js`, 'Tab')
     await tmux.until(/--format=json/)
+    tmux.type('', 'C-u')
+    tmux.type(`sandbox-state --root=${root.path} update --label team=x d`, 'Tab')
+    await tmux.until(/team=x db$/m)
     tmux.type('', 'C-u')
     tmux.type(`sandbox-state --root=${root.path} state d`, 'Tab')
     await tmux.until(/state db$/m)

@@ -5,7 +5,7 @@ import { frame, rowsThatFit } from '#src/cli/live/live.js'
 const NOW = 1_800_000_000_000
 
 const sights: readonly Sight[] = [
-  { id: 'a', now: 'running', since: NOW - 5_000, by: 'pid 7 (x)' },
+  { id: 'a', now: 'running', since: NOW - 5_000, by: 'pid 7 (x)', reason: 'first request' },
   { id: 'bad', now: 'CORRUPT_STATE', since: undefined },
   { id: 'z', now: 'paused', since: NOW, by: 'pid 9 (y)', holder: 'pid 1 (z)' },
 ]
@@ -35,8 +35,8 @@ describe('a frame of the live view', () => {
     expect(frame(view(8, a && z ? [a, z] : []), 8, false, NOW)).toEqual([
       '/r: 2 sandboxes',
       '',
-      expect.stringMatching(/^ID {2}STATE +FOR +LOCK HELD BY +LAST CHANGE BY$/),
-      expect.stringMatching(/^a {3}running +5\.0s {2}- +pid 7 \(x\)$/),
+      expect.stringMatching(/^ID {2}STATE +FOR +LOCK HELD BY +LAST CHANGE BY +REASON$/),
+      expect.stringMatching(/^a {3}running +5\.0s {2}- +pid 7 \(x\) +first request$/),
       expect.stringMatching(/^z {3}paused +0s {2}pid 1 \(z\) +pid 9 \(y\)$/),
       'Ctrl-C quits',
     ])

@@ -2,7 +2,7 @@ import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { ago, duration, whoWords } from '#src/cli/words.js'
+import { age, ago, duration, whoWords } from '#src/cli/words.js'
 import { HOSTILE, Root, UNPRINTABLE } from './support.js'
 
 const START = Date.parse('2026-01-01T00:00:00.000Z')
@@ -22,6 +22,19 @@ describe('a length of time', () => {
     if (ms >= 0) expect(ago(new Date(START).toISOString(), START + ms)).toBe(`${words} ago`)
   })
 
+  it.each([
+    [-1, '0s'],
+    [999, '0s'],
+    [59_999, '59s'],
+    [61_000, '1m'],
+    [3_600_000, '1h'],
+    [86_399_999, '23h'],
+    [90_061_000, '1d'],
+    [400 * 86_400_000, '400d'],
+  ])('has one unit in a listing: %i ms is %s', (ms, words) => {
+    expect(age(new Date(START).toISOString(), START + ms)).toBe(words)
+  })
+
   it('can lie ahead, as another clock has it', () => {
     expect(ago(new Date(START).toISOString(), START - 61_000)).toBe('in 1m 1s')
   })
@@ -39,7 +52,7 @@ describe('who', () => {
 async function lived(): Promise<Root> {
   const root = new Root()
   await root.done('create a --block-index 1')
-  await root.done('transition a running')
+  await root.done(['transition', 'a', 'running', '--reason', 'first request'])
   await root.done('update a --block-index 2')
   await root.done('transition a stopped')
   return root
@@ -55,11 +68,11 @@ describe('history', () => {
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
     const lines = stdout.split('\n')
     const expected = [
-      '^SEQ  TIME +AGO +CHANGE +BY$',
-      `^  1  ${TIME} +created, ready +${BY}$`,
-      `^  2  ${TIME} +ready -> running +${BY}$`,
-      `^  3  ${TIME} +blockIndex +${BY}$`,
-      `^  4  ${TIME} +running -> stopped +${BY}$`,
+      '^SEQ  TIME +AGO +CHANGE +BY +REASON$',
+      `^  1  ${TIME} +created, ready +${BY} +-$`,
+      `^  2  ${TIME} +ready -> running +${BY} +first request$`,
+      `^  3  ${TIME} +blockIndex +${BY} +-$`,
+      `^  4  ${TIME} +running -> stopped +${BY} +-$`,
       '^$',
     ]
     for (const [at, line] of expected.entries()) expect(lines[at]).toMatch(new RegExp(line))
@@ -70,7 +83,7 @@ describe('history', () => {
     const root = new Root()
     await root.done('create a')
     await root.done('update a --block-index 0')
-    expect(await root.done('history a')).toMatch(new RegExp(`^  2  ${TIME} +no known field +${BY}$`, 'm'))
+    expect(await root.done('history a')).toMatch(new RegExp(`^  2  ${TIME} +no known field +${BY} +-$`, 'm'))
   })
 
   it('prints what is recorded as JSON', async () => {
@@ -78,7 +91,7 @@ describe('history', () => {
     const entries = JSON.parse(await root.done('history a --format json'))
     expect(entries).toMatchObject([
       { seq: 1, from: null, to: 'ready', pid: process.pid },
-      { seq: 2, from: 'ready', to: 'running' },
+      { seq: 2, from: 'ready', to: 'running', reason: 'first request' },
       { seq: 3, from: 'running', to: 'running', fields: ['blockIndex'] },
       { seq: 4, from: 'running', to: 'stopped' },
     ])
@@ -124,11 +137,14 @@ describe('history', () => {
     const path = join(root.path, 'a', 'history.jsonl')
     const last = JSON.parse(readFileSync(path, 'utf8').trim().split('\n').at(-1) ?? '')
     const entry = { ...last, seq: 5, from: 'stopped', to: 'stopped', fields: [HOSTILE] }
-    appendFileSync(path, `${JSON.stringify({ ...entry, host: HOSTILE, command: HOSTILE })}\n`)
+    appendFileSync(
+      path,
+      `${JSON.stringify({ ...entry, host: HOSTILE, command: HOSTILE, reason: HOSTILE })}\n`,
+    )
     for (const format of ['table', 'json']) {
       const stdout = await root.done(`history a --format ${format}`)
       expect(stdout).not.toMatch(UNPRINTABLE)
-      expect(stdout).toContain('\\u001b[31mred')
+      expect(stdout.match(/\\u001b\[31mred/g)).toHaveLength(4)
     }
   })
 })

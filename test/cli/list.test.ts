@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { HOSTILE, Root, stateText, UNPRINTABLE } from './support.js'
 
+const DAY = 24 * 60 * 60 * 1000
+
 /** Three good sandboxes, and two that cannot be read. */
 async function someSandboxes(): Promise<Root> {
   const root = new Root()
@@ -8,7 +10,7 @@ async function someSandboxes(): Promise<Root> {
     'create web --cgroup-path /kata/web --block-index 12 --memory-block-size 128 --hotplug-probe',
   )
   await root.done('create db')
-  await root.done('create cache')
+  await root.done('create cache --label team=x --label app=cache')
   await root.done('transition db running')
   root.put('bad', 'nonsense')
   root.put('odd', '{"state":"asleep"}')
@@ -22,29 +24,66 @@ const ODD = 'state must be one of ready, running, paused, stopped, found "asleep
 describe('list', () => {
   it('prints a table, with what cannot be read as rows, and then exits with 1', async () => {
     const root = await someSandboxes()
-    const stdout = `ID     STATE          BLOCK-INDEX  MEMORY-BLOCK  HOTPLUG-PROBE  CGROUP-PATH
+    for (const id of ['cache', 'db', 'web']) root.age(id, 3 * DAY)
+    const stdout = `ID     STATE          CHANGED  LABELS
 bad    CORRUPT_STATE  ${message(root, 'bad', BAD)}
-cache  ready                    0             0  no             -
-db     running                  0             0  no             -
+cache  ready               3d  app=cache,team=x
+db     running             3d  -
 odd    INVALID_STATE  ${message(root, 'odd', ODD)}
-web    ready                   12           128  yes            /kata/web
+web    ready               3d  -
 `
     expect(await root.cli('list')).toEqual({ status: 1, stdout, stderr: '' })
     expect(await root.cli('list --format table')).toEqual({ status: 1, stdout, stderr: '' })
+  })
+
+  it("shows Kata's fields when asked", async () => {
+    const root = await someSandboxes()
+    for (const id of ['cache', 'db', 'web']) root.age(id, 3 * DAY)
+    const stdout = `ID     STATE          CHANGED  BLOCK-INDEX  MEMORY-BLOCK  HOTPLUG-PROBE  CGROUP-PATH  LABELS
+bad    CORRUPT_STATE  ${message(root, 'bad', BAD)}
+cache  ready               3d            0             0  no             -            app=cache,team=x
+db     running             3d            0             0  no             -            -
+odd    INVALID_STATE  ${message(root, 'odd', ODD)}
+web    ready               3d           12           128  yes            /kata/web    -
+`
+    expect(await root.cli('list --wide')).toEqual({ status: 1, stdout, stderr: '' })
+  })
+
+  it('prints those with a label, and those that have not changed for long', async () => {
+    const root = new Root()
+    await root.done('create a --label team=x --label tier=1')
+    await root.done('create b --label team=x')
+    await root.done('create c')
+    root.age('b', 2 * DAY)
+    root.age('c', 3 * DAY)
+    const ids = async (options: string) =>
+      (await root.done(`list --format ids ${options}`)).split('\n').join('')
+    expect(await ids('--label team=x')).toBe('ab')
+    expect(await ids('--label team=x --label tier=1')).toBe('a')
+    expect(await ids('--label team=')).toBe('')
+    expect(await ids('--older-than 1d')).toBe('bc')
+    expect(await ids('--older-than 2.5d')).toBe('c')
+    expect(await ids('--older-than 0s --label team=x')).toBe('ab')
+    expect(await ids(`--older-than ${'9'.repeat(400)}d`)).toBe('')
+    const { stderr } = await root.cli('list --label team=y', { terminal: true })
+    expect(stderr).toBe(`no such sandboxes in ${root.path}\n`)
   })
 
   it('prints one array of JSON', async () => {
     const root = await someSandboxes()
     const { status, stdout, stderr } = await root.cli('list --format json')
     expect({ status, stderr }).toEqual({ status: 1, stderr: '' })
+    const changed = { changedAt: expect.stringMatching(/^\d{4}-.+Z$/), revision: expect.stringMatching(/./) }
+    const labels = { app: 'cache', team: 'x' }
     const zero = { blockIndex: 0, guestMemoryBlockSize: 0, guestMemoryHotplugProbe: false }
     expect(JSON.parse(stdout)).toEqual([
       { id: 'bad', error: { code: 'CORRUPT_STATE', message: message(root, 'bad', BAD) } },
-      { id: 'cache', state: { state: 'ready', ...zero } },
-      { id: 'db', state: { state: 'running', ...zero } },
+      { id: 'cache', state: { state: 'ready', ...zero, labels }, ...changed },
+      { id: 'db', state: { state: 'running', ...zero }, ...changed },
       { id: 'odd', error: { code: 'INVALID_STATE', message: message(root, 'odd', ODD) } },
-      { id: 'web', state: root.file('web') },
+      { id: 'web', state: root.file('web'), ...changed },
     ])
+    expect(await root.cli('list --json')).toEqual({ status, stdout, stderr })
   })
 
   it('says to a person which state nobody is in', async () => {
@@ -97,6 +136,7 @@ sandbox-state: INVALID_STATE: ${message(root, 'odd', ODD)}
 
   it('is coloured on a terminal, unless NO_COLOR or a dumb one forbids it', async () => {
     const root = await someSandboxes()
+    for (const id of ['cache', 'db', 'web']) root.age(id, DAY)
     const plain = (await root.cli('list')).stdout
     const { stdout } = await root.cli('list', { terminal: true })
     expect(stdout).toContain('db     \u001b[32mrunning\u001b[0m ')
@@ -114,13 +154,15 @@ sandbox-state: INVALID_STATE: ${message(root, 'odd', ODD)}
     root.put('b', stateText({ [HOSTILE]: HOSTILE }))
     root.put('c', JSON.stringify({ state: HOSTILE }))
     root.put('d', HOSTILE)
-    for (const format of ['table', 'json', 'ids']) {
-      const { stdout, stderr } = await root.cli(`list --format ${format}`)
+    root.put('e', stateText({ labels: { l: HOSTILE }, data: HOSTILE }))
+    for (const options of ['--format table', '--wide', '--format json', '--format ids']) {
+      const { stdout, stderr } = await root.cli(`list ${options}`)
       expect(stdout + stderr).not.toMatch(UNPRINTABLE)
     }
-    const { stdout } = await root.cli('list')
-    expect(stdout.split('\n')).toHaveLength(1 + 4 + 1)
+    const { stdout } = await root.cli('list --wide')
+    expect(stdout.split('\n')).toHaveLength(1 + 5 + 1)
     expect(stdout).toContain('/x\\u001b[31mred\\u0007')
+    expect(stdout).toContain('  l=\\u001b[31mred\\u0007')
     const [a, b] = JSON.parse((await root.cli('list --format json')).stdout)
     expect(a.state.cgroupPath).toBe(`/x${HOSTILE}`)
     expect(b.state[HOSTILE]).toBe(HOSTILE)

@@ -105,7 +105,7 @@ describe('a wrong command line', () => {
     [
       'an unknown command to explain',
       ['help', 'lsit'],
-      "'lsit' is invalid for argument 'command'. Allowed choices are list, state, create, ",
+      "'lsit' is invalid for argument 'command'. Allowed choices are list, state, inspect, create, ",
     ],
     ...['', 'x', '-1', '1e3', 'Infinity', '0x1', ' 1', '1.'].map(
       text =>

@@ -42,6 +42,14 @@ describe('state', () => {
 `)
   })
 
+  it('prints labels and data, which keep their numbers digit by digit', async () => {
+    const root = new Root()
+    await root.done(['create', 'a', '--label', 'team=x', '--data', '{"image":"alpine"}'])
+    expect(JSON.parse(await root.done('state a'))).toEqual(root.file('a'))
+    root.put('b', '{"state":"ready","data":{"n":1.50}}')
+    expect(await root.done('state b --json')).toContain('"n": 1.50')
+  })
+
   it('escapes what a terminal could obey', async () => {
     const root = new Root()
     root.put('a', stateText({ cgroupPath: HOSTILE, [HOSTILE]: [HOSTILE] }))

@@ -1,6 +1,14 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -93,6 +101,12 @@ export class Root {
     const folder = join(this.path, id)
     mkdirSync(folder, { recursive: true, mode: 0o700 })
     writeFileSync(join(folder, 'state.json'), content, { mode: 0o600 })
+  }
+
+  /** Has a state be as old as that, in ms. */
+  age(id: string, ms: number): void {
+    const then = new Date(Date.now() - ms)
+    utimesSync(join(this.path, id, 'state.json'), then, then)
   }
 
   /** Everything below the root: names, bytes, modes and times. */

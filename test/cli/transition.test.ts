@@ -46,6 +46,15 @@ describe('transition', () => {
     expect(await root.done('transition a stopped --format json')).toBe(await root.done('state a'))
   })
 
+  it('notes a reason', async () => {
+    const root = new Root()
+    await root.done('create a')
+    await root.done(['transition', 'a', 'running', '--reason', 'first request'])
+    await root.done(['transition', 'a', 'stopped', '--from', 'running', '--reason', 'idle'])
+    const history = JSON.parse(await root.done('history a --json'))
+    expect(history).toMatchObject([{}, { reason: 'first request' }, { to: 'stopped', reason: 'idle' }])
+  })
+
   it.each([
     ['none', 'NOT_FOUND'],
     ['bad', 'CORRUPT_STATE'],

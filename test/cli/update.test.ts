@@ -15,6 +15,64 @@ describe('update', () => {
     expect(root.file('a')).toEqual(JSON.parse(stateText({ blockIndex: -5, guestMemoryHotplugProbe: true })))
   })
 
+  it('sets and removes labels, and leaves the others', async () => {
+    const root = new Root()
+    await root.done('create a --label team=x --label tier=1')
+    await root.done('update a --label team=y --label app=web --unlabel tier --unlabel none')
+    expect(root.file('a')).toMatchObject({ labels: { app: 'web', team: 'y' } })
+    await root.done('update a --block-index 1')
+    expect(root.file('a')).toMatchObject({ labels: { app: 'web', team: 'y' } })
+    await root.done('update a --unlabel app --unlabel team')
+    expect(root.file('a')).not.toHaveProperty('labels')
+  })
+
+  it('replaces the data, and removes it', async () => {
+    const root = new Root()
+    await root.done(['create', 'a', '--data', '{"image":"alpine","ports":[80]}'])
+    await root.done(['update', 'a', '--data', '{"image":"debian"}'])
+    expect(root.file('a')).toMatchObject({ data: { image: 'debian' } })
+    expect(root.file('a')).not.toHaveProperty('data.ports')
+    for (const value of [null, false]) {
+      await root.done(`update a --data ${value}`)
+      expect(root.file('a')).toMatchObject({ data: value })
+    }
+    await root.done('update a --no-data')
+    expect(root.file('a')).not.toHaveProperty('data')
+    await root.done('update a --no-data')
+  })
+
+  it('notes a reason, but that alone is no change', async () => {
+    const root = new Root()
+    await root.done('create a')
+    await root.done(['update', 'a', '--block-index', '1', '--reason', 'a new disk'])
+    expect(JSON.parse(await root.done('history a --json'))).toMatchObject([{}, { reason: 'a new disk' }])
+    expect(await root.cli('update a --reason x')).toMatchObject({ status: 2 })
+  })
+
+  it('leaves labels of another kind as they are, and refuses to set others', async () => {
+    const root = new Root()
+    root.put('a', '{"state":"ready","labels":["x"]}')
+    const { status, stderr } = await root.cli('update a --label team=x')
+    expect({ status, stderr }).toMatchObject({ status: 1, stderr: expect.stringContaining('INVALID_STATE') })
+    await root.done('update a --unlabel team --data 1')
+    expect(root.file('a')).toMatchObject({ labels: ['x'], data: 1 })
+  })
+
+  it.each([
+    ['--unlabel a=b', 'The name must have 1 to 63 letters'],
+    ['--label a=1 --unlabel a', 'the label a is both set and removed'],
+    ['--label a', 'It must be NAME=VALUE'],
+    ['--data {', '--data must be JSON'],
+  ])('refuses %s', async (options, message) => {
+    const root = new Root()
+    await root.done('create a')
+    const before = root.snapshot()
+    const { status, stderr } = await root.cli(`update a ${options} --json`)
+    expect(status).toBe(2)
+    expect(JSON.parse(stderr)).toEqual({ code: 'USAGE', message: expect.stringContaining(message) })
+    expect(root.snapshot()).toEqual(before)
+  })
+
   it('keeps the state and the keys that it does not know', async () => {
     const root = new Root()
     await root.done('create a')
@@ -33,8 +91,19 @@ describe('update', () => {
       'a: blockIndex 0 -> 2, cgroupPath "" -> "/a"\n',
     )
     expect(await root.done('update a --block-index 2', { terminal })).toBe('a: unchanged\n')
-    const line = await root.done(['update', 'a', '--cgroup-path', HOSTILE], { terminal })
+    expect(await root.done('update a --label b=1 --label a=2 --data [1]', { terminal })).toBe(
+      'a: labels none -> a=2,b=1, data none -> [1]\n',
+    )
+    expect(await root.done('update a --unlabel a --no-data', { terminal })).toBe(
+      'a: labels a=2,b=1 -> b=1, data [1] -> none\n',
+    )
+    expect(await root.done('update a --unlabel b', { terminal })).toBe('a: labels b=1 -> none\n')
+    const hostile = ['--cgroup-path', HOSTILE, '--label', `l=${HOSTILE}`, '--data', JSON.stringify(HOSTILE)]
+    const line = await root.done(['update', 'a', ...hostile], { terminal })
     expect(line).not.toMatch(UNPRINTABLE)
+    expect(line.match(/\\u001b\[31mred/g)).toHaveLength(3)
+    const long = await root.done(['update', 'a', '--data', JSON.stringify('x'.repeat(500))], { terminal })
+    expect(long.length).toBeLessThan(250)
     expect(await root.done('update a --block-index 3 --format json')).toBe(await root.done('state a'))
   })
 
@@ -45,7 +114,7 @@ describe('update', () => {
     const { status, stderr } = await root.cli('update a')
     expect(status).toBe(2)
     expect(stderr).toBe(
-      'sandbox-state: USAGE: no field is given, such as --block-index 2 (see: sandbox-state update --help)\n',
+      'sandbox-state: USAGE: nothing to change is given, such as --block-index 2 or --label team=a (see: sandbox-state update --help)\n',
     )
     expect(root.snapshot()).toEqual(before)
   })

@@ -12,7 +12,7 @@ export const command = changeCommand({
   ],
   done: 'the sandbox is created, and on the disk',
   failed: 'it was not created: ALREADY_EXISTS, INVALID_ID, LOCK_TIMEOUT or IO_ERROR',
-  takes: [...FIELD_OPTIONS, labelOption('a label, such as team=a'), DATA, REASON],
+  takes: [...FIELD_OPTIONS, labelOption('a label, such as team=a; may be repeated'), DATA, REASON],
   async change(store, options, id) {
     const { label: labels = {} } = options
     const state = await store.create(id, { ...givenFields(options), labels }, changeOptions(options))

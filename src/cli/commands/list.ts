@@ -6,7 +6,7 @@ import { type Cli, collect } from '../cli.js'
 import type { CommandSpec } from '../command.js'
 import { EXIT } from '../errors.js'
 import { objectJson } from '../json.js'
-import { labelOption } from '../labels.js'
+import { WITH_LABEL } from '../labels.js'
 import { headings, listColumns, listingRow } from '../listing.js'
 import { formatOption, type Options, olderThanOption } from '../options.js'
 
@@ -18,24 +18,23 @@ export const command: CommandSpec = {
          {id, error: {code, message}}
   ids    one id a line
 
-CHANGED is how long ago the state was last replaced. --wide shows Kata's own
-fields, too.
+CHANGED is how long ago the sandbox last changed, in whatever way.
 
 A sandbox that cannot be read is listed whatever is asked for: in a table with
 the error's code for its state, with ids also on stderr. The others follow.`,
   examples: [
     ['list', 'all of them'],
     ['list --state running --format ids', 'the running ones'],
-    ['list --label team=x --older-than 1h', "one team's that are idle"],
+    ['list --label team=x --older-than 1h', "one team's, unchanged for an hour"],
     ["list --json | jq '.[] | select(.error)'", 'the broken ones'],
   ],
   done: 'listed',
   failed: 'a sandbox cannot be read, or the root cannot (IO_ERROR)',
   takes: [
     new Option('--state <state>', 'only those in this state').choices(STATES),
-    labelOption('only those with this label'),
+    WITH_LABEL,
     olderThanOption(),
-    new Option('--wide', 'with more columns'),
+    new Option('--wide', "show Kata's own fields, too"),
     formatOption('how to print them', ['table', 'json', 'ids']),
   ],
   run: (cli, { wide = false, format, ...wanted }) =>

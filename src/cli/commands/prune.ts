@@ -1,33 +1,34 @@
 import { Option } from 'commander'
 import type { StoredSandbox } from '../../backend.js'
 import { STATES } from '../../state/machine.js'
+import type { Cli } from '../cli.js'
 import type { CommandSpec } from '../command.js'
 import { objectJson } from '../json.js'
-import { labelOption } from '../labels.js'
+import { WITH_LABEL } from '../labels.js'
 import { CHANGE_FORMAT, DRY_RUN, olderThanOption } from '../options.js'
 import { counted } from '../words.js'
 
 export const command: CommandSpec = {
-  description:
-    'Delete sandboxes that have not changed for some time: those that are stopped, or in another state.',
-  notes: `It prints the id of each one that it deleted, one a line; with --format json one
-array of {id, state: {...}, changedAt, revision}, as they were.
+  description: 'Delete the stopped sandboxes that have not changed for some time.',
+  notes: `It prints the ids of those that it deleted, one a line; with --format json it
+prints one array of {id, state: {...}, changedAt, revision}, as they were.
 
-Any change counts, of labels or data, too. A sandbox that somebody changes
+Any change counts, also one of labels or data. A sandbox that somebody changes
 meanwhile stays, and so does one that is running or cannot be read.`,
   examples: [
     ['prune --older-than 7d --dry-run', 'what it would delete'],
     ['prune --older-than 7d', 'do it'],
-    ['prune --older-than 1h --label team=x', "only one team's"],
+    ['prune --older-than 1h --label team=x', "one team's only"],
   ],
   done: 'they are deleted (with --dry-run: would be)',
-  failed: 'LOCK_TIMEOUT or IO_ERROR; what was printed before is deleted',
+  failed:
+    'LOCK_TIMEOUT (somebody held one of them; the others are deleted) or IO_ERROR; those that were printed are deleted',
   takes: [
-    olderThanOption().makeOptionMandatory(),
-    new Option('--state <state>', 'only those in this state')
+    olderThanOption('required: ').makeOptionMandatory(),
+    new Option('--state <state>', 'those in this state instead')
       .choices(STATES.filter(state => state !== 'running'))
       .default('stopped'),
-    labelOption('only those with this label'),
+    WITH_LABEL,
     DRY_RUN,
     CHANGE_FORMAT,
   ],
@@ -37,15 +38,30 @@ meanwhile stays, and so does one that is running or cannot be read.`,
   ) =>
     cli.withStore(async store => {
       let count = 0
+      let failure: unknown
+      // Ends at a failure, which is thrown once the array is whole and the count is given.
       const pruned = async function* (): AsyncGenerator<StoredSandbox> {
-        for await (const entry of store.prune({ olderThan, state, labels, dryRun })) {
-          count++
-          yield entry
+        try {
+          for await (const entry of store.prune({ olderThan, state, labels, dryRun })) {
+            count++
+            yield entry
+          }
+        } catch (error) {
+          failure = error
         }
       }
       if (format === 'json') await cli.printJson(pruned(), entry => objectJson(entry))
-      else for await (const { id } of pruned()) await cli.out.write(`${id}\n`)
+      else await printIds(pruned(), cli)
       const sandboxes = counted(count, 'sandbox', 'sandboxes')
       await cli.remark(`${sandboxes} ${dryRun ? 'would be deleted from' : 'deleted from'} ${cli.rootWords}`)
+      if (failure !== undefined) throw failure
     }),
+}
+
+/** Each at once: should the sweep be interrupted, what is gone was printed. */
+async function printIds(pruned: AsyncIterable<StoredSandbox>, cli: Cli): Promise<void> {
+  for await (const { id } of pruned) {
+    await cli.out.write(`${id}\n`)
+    await cli.out.flush()
+  }
 }

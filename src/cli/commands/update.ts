@@ -23,7 +23,7 @@ export const command = changeCommand({
   takes: [
     ...FIELD_OPTIONS,
     new Option('--no-hotplug-probe', "the guest's kernel cannot probe it"),
-    labelOption('set this label, such as team=a'),
+    labelOption('set this label, such as team=a; may be repeated'),
     UNLABEL,
     DATA,
     new Option('--no-data', 'remove the data'),
@@ -70,8 +70,8 @@ function difference(before: SandboxState, after: SandboxState): string {
 const LONGEST_DATA = 60
 
 function valueWords(field: FieldName, state: SandboxState): string {
-  if (field === 'labels') return labelWords(state.labels)
+  if (field === 'labels') return labelWords(state.labels, 'none')
   if (field !== 'data') return show(state[field])
-  const json = JSON.stringify(state.data) ?? '-'
+  const json = JSON.stringify(state.data) ?? 'none'
   return visible(json.length > LONGEST_DATA ? `${json.slice(0, LONGEST_DATA)}…` : json)
 }

@@ -85,9 +85,9 @@ async function play(stage: Stage): Promise<void> {
   await stage.check('it is refused', refused.startsWith('INVALID_TRANSITION: '))
 
   await stage.say('', '5. All processes have ended; another one sees')
-  const list = (await stage.command('list')).replaceAll(/ +/g, ' ')
-  const rows = ['cache ready 0 ', 'db running 0 ', `web ready ${expected} `]
-  const isThere = rows.every(row => list.includes(`\n${row}`))
+  const list = await stage.command('list --wide')
+  const rows = ['cache +ready +\\S+ +0', 'db +running +\\S+ +0', `web +ready +\\S+ +${expected}`]
+  const isThere = rows.every(row => new RegExp(`^${row} `, 'm').test(list))
   await stage.check('what was acknowledged is there', isThere)
 
   await stage.say('', '6. What became of db, and who changed it')
