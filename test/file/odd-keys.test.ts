@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { openStore } from 'sandbox-state'
+import { copyStore, openStore } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import * as z from 'zod'
 import { all } from '../support/all.js'
@@ -46,6 +46,17 @@ describe.each(filesystems)('odd labels and data, on $name', ({ folder }) => {
       expect(textOf(id)).toBe(`{${kata},${members}}`)
     }
     expect(await all(store.check())).toEqual([])
+  })
+
+  test('are copied to another store', async () => {
+    const { store, textOf } = await setUp()
+    for (const id of ids) await store.transition(id, 'ready', 'stopped')
+    const target = temporaryFolder(folder)
+    const to = await openStore(target)
+    onTestFinished(() => to.close())
+    expect(await copyStore(store, to)).toEqual({ copied: ids.length, same: 0, failed: [] })
+    for (const id of ids) expect(readFileSync(join(target, id, 'state.json'), 'utf8')).toBe(textOf(id))
+    expect(await copyStore(store, to)).toEqual({ copied: 0, same: ids.length, failed: [] })
   })
 
   test('are not overwritten, and a change that would changes nothing', async () => {
