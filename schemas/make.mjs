@@ -126,7 +126,7 @@ const SCHEMAS = {
     .meta({ title: 'copy and import --dry-run --format json' }),
   error: z
     .object({
-      code: z.enum([...ERROR_CODES, 'USAGE', 'TIMEOUT', 'INTERNAL']),
+      code: z.enum([...ERROR_CODES, 'USAGE', 'TIMEOUT', 'OUTPUT', 'INTERNAL']),
       message: text('for people'),
       id: z.string().optional().describe('the sandbox, or what was given for its id'),
       path: text('the file or folder; on etcd, the key').optional(),

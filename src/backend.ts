@@ -29,6 +29,8 @@ export type ListEntry<State = SandboxState> =
 export interface LockHolder {
   /** The process. */
   readonly pid?: number
+  /** Set when the pid counts in another pid namespace, as in another container of this host. */
+  readonly otherPidNamespace?: true
   /** The name of its host. */
   readonly host?: string
   /** The names of its program and script, without arguments. */
@@ -132,10 +134,10 @@ export interface Backend {
   history(id: string): AsyncIterable<HistoryEntry>
 
   /** The locks that are held now, of one sandbox or of all, sorted by id; undefined where nothing can be told. */
-  locks?(id: string | undefined): AsyncIterable<HeldLock>
+  locks?(id: string | undefined): AsyncGenerator<HeldLock, void, undefined>
 
   /** Every fault of what is kept, of one sandbox or of all, each once; changes nothing. Undefined where nothing can be told. */
-  check?(options: CheckOptions & { readonly id?: string }): AsyncIterable<Finding>
+  check?(options: CheckOptions & { readonly id?: string }): AsyncGenerator<Finding, void, undefined>
 
   /** Does about each fault what can be done without losing or inventing a state; undefined where nothing can. */
   repair?(options: RepairOptions): Promise<readonly Repair[]>

@@ -58,14 +58,10 @@ function withUnknownKeys(next: SandboxState, current: SandboxState): SandboxStat
   return { ...next, [UNKNOWN_KEYS]: unknown }
 }
 
-export function alreadyExists(id: string): StateStoreError {
-  return new StateStoreError('ALREADY_EXISTS', `sandbox ${id} already exists`, { id })
-}
-
-/** Something else than a state of ours is kept there, so that reading it is `NOT_FOUND`. */
-export function existsInAnotherFormat(id: string): StateStoreError {
-  const message = `sandbox ${id} already exists, in another program's format`
-  return new StateStoreError('ALREADY_EXISTS', message, { id })
+/** @param isForeign whether it is no state of ours, so that reading it is `NOT_FOUND` */
+export function alreadyExists(id: string, isForeign = false): StateStoreError {
+  const format = isForeign ? ", in another program's format" : ''
+  return new StateStoreError('ALREADY_EXISTS', `sandbox ${id} already exists${format}`, { id })
 }
 
 export function notFound(id: string): StateStoreError {

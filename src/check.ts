@@ -37,9 +37,9 @@ export const FINDING_CODES = [
   'WRONG_OWNER',
   /** A name that is no sandbox id. */
   'INVALID_ID',
-  /** A sandbox of another program's schema: Kata's `persist.json`, or the state of its Rust runtime. */
+  /** A sandbox of another program's schema: Kata's `persist.json`, or the state of its Rust runtime, runc or youki. No fault. */
   'FOREIGN_SCHEMA',
-  /** Another program's schema beside a state of ours. */
+  /** Kata's `persist.json` beside a state of ours, which may be out of date: Kata 1.11 and later go by the former. */
   'MIXED_SCHEMA',
   /** What the operating system would not let us read. */
   'UNREADABLE',
@@ -60,6 +60,11 @@ export interface Finding {
   readonly message: string
   /** Whether `repair` would act on it. What it leaves needs somebody who knows what it is. */
   readonly repairable: boolean
+}
+
+/** That there are sandboxes of another program is worth a row, but nothing is wrong with them. */
+export function isFault({ code }: Pick<Finding, 'code'>): boolean {
+  return code !== 'FOREIGN_SCHEMA'
 }
 
 /**

@@ -1,8 +1,14 @@
+import { types } from 'node:util'
 import { StateStoreError } from './errors.js'
 
+/** Whether a value is an error, whichever realm it is from: in Jest, what Node throws is no `instanceof Error`. */
+export function isError(value: unknown): value is Error {
+  return types.isNativeError(value) || value instanceof Error
+}
+
 /**
- * The operating system's name of an error, such as `ENOENT`; undefined for any other error. Asks what it has and not of
- * which class it is: in Jest, for one, what Node throws is no `instanceof Error`.
+ * The operating system's name of an error, such as `ENOENT`; undefined for any other error. Looks at what it has, not
+ * at its class: see {@link isError}.
  */
 export function errnoOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined

@@ -68,6 +68,11 @@ export class StateStoreError extends Error {
   }
 }
 
+/** Whether what is kept of a sandbox is the reason that it cannot be read. */
+export function isUnreadable(error: unknown): error is StateStoreError {
+  return error instanceof StateStoreError && ['CORRUPT_STATE', 'INVALID_STATE'].includes(error.code)
+}
+
 /** An error of this package; throws any other again. */
 export function ownError(error: unknown): StateStoreError {
   if (error instanceof StateStoreError) return error

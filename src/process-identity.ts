@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { basename } from 'node:path'
 import { workerData } from 'node:worker_threads'
@@ -10,6 +10,8 @@ export interface ProcessIdentity {
   readonly start: string
   /** The kernel's id of this boot; '' where there is none. */
   readonly boot: string
+  /** The number of the pid namespace in which `pid` counts; '' where it is not known. */
+  readonly pidns?: string
   readonly host: string
   /** The program and its script, without its arguments, which could hold secrets. */
   readonly command: string
@@ -28,6 +30,7 @@ export function thisProcess(): ProcessIdentity {
     pid: process.pid,
     start: startTime(process.pid),
     boot: readProc('sys/kernel/random/boot_id').trim(),
+    pidns: pidNamespace(),
     host: plain(hostname(), 64),
     command: plain(commandOf(process.argv), 100),
   }
@@ -39,7 +42,14 @@ export function isAlive(process: ProcessIdentity): boolean | undefined {
   const me = thisProcess()
   if (process.host !== me.host || me.boot === '') return undefined
   if (process.boot !== me.boot) return false
+  if (isInOtherPidNamespace(process)) return undefined
   return process.start !== '' && startTime(process.pid) === process.start
+}
+
+/** As that of another container on this host, which may have this one's host name. */
+export function isInOtherPidNamespace({ pidns = '' }: ProcessIdentity): boolean {
+  const { pidns: mine = '' } = thisProcess()
+  return pidns !== '' && mine !== '' && pidns !== mine
 }
 
 /** The command of a running process, as {@link ProcessIdentity.command}; a script only of what runs scripts. */
@@ -60,6 +70,15 @@ function commandOf([program = '', script = '']: readonly string[]): string {
 function startTime(pid: number): string {
   const stat = readProc(`${pid}/stat`)
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+}
+
+/** From a link to `pid:[4026531836]`. */
+function pidNamespace(): string {
+  try {
+    return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? ''
+  } catch {
+    return ''
+  }
 }
 
 /** The content of a file below `/proc`; '' when there is none, or no `/proc`. */

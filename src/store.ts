@@ -17,7 +17,7 @@ import { applyChange, assertRevision, type Change, notFound, type Update } from 
 import type { CheckOptions, Finding, Repair, RepairOptions } from './check.js'
 import { type DataSchema, type StateOf, withCheckedData, withTypedData } from './data-schema.js'
 import { type ChangeTrace, withDiagnostics } from './diagnostics.js'
-import { type ErrorCode, StateStoreError, withCaller, withSubject } from './errors.js'
+import { type ErrorCode, isUnreadable, StateStoreError, withCaller, withSubject } from './errors.js'
 import type { EtcdOptions } from './etcd/options.js'
 import { FileBackend } from './file/backend.js'
 import { assertOptions, assertState } from './options.js'
@@ -27,7 +27,7 @@ import type { Labels } from './state/labels.js'
 import type { NextState, StateString } from './state/machine.js'
 import type { FieldsOf, SandboxState } from './state/sandbox-state.js'
 import { newState, validState } from './state/validate.js'
-import { eventsOf, leavable, type StateEvent } from './watch.js'
+import { eventsOf, type StateEvent } from './watch.js'
 
 /** How to open a store. */
 export interface StoreOptions<Data = unknown> {
@@ -134,7 +134,7 @@ export interface WaitOptions {
  * @param root the folder that holds the sandboxes' folders; it need not exist, the first `create` makes it. Or an
  * etcd: `etcd://HOST[:PORT][,HOST[:PORT]...][/PREFIX]`, `etcds://` over TLS; nothing is asked of it yet
  * @param options how; each has a default
- * @throws TypeError for bad arguments; StateStoreError `UNSUPPORTED` on another system than Linux or macOS
+ * @throws TypeError for bad arguments; StateStoreError `UNSUPPORTED` on another system than Linux or macOS, and on Deno
  * @group The store
  */
 export async function openStore<Data = unknown>(
@@ -153,6 +153,9 @@ export async function openStore<Data = unknown>(
     const message = `sandbox-state needs flock(2) of Linux or macOS; this is ${process.platform}`
     throw new StateStoreError('UNSUPPORTED', message)
   }
+  // Its descriptors are numbers of its own, which the C library does not know.
+  if ('Deno' in globalThis)
+    throw new StateStoreError('UNSUPPORTED', 'sandbox-state does not run on Deno: use Node')
   return new SandboxStore(new FileBackend(resolve(root), { lockTimeout, durable, history }), data)
 }
 
@@ -180,7 +183,8 @@ export class SandboxStore<Data = unknown> {
   /**
    * Makes a sandbox. It starts `ready`.
    * @param id 1 to 128 ASCII letters, digits, `_`, `.` or `-`, beginning with a letter or digit
-   * @throws StateStoreError `ALREADY_EXISTS` `INVALID_ID` `INVALID_STATE` (a field, or the data) `LOCK_TIMEOUT` `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`
+   * @throws StateStoreError `ALREADY_EXISTS` `INVALID_ID` `INVALID_STATE` (a field, or the data) `LOCK_TIMEOUT`
+   * `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`; `UNSUPPORTED` where flock(2) does nothing, as for every change
    */
   create(
     id: string,
@@ -361,12 +365,11 @@ export class SandboxStore<Data = unknown> {
    */
   watch(options: WatchOptions = {}): AsyncGenerator<StateEvent<StateOf<Data>>, void, undefined> {
     const left = new AbortController()
-    const events = this.#loop(() => {
+    return this.#loop(() => {
       assertOptions(options, 'id', 'signal')
       const observations = this.#observe(options.id, [left.signal, options.signal])
       return eventsOf(observations, entry => ('error' in entry ? entry : this.#typedEntry(entry)))
-    }, true)
-    return leavable(events, () => left.abort(ENDED))
+    }, left)
   }
 
   /**
@@ -424,7 +427,13 @@ export class SandboxStore<Data = unknown> {
       recorded = true
       yield entry
     }
-    if (!recorded && !(await this.#exists(id))) throw notFound(id)
+    if (recorded) return
+    try {
+      if ((await this.#backend.read(id)) === undefined) throw notFound(id)
+    } catch (error) {
+      // One whose state cannot be read exists all the same.
+      if (!isUnreadable(error)) throw error
+    }
   }
 
   /**
@@ -466,8 +475,7 @@ export class SandboxStore<Data = unknown> {
       this.#assertOpen()
       const { dryRun = false } = options
       const repair = this.#backend.repair?.({ ...inCallersContext(options), dryRun })
-      if (repair !== undefined) return repair
-      throw new StateStoreError('UNSUPPORTED', 'a store of this kind has nothing to repair')
+      return supported(repair, 'a store of this kind has nothing to repair')
     })
   }
 
@@ -584,11 +592,12 @@ export class SandboxStore<Data = unknown> {
   /**
    * A loop over a generator: bad arguments are thrown by the call itself, any other refusal by the first `next()`. `close`
    * waits for each step of it.
-   * @param ends whether the generator ends by itself when the store is closed
+   * @param left for a generator that ends by itself when the store is closed, and when this is aborted. Its `return` would
+   * otherwise wait for its next value.
    */
   #loop<T>(
     begin: () => AsyncGenerator<T, void, undefined>,
-    ends = false,
+    left?: AbortController,
   ): AsyncGenerator<T, void, undefined> {
     let generator: AsyncGenerator<T, void, undefined>
     try {
@@ -599,21 +608,15 @@ export class SandboxStore<Data = unknown> {
       generator = refused(error)
     }
     const next = generator.next.bind(generator)
-    generator.next = async () => {
-      if (this.#isShut && !ends) throw closedError()
+    override(generator, 'next', async () => {
+      if (this.#isShut && left === undefined) throw closedError()
       return await this.#track(next)
-    }
-    return generator
-  }
-
-  /** One whose state cannot be read exists all the same. */
-  async #exists(id: string): Promise<boolean> {
-    try {
-      return (await this.#backend.read(id)) !== undefined
-    } catch (error) {
-      if (error instanceof StateStoreError && error.code !== 'IO_ERROR') return true
-      throw error
-    }
+    })
+    const end = generator.return.bind(generator)
+    return override(generator, 'return', value => {
+      left?.abort(ENDED)
+      return end(value)
+    })
   }
 
   #assertUsable(id: string): void {
@@ -680,6 +683,11 @@ function inCallersContext({ onProgress }: CheckOptions): CheckOptions {
   return onProgress === undefined ? {} : { onProgress: AsyncResource.bind(onProgress) }
 }
 
+/** Gives one object a method of its own. An assignment would fail where the inherited one is frozen. */
+function override<T extends object, Name extends keyof T>(object: T, name: Name, value: T[Name]): T {
+  return Object.defineProperty(object, name, { value, configurable: true, writable: true })
+}
+
 /** A reason that nobody sees. Without one, each signal would make an error and its stack. */
 const ENDED = 'ended'
 
@@ -692,12 +700,9 @@ async function* refused(error: StateStoreError): AsyncGenerator<never, void, und
   throw error
 }
 
-async function* supported<T>(
-  items: AsyncIterable<T> | undefined,
-  message: string,
-): AsyncGenerator<T, void, undefined> {
-  if (items === undefined) throw new StateStoreError('UNSUPPORTED', message)
-  yield* items
+function supported<T>(result: T | undefined, message: string): T {
+  if (result === undefined) throw new StateStoreError('UNSUPPORTED', message)
+  return result
 }
 
 function synchronous(result: unknown): unknown {

@@ -56,19 +56,3 @@ export async function* eventsOf<State>(
     else yield { type: 'created', id, state: entry.state }
   }
 }
-
-/**
- * Makes `return` end an asynchronous generator also while that waits for its next value, which `return` would wait for
- * first: `leave` ends what the generator waits for.
- */
-export function leavable<T>(
-  generator: AsyncGenerator<T, void, undefined>,
-  leave: () => void,
-): typeof generator {
-  const end = generator.return.bind(generator)
-  generator.return = value => {
-    leave()
-    return end(value)
-  }
-  return generator
-}

@@ -175,6 +175,7 @@ describe('a lock note that says held', () => {
     ['of a pid that was given to another process', { ...me, start: '1' }],
     ['of a pid of another boot', { ...me, boot: '00000000-0000-4000-8000-000000000000' }],
     ['of a pid that nobody has', { ...me, pid: 4_194_305 }],
+    ['of a pid of another pid namespace', { ...me, pidns: '1' }],
     ['of a live process that does not hold it', me],
   ])('%s does not keep anybody out, and is not believed', async (_, fields) => {
     const { root, store } = await setUp(temporaryFolder(), '0.1.0')

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
-import { encodeState, STATES } from 'sandbox-state'
+import { ERROR_CODES, encodeState, STATES } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import * as z from 'zod'
 import { FIELDS } from '#src/state/fields.js'
@@ -174,6 +174,13 @@ describe('what is printed, and kept', () => {
     expect(Object.keys($defs.state.properties ?? {})).toEqual(inFile)
     const always = FIELDS.filter(({ written }) => written === 'always').map(({ name }) => name)
     expect($defs.state.required).toEqual(always)
+  })
+
+  test("an error has one of the library's codes, or of the command's own", () => {
+    const source = readFileSync(join(project, 'src', 'cli', 'errors.ts'), 'utf8')
+    const own = Array.from(source.matchAll(/code: '(\w+)'/g), ([, code = '']) => code)
+    const { enum: codes } = load('error').properties?.code ?? {}
+    expect(new Set(codes as string[])).toEqual(new Set([...ERROR_CODES, ...own]))
   })
 
   test('any state that can be written is as the schema says', () => {

@@ -9,7 +9,7 @@ import type { GlobalOptions } from './options.js'
 import { Output, type OutputStream } from './output.js'
 import { createProgram } from './program.js'
 import { Progress } from './progress.js'
-import { assertExpanded, resolveRoot } from './root.js'
+import { assertMeant, resolveRoot } from './root.js'
 import { type Row, tableLines } from './table.js'
 
 /** The world around a command line; `process` is one. */
@@ -114,7 +114,7 @@ export class Cli {
    * @param root the one that the command is asked to work on, unless another is given
    */
   async withStore<T>(use: (store: SandboxStore) => Promise<T>, root = this.root): Promise<T> {
-    assertExpanded(root)
+    assertMeant(root)
     const lockTimeout = this.program.opts<GlobalOptions>().lockTimeout * 1000
     // Users and certificates of etcd come from the environment: everybody on the machine can read a command line.
     const etcd =

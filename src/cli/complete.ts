@@ -29,7 +29,11 @@ export async function candidates(words: readonly string[], cli: Cli): Promise<re
     const named = name.startsWith('-') ? optionOf(name) : undefined
     option = named?.required && value === undefined ? named : undefined
     // Only the root matters to what may follow. Where the shell has not expanded a `~`, it is the home.
-    if (name === '--root') program.setOptionValue('root', value?.replace(/^~(?=\/|$)/, homedir()))
+    if (name === '--root')
+      program.setOptionValue(
+        'root',
+        value?.replace(/^~(?=\/|$)/, () => homedir()),
+      )
     if (name.startsWith('-')) continue
     if (command !== program) operands += 1
     else {

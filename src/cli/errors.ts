@@ -37,7 +37,7 @@ export function failureOf(error: unknown, help: string): Failure {
   if (error instanceof TimeoutError) {
     return { status: EXIT.timedOut, code: 'TIMEOUT', message: error.message, id: error.id }
   }
-  if (error instanceof OutputError) return { status, code: 'IO_ERROR', message: error.message }
+  if (error instanceof OutputError) return { status, code: 'OUTPUT', message: error.message }
   // The operating system's own errors, such as one about the temporary or the current folder, are no bugs of ours.
   if (isSystemError(error)) {
     const isGone = error.syscall === 'uv_cwd'

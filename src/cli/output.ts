@@ -4,6 +4,7 @@ import { errnoOf, reason } from '../errno.js'
 export interface OutputStream {
   write(text: string, done: (error?: Error | null) => void): unknown
   on(event: 'error', listener: (error: Error) => void): unknown
+  readonly fd?: number
   readonly isTTY?: boolean
   readonly rows?: number
 }
@@ -22,6 +23,11 @@ export class Output {
 
   get isTerminal(): boolean {
     return this.stream.isTTY === true
+  }
+
+  /** Its descriptor; undefined in a test, where it is no file. */
+  get fd(): number | undefined {
+    return this.stream.fd
   }
 
   /** A serial line or a container may not know its terminal's size, and says 0. */

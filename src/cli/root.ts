@@ -16,15 +16,27 @@ export function resolveRoot(option: string | undefined, env: Environment): strin
   const root = option ?? (env.SANDBOX_STATE_ROOT || undefined)
   if (root !== undefined) return root
   const { XDG_STATE_HOME = '', HOME } = env
-  const home = isAbsolute(XDG_STATE_HOME) ? XDG_STATE_HOME : join(HOME || homedir(), '.local', 'state')
+  const home = isAbsolute(XDG_STATE_HOME) ? XDG_STATE_HOME : join(HOME || homeOfUser(), '.local', 'state')
   return join(home, 'sandbox-state')
 }
 
-/** A shell expands `~` at the beginning of a word only, not in `--root=~/x`. A folder of that name can be called `./~`. */
-export function assertExpanded(root: string): void {
+function homeOfUser(): string {
+  try {
+    return homedir()
+  } catch {
+    throw new UsageError('this user has no home folder: give --root, or set SANDBOX_STATE_ROOT')
+  }
+}
+
+/**
+ * Refuses what is hardly the root that was meant. A shell expands `~` at the beginning of a word only, not in `--root=~/x`;
+ * a folder of that name can be called `./~`. Bytes that are not UTF-8 have become U+FFFD, which names another folder.
+ */
+export function assertMeant(root: string): void {
   if (root === '~' || root.startsWith('~/')) {
     throw new UsageError(`no shell expanded the ~ of ${root}: write $HOME, or ./~ for a folder of that name`)
   }
+  if (root.includes('\ufffd')) throw new UsageError(`the root ${root} is not UTF-8`)
 }
 
 /**

@@ -8,10 +8,11 @@ export function counted(count: number, one: string, many = `${one}s`): string {
 }
 
 /** Such as `pid 4711 (node server.js)`; the host only when it is another one. */
-export function whoWords({ pid, host, command }: Omit<LockHolder, 'lock'>): string {
+export function whoWords({ pid, otherPidNamespace, host, command }: Omit<LockHolder, 'lock'>): string {
   if (pid === undefined) return 'an unknown process'
   const words = [`pid ${pid}`]
   if (command) words.push(`(${visible(command)})`)
+  if (otherPidNamespace) words.push('of another pid namespace')
   if (host !== undefined && host !== hostname()) words.push(`on ${visible(host)}`)
   return words.join(' ')
 }

@@ -80,7 +80,7 @@ export class EtcdBackend implements Backend {
     return historyEtcd(this.cluster, id)
   }
 
-  check(options: CheckOptions & { readonly id?: string }): AsyncIterable<Finding> {
+  check(options: CheckOptions & { readonly id?: string }): AsyncGenerator<Finding, void, undefined> {
     return checkEtcd(this.cluster, options)
   }
 

@@ -13,7 +13,7 @@ import { entriesIn } from './read.js'
 export async function* checkEtcd(
   cluster: Cluster,
   { id: only, onProgress }: CheckOptions & { readonly id?: string },
-): AsyncIterable<Finding> {
+): AsyncGenerator<Finding, void, undefined> {
   const { keys } = cluster
   if (only !== undefined) {
     const key = keys.state(only)

@@ -10,7 +10,7 @@ import type {
 } from '../backend.js'
 import { notFound } from '../change.js'
 import type { CheckOptions, Finding, Repair, RepairOptions } from '../check.js'
-import { StateStoreError } from '../errors.js'
+import { ownError } from '../errors.js'
 import { KeyedQueue } from '../queue.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 
@@ -18,7 +18,7 @@ import { checkFiles } from './check/check.js'
 import { repairFiles } from './check/repair.js'
 import { CommitPool } from './commit-pool.js'
 import { readHistory } from './history-read.js'
-import { isContended, recordContention, yieldIfHogging } from './lock/fairness.js'
+import { recordContention, yieldIfHogging } from './lock/fairness.js'
 import { listLocks } from './lock/list-locks.js'
 import { LockWait } from './lock/wait.js'
 import { listIds, readSandbox } from './read.js'
@@ -44,6 +44,7 @@ export class FileBackend implements Backend {
   private readonly pool: CommitPool
   private changes = 0
   private rootIsFlushed = false
+  private lockIsTested = false
 
   constructor(
     /** An absolute path. */
@@ -71,14 +72,17 @@ export class FileBackend implements Backend {
       if (!isIn) wait.timeOut('flock')
       for (let losses = 0; ; ) {
         if (sliceExpired()) await yieldToEventLoop()
-        if (isContended(path)) await yieldIfHogging(path, wait.left)
+        const rest = yieldIfHogging(path, wait.left)
+        if (rest !== undefined) await rest
         const flushRoot = !this.rootIsFlushed
-        const request = { kind, force, reason, durable, history, flushRoot, spin: wait.spin }
+        const testLock = !this.lockIsTested
+        const request = { kind, force, reason, durable, history, testLock, flushRoot, spin: wait.spin }
         const attempted = this.pool.attempt(id, request, apply, this.changes === 1)
-        const attempt = attempted instanceof Promise ? await attempted : attempted
+        const attempt = 'then' in attempted ? await attempted : attempted
         if (wait.wasBlocked && attempt.kind !== 'blocked') recordContention(path)
         switch (attempt.kind) {
           case 'committed':
+            this.lockIsTested = true
             if (kind === 'create') this.rootIsFlushed = true
             return next
           case 'missing':
@@ -116,17 +120,12 @@ export class FileBackend implements Backend {
   async *list(): AsyncGenerator<ListEntry> {
     if (sliceExpired()) await yieldToEventLoop()
     for (const id of listIds(this.root)) {
-      const entry = await this.entry(id)
-      if (entry !== undefined) yield entry
-    }
-  }
-
-  private async entry(id: string): Promise<ListEntry | undefined> {
-    try {
-      return await this.find(id)
-    } catch (error) {
-      if (error instanceof StateStoreError) return { id, error }
-      throw error
+      try {
+        const found = await this.find(id)
+        if (found !== undefined) yield found
+      } catch (error) {
+        yield { id, error: ownError(error) }
+      }
     }
   }
 

@@ -1,3 +1,4 @@
+import { isError } from '../errno.js'
 import { type ErrorCode, type ErrorDetails, StateStoreError } from '../errors.js'
 import { type SandboxState, UNKNOWN_KEYS, type UnknownKeys } from '../state/sandbox-state.js'
 import { freezeUnknownKeys } from '../state/validate.js'
@@ -56,11 +57,11 @@ export interface PlainError {
 
 export function toPlainError(error: unknown): PlainError {
   if (!(error instanceof StateStoreError)) {
-    const message = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    const message = isError(error) ? (error.stack ?? error.message) : String(error)
     return { code: undefined, message, details: {}, cause: undefined }
   }
   const { code, message, id, path, from, to, cause } = error
-  const plainCause = cause instanceof Error ? { message: cause.message, fields: { ...cause } } : undefined
+  const plainCause = isError(cause) ? { message: cause.message, fields: { ...cause } } : undefined
   return { code, message, details: { id, path, from, to }, cause: plainCause }
 }
 

@@ -1,8 +1,10 @@
-import { fsyncSync, statfsSync } from 'node:fs'
+import { fsync, fsyncSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { isMainThread } from 'node:worker_threads'
 import type { Apply } from '../backend.js'
 import { StateStoreError } from '../errors.js'
-import { type Attempt, attempt, type Request, WAITING } from './commit.js'
+import { type Attempt, attempt, type Request, type Steps, WAITING } from './commit.js'
 import { fromPlainError, fromPlainState, toPlainState } from './commit-messages.js'
 import { CommitWorker } from './commit-worker.js'
 import { isMemoryFilesystem } from './posix/filesystem.js'
@@ -17,6 +19,9 @@ const NEXT_START = 10_000
  * Drives changes. The rule: a change is made on the spot, in the thread that asks for it, if nothing must be flushed
  * (also on a filesystem in memory), or if the change is alone and the last flush took less than 2 ms. Otherwise it is made in
  * the commit thread, in company with the others, so that the event loop does not wait for the disk.
+ *
+ * In a worker thread of the program there is no commit thread: the program may end its worker at any moment, and a thread
+ * that is ended while it loads koffi aborts the process. There Node's pool flushes.
  */
 export class CommitPool {
   private lastFlush = 0
@@ -28,17 +33,36 @@ export class CommitPool {
   /** @param isAlone whether no other change of this store is under way */
   attempt(id: string, request: Request, apply: Apply, isAlone: boolean): Attempt | Promise<Attempt> {
     const isQuick = !request.durable || this.isInMemory() || (isAlone && this.lastFlush < LONGEST_FLUSH)
+    if (!isQuick && !isMainThread) return this.inWorker(id, request, apply)
     const worker = isQuick ? undefined : this.worker()
     return worker === undefined
       ? this.onTheSpot(id, request, apply)
       : this.inThread(worker, id, request, apply)
   }
 
-  private onTheSpot(id: string, request: Request, apply: Apply): Attempt {
+  private steps(id: string, request: Request, apply: Apply): Steps<Attempt> {
     // biome-ignore lint/correctness/useYield: the rules are at hand
-    const steps = attempt(this.root, id, request, function* (current, revision) {
+    return attempt(this.root, id, request, function* (current, revision) {
       return apply(current, revision)
     })
+  }
+
+  private async inWorker(id: string, request: Request, apply: Apply): Promise<Attempt> {
+    const steps = this.steps(id, request, apply)
+    let step = steps.next()
+    while (!step.done) {
+      try {
+        if (step.value !== WAITING) await flush(step.value)
+        step = steps.next()
+      } catch (error) {
+        step = steps.throw(error)
+      }
+    }
+    return step.value
+  }
+
+  private onTheSpot(id: string, request: Request, apply: Apply): Attempt {
+    const steps = this.steps(id, request, apply)
     let longest = 0
     let step = steps.next()
     while (!step.done) {
@@ -128,6 +152,8 @@ export class CommitPool {
     await worker?.end()
   }
 }
+
+const flush = promisify(fsync)
 
 /** The thread of this process, and the number of stores that use it. */
 let shared: CommitWorker | undefined

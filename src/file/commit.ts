@@ -28,6 +28,8 @@ export interface Request {
   /** Whether to flush what was written. */
   readonly durable: boolean
   readonly history: boolean
+  /** Whether it is still to be shown that locks exclude others in this root. */
+  readonly testLock: boolean
   /** For a create: whether the way to the root must be flushed, too. */
   readonly flushRoot: boolean
   /** How long to try over and over to get the lock, in ms: see `LockWait`. */
@@ -64,24 +66,34 @@ export function* attempt(root: string, id: string, request: Request, rules: Rule
   if (isCreate) yield* makeRoot(root, id, request)
   const dir = isCreate ? openOrMakeDir(root, id) : Dir.open(root, id)
   if (dir === undefined) return { kind: 'missing' }
+  let lock: SandboxLock | undefined
   try {
     if (isCreate) assertFree(dir)
     else if (!dir.exists(STATE_FILE)) return { kind: 'missing' }
-    let lock = SandboxLock.tryAcquire(dir, request.spin)
-    if (lock === undefined && !dir.exists(LOCK_FILE)) {
-      // A state file that was put there by other means, perhaps another program's, in whose folder nothing is made.
-      if (!isCreate && readCurrent(dir, request) === undefined) return { kind: 'missing' }
+    lock = SandboxLock.tryAcquire(dir, request.spin)
+    const wasChangedByUs = lock === undefined ? dir.exists(LOCK_FILE) : lock.wasHeldByUs
+    // A state that was put there by other means may be another program's, in whose folder nothing is made.
+    if (!isCreate && !wasChangedByUs && readCurrent(dir, request) === undefined) return { kind: 'missing' }
+    if (lock === undefined && !wasChangedByUs) {
       lock = SandboxLock.tryAcquireMaking(dir, request.kind === 'delete')
     }
     if (lock === undefined) return { kind: 'blocked', by: 'flock' }
-    try {
-      return yield* commit(lock, request, rules)
-    } finally {
-      lock.release()
-    }
+    if (request.testLock) assertLockable(lock, request)
+    return yield* commit(lock, request, rules)
   } finally {
+    lock?.release()
     dir.close()
   }
+}
+
+/** @throws StateStoreError `UNSUPPORTED` where flock(2) does nothing, `IO_ERROR` */
+function assertLockable(lock: SandboxLock, { kind }: Request): void {
+  if (lock.excludesOthers()) return
+  if (kind === 'create') removeDir(lock)
+  const { id, path } = lock.dir
+  const root = dirname(path)
+  const message = `flock(2) excludes nobody in ${root}: the root needs a local filesystem, or etcd`
+  throw new StateStoreError('UNSUPPORTED', message, { id, path: root })
 }
 
 /** THE change. The caller holds flock(2) on the sandbox. */
@@ -120,7 +132,7 @@ function* commit(lock: SandboxLock, request: Request, rules: Rules): Steps<Attem
     if (before === undefined) removeHistory(dir) // It would be of an earlier sandbox.
     if (request.history && next !== undefined) {
       const { reason } = request
-      appendHistory(dir, { before: before?.state, after: next, reason, fileBefore, fileAfter })
+      appendHistory(dir, { before, after: next, reason, fileAfter })
     }
     return { kind: 'committed' }
   } finally {

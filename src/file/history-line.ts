@@ -1,5 +1,6 @@
 import type { HistoryEntry } from '../backend.js'
 import { MAX_REASON } from '../options.js'
+import { parseRecord, type Shape } from '../record.js'
 import { isValidState } from '../state/machine.js'
 
 /** One line of a history file. */
@@ -56,15 +57,10 @@ export function lastLine(text: string): LastLine | undefined {
 }
 
 function parseLine(text: string): HistoryLine | undefined {
-  try {
-    return asLine(JSON.parse(text))
-  } catch {
-    return undefined
-  }
+  return parseRecord(text, LINE)
 }
 
-/** What each part of a line must be. */
-const IS_VALID: { readonly [Part in keyof HistoryLine]-?: (value: unknown) => boolean } = {
+const LINE: Shape<HistoryLine> = {
   seq: value => isCount(value) && value > 0,
   time: isTime,
   from: value => value === null || isValidState(value),
@@ -77,20 +73,8 @@ const IS_VALID: { readonly [Part in keyof HistoryLine]-?: (value: unknown) => bo
   gap: value => value === undefined || value === true,
   file: value => value === undefined || isText(value, 256),
 }
-const PARTS = Object.entries(IS_VALID)
 
-/** Takes what it knows, and nothing that is not as it must be: anybody can write into a file. */
-function asLine(found: Partial<Record<string, unknown>>): HistoryLine | undefined {
-  const line: Record<string, unknown> = {}
-  for (const [part, isValid] of PARTS) {
-    const value = found[part]
-    if (!isValid(value)) return undefined
-    if (value !== undefined) line[part] = value
-  }
-  return line as unknown as HistoryLine // Each part was looked at.
-}
-
-/** Another can follow it. */
+/** A number from 0 that can be counted on from. */
 function isCount(value: unknown): value is number {
   return typeof value === 'number' && value >= 0 && Number.isSafeInteger(value + 1)
 }

@@ -19,21 +19,17 @@ const ATTEMPTS = 10
  * line is just being written.
  * @throws StateStoreError `CORRUPT_STATE` when the folder or a history file is a link or of another kind, `IO_ERROR`
  */
-export async function* readHistory(root: string, id: string): AsyncGenerator<HistoryEntry> {
-  yield* entriesOf(historyText(root, id))
-}
-
-function historyText(root: string, id: string): string {
+export function readHistory(root: string, id: string): HistoryEntry[] {
   for (let attempt = 1; ; attempt++) {
     const folder = Dir.open(root, id)
-    if (folder === undefined) return ''
+    if (folder === undefined) return []
     try {
       const older = withRegularFile(folder, OLD_HISTORY_FILE, readText)
       const recent = withRegularFile(folder, HISTORY_FILE, readText)
       const old = folder.stat(OLD_HISTORY_FILE)
       // A rotation or a deletion may have come between.
       const isOneTime = older?.version === (old && versionOf(old))
-      if (isOneTime || attempt === ATTEMPTS) return `${older?.text ?? ''}\n${recent?.text ?? ''}`
+      if (isOneTime || attempt === ATTEMPTS) return entriesOf(`${older?.text ?? ''}\n${recent?.text ?? ''}`)
     } catch (error) {
       throw ioError(error, 'read', id, folder.displayPath(HISTORY_FILE))
     } finally {

@@ -1,5 +1,4 @@
 import { constants } from 'node:fs'
-import { isErrno } from '../errno.js'
 import { thisProcess } from '../process-identity.js'
 import { changedFields } from '../state/fields.js'
 import { unicodeEscape } from '../state/go-text.js'
@@ -7,12 +6,12 @@ import type { SandboxState } from '../state/sandbox-state.js'
 import { type HistoryLine, type LastLine, lastLine } from './history-line.js'
 import { HISTORY_FILE, OLD_HISTORY_FILE } from './layout.js'
 import { createFile } from './posix/create-file.js'
-import { closeFile, type Dir, removeFile } from './posix/dir.js'
+import { type Dir, removeFile } from './posix/dir.js'
 import { writeAll } from './posix/file-io.js'
-import { isRegularFile, statFd } from './posix/file-stat.js'
 import { type OpenFile, readTail, withRegularFile } from './posix/regular-file.js'
+import { type StateFile, versionOf } from './state-file.js'
 
-const { O_RDWR, O_APPEND, O_NOFOLLOW, O_NONBLOCK } = constants
+const { O_RDWR, O_APPEND } = constants
 
 /** A history file grows to this many bytes; then it becomes the old one, and the old one goes. */
 export const ROTATE_AT = 64 * 1024
@@ -22,11 +21,11 @@ const TAIL = 4096
 
 /** A change, as far as its history line tells of it. */
 export interface Recorded {
-  readonly before: SandboxState | undefined
+  /** Undefined for a create. */
+  readonly before: StateFile | undefined
   readonly after: SandboxState
   readonly reason: string | undefined
-  /** The state file's version before the change; undefined for a create. */
-  readonly fileBefore: string | undefined
+  /** The version of the state file that the change left. */
   readonly fileAfter: string
 }
 
@@ -36,7 +35,9 @@ export interface Recorded {
  */
 export function appendHistory(dir: Dir, change: Recorded): void {
   try {
-    append(dir, change)
+    if (tryAppend(dir, change)) return
+    createFile(dir, HISTORY_FILE)
+    tryAppend(dir, change)
   } catch {
     // See above.
   }
@@ -53,50 +54,29 @@ export function removeHistory(dir: Dir): void {
   }
 }
 
-function append(dir: Dir, change: Recorded): void {
-  const file = openToAppend(dir)
-  try {
-    const tail = textOf(readTail(file, TAIL))
+/** @returns undefined when there is no history file, or none any more, as it was full */
+function tryAppend(dir: Dir, change: Recorded): true | undefined {
+  const append = (file: OpenFile) => {
+    const { fd, stat } = file
+    if (stat.nlink > 1) return true // It may be another's file, linked here.
+    const tail = readTail(file, TAIL).toString('latin1') // Ours is ASCII; anything else is no line of ours.
     const last = change.before && (lastLine(tail) ?? lastLineFartherBack(dir, file))
     const line = toAscii(JSON.stringify(lineOf(change, last)))
-    if (file.stat.size + line.length > ROTATE_AT) {
+    if (stat.size + line.length > ROTATE_AT) {
       dir.rename(HISTORY_FILE, OLD_HISTORY_FILE)
-      append(dir, change)
-    } else {
-      // A line that a kill or a full disk cut short stays by itself.
-      const torn = tail !== '' && !tail.endsWith('\n')
-      writeAll(file.fd, Buffer.from(`${torn ? '\n' : ''}${line}\n`))
+      return undefined
     }
-  } finally {
-    closeFile(file.fd)
+    // A line that a kill or a full disk cut short stays by itself.
+    const torn = tail !== '' && !tail.endsWith('\n')
+    writeAll(fd, Buffer.from(`${torn ? '\n' : ''}${line}\n`))
+    return true
   }
-}
-
-/** Opens the history, and makes it if there is none. */
-function openToAppend(dir: Dir): OpenFile {
-  const open = () => dir.open(HISTORY_FILE, O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK)
-  let fd: number
-  try {
-    fd = open()
-  } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw error
-    createFile(dir, HISTORY_FILE)
-    fd = open()
-  }
-  try {
-    const stat = statFd(fd)
-    // What has another name elsewhere may be another's file, linked here.
-    if (isRegularFile(stat) && stat.nlink === 1) return { fd, stat }
-    throw new Error(`${dir.displayPath(HISTORY_FILE)} is not a file of this folder only`)
-  } catch (error) {
-    closeFile(fd)
-    throw error
-  }
+  return withRegularFile(dir, HISTORY_FILE, append, O_RDWR | O_APPEND)
 }
 
 /** The end of the file is damaged, or there is nothing in it since a rotation. */
 function lastLineFartherBack(dir: Dir, file: OpenFile): LastLine | undefined {
-  const lastIn = (one: OpenFile) => lastLine(textOf(readTail(one, ROTATE_AT)))
+  const lastIn = (one: OpenFile) => lastLine(readTail(one, ROTATE_AT).toString('latin1'))
   return lastIn(file) ?? withRegularFile(dir, OLD_HISTORY_FILE, lastIn)
 }
 
@@ -104,18 +84,14 @@ function toAscii(json: string): string {
   return json.replace(/[^\x20-\x7e]/g, unicodeEscape)
 }
 
-/** In ASCII, as our lines are: of anything else it matters only that it is no line of ours. */
-function textOf(bytes: Buffer): string {
-  return bytes.toString('latin1')
-}
-
 function lineOf(
-  { before, after, reason, fileBefore, fileAfter }: Recorded,
+  { before: file, after, reason, fileAfter }: Recorded,
   last: LastLine | undefined,
 ): HistoryLine {
   const { pid, host, command } = thisProcess()
   // The version alone would do, but for a write in place within one tick of the kernel's clock.
-  const follows = before === undefined || (last?.file === fileBefore && last?.to === before.state)
+  const before = file?.state
+  const follows = file === undefined || (last?.file === versionOf(file.stat) && last.to === file.state.state)
   const fields = before === undefined ? [] : changedFields(before, after)
   return {
     seq: (last?.seq ?? 0) + 1,

@@ -1,14 +1,14 @@
 import { readdirSync } from 'node:fs'
 import { ioError, isErrno } from '../errno.js'
-import { StateStoreError } from '../errors.js'
+import { isUnreadable, StateStoreError } from '../errors.js'
 import { isValidId } from '../sandbox-id.js'
-import { describe, findHolder } from './lock/holder.js'
+import { describeHolder, findHolder } from './lock/holder.js'
 import { openLockToRead } from './lock/sandbox-lock.js'
 import { pause } from './lock/wait.js'
 import { Dir } from './posix/dir.js'
 import { LOCK_SH, tryFlock, unlockAndClose } from './posix/flock.js'
 import { assertDir } from './root-dir.js'
-import { isUnreadable, readStateFile, type StateFile } from './state-file.js'
+import { readStateFile, type StateFile } from './state-file.js'
 
 /** How long a reader waits for a program that writes in place, as Kata does under its lock, in ms. */
 const LONGEST = 200
@@ -62,7 +62,7 @@ async function readAgain(dir: Dir): Promise<StateFile | undefined> {
 }
 
 function besideHolder(error: StateStoreError, dir: Dir): StateStoreError {
-  const holder = describe(findHolder(dir, 'flock'))
+  const holder = describeHolder(findHolder(dir, 'flock'))
   const message = `${error.message} (it may be half written: it is locked by ${holder})`
   const { code, id, path, cause } = error
   return new StateStoreError(code, message, { id, path, cause })

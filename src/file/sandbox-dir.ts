@@ -1,14 +1,15 @@
 import { fchmodSync, mkdirSync, rmdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ChangeRequest } from '../backend.js'
-import { alreadyExists, existsInAnotherFormat } from '../change.js'
+import { alreadyExists } from '../change.js'
 import { ioError, isErrno } from '../errno.js'
-import { StateStoreError } from '../errors.js'
+import { isUnreadable, StateStoreError } from '../errors.js'
 import { FOLDER_MODE, PERSIST_FILE, STATE_FILE } from './layout.js'
 import { chownLike } from './posix/create-file.js'
 import { Dir } from './posix/dir.js'
+import { setMode } from './posix/set-mode.js'
 import { assertDir } from './root-dir.js'
-import { isUnreadable, readStateFile, type StateFile } from './state-file.js'
+import { readStateFile, type StateFile } from './state-file.js'
 
 /**
  * Opens a folder below another, and makes it if there is none.
@@ -17,7 +18,7 @@ import { isUnreadable, readStateFile, type StateFile } from './state-file.js'
  */
 export function openOrMakeDir(root: string, id: string): Dir | undefined {
   const isNew = makeDir(root, id)
-  const dir = openOrRemove(root, id)
+  const dir = openOrRemove(root, id, isNew)
   if (dir === undefined) return undefined
   try {
     if (isNew) giveToOwner(dir, root)
@@ -40,18 +41,22 @@ function makeDir(root: string, id: string): boolean {
   }
 }
 
-/** A folder that root made for a user, and was killed before it gave it away, can be removed by that user: it is empty. */
-function openOrRemove(root: string, id: string): Dir | undefined {
+/**
+ * Under a umask that takes rights from the owner, a new folder gets its mode before it can be opened. One that is not new
+ * was made under such a umask, or by root for a user, and its maker was killed: it is empty and can be removed.
+ */
+function openOrRemove(root: string, id: string, isNew: boolean): Dir | undefined {
   try {
     return Dir.open(root, id)
   } catch (error) {
     if (!(error instanceof StateStoreError) || !isErrno(error.cause, 'EACCES')) throw error
     try {
-      rmdirSync(join(root, id))
+      if (isNew) setMode(join(root, id), FOLDER_MODE)
+      else rmdirSync(join(root, id))
     } catch {
       throw error
     }
-    return undefined
+    return isNew ? Dir.open(root, id) : undefined
   }
 }
 
@@ -89,7 +94,7 @@ export function readCurrent(
 /** @throws StateStoreError `ALREADY_EXISTS` when a sandbox lives in this folder, ours or one of another program */
 export function assertFree(dir: Dir): void {
   if (!dir.exists(STATE_FILE) && !dir.exists(PERSIST_FILE)) return
-  throw isForeign(dir) ? existsInAnotherFormat(dir.id) : alreadyExists(dir.id)
+  throw alreadyExists(dir.id, isForeign(dir))
 }
 
 function isForeign(dir: Dir): boolean {

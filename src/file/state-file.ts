@@ -14,7 +14,7 @@ export interface StateFile {
 
 /**
  * Reads and decodes the state file of an open folder.
- * @returns undefined when there is none, or one of another schema (Kata's Rust runtime), which is not ours.
+ * @returns undefined when there is none, or one of another schema (Kata's Rust runtime, runc, youki), which is not ours.
  * @throws StateStoreError `CORRUPT_STATE`, `INVALID_STATE`, `IO_ERROR`
  */
 export function readStateFile(dir: Dir): StateFile | undefined {
@@ -39,11 +39,4 @@ export function versionOf(stat: FileStat): string {
 /** When a state file was last replaced or written, in ISO 8601. */
 export function changedAt(stat: FileStat): string {
   return new Date(stat.mtimeMs).toISOString()
-}
-
-/** Whether what a state file holds is the reason that it cannot be read. */
-export function isUnreadable(error: unknown): error is StateStoreError {
-  return (
-    error instanceof StateStoreError && (error.code === 'CORRUPT_STATE' || error.code === 'INVALID_STATE')
-  )
 }

@@ -7,9 +7,9 @@ import { show } from '../state/show.js'
 const cgroupPath = z.string().default('')
 
 /**
- * The part of Kata Containers' `persist.json` (`persistapi.SandboxState`, 1.11 and later) for which the state of 1.10 has
- * a field. The keys are Go's field names. 2.2 renamed `CgroupPath`. 1.11 keeps the number of the hypervisor's block
- * devices; later versions keep the numbers that are taken, as the keys of an object.
+ * The part of Kata Containers' `persist.json` (`persistapi.SandboxState`, 1.11 and later, and the experimental "newstore" of
+ * 1.7 to 1.10) for which the state of 1.10 has a field. The keys are Go's field names. 2.3 renamed `CgroupPath`. Before
+ * 1.11 `BlockIndex` is the number of the next block device; since then `BlockIndexMap` has those that are taken, as keys.
  */
 const Persist = z.object({
   State: z.enum(STATES),

@@ -1,7 +1,8 @@
-import { resolve } from 'node:path'
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import type { StateOrError } from '../backend.js'
 import { ownError, StateStoreError, withSubject } from '../errors.js'
-import { PERSIST_FILE } from '../file/layout.js'
+import { PERSIST_FILE, STATE_FILE } from '../file/layout.js'
 import { Dir } from '../file/posix/dir.js'
 import { readRegularFile } from '../file/posix/regular-file.js'
 import { listIds } from '../file/read.js'
@@ -27,8 +28,11 @@ export async function* persistedSandboxes(folder: string): AsyncGenerator<StateO
     yield entry
   }
   if (isKatas) return
-  const message = `no folder in ${root} has a ${PERSIST_FILE}: it is not where Kata keeps its sandboxes`
-  throw new StateStoreError('NOT_FOUND', message, { path: root })
+  const isOlder = ids.some(id => existsSync(join(root, id, STATE_FILE)))
+  const why = isOlder
+    ? `sandboxes with a ${STATE_FILE}, as Kata 1.0 to 1.10 keep them, are taken over with "sandbox-state copy"`
+    : 'it is not where Kata keeps its sandboxes'
+  throw new StateStoreError('NOT_FOUND', `no folder in ${root} has a ${PERSIST_FILE}: ${why}`, { path: root })
 }
 
 function entryOf(root: string, id: string): StateOrError | undefined {

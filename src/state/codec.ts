@@ -86,14 +86,16 @@ function parseField(field: Field, json: string): unknown {
   return value
 }
 
-/**
- * Whether a file is of another program's schema: a JSON object with a `sandbox_type` and without a `state`, as Kata's
- * Rust runtime writes under the same name. Never throws.
- */
+/** Keys that other programs give to the object in their `state.json`: Kata's Rust runtime, runc, youki. */
+const FOREIGN_KEYS = ['sandbox_type', 'init_process_pid', 'ociVersion']
+
+/** Whether a file is of another program's schema: a JSON object with such a key and without a `state`. Never throws. */
 export function isForeignSchema(input: string | Uint8Array): boolean {
   try {
     const keys = objectMembers(documentText(input)).map(({ key }) => key)
-    return keys.includes('sandbox_type') && !keys.some(key => fieldNamed(key)?.name === 'state')
+    return (
+      FOREIGN_KEYS.some(key => keys.includes(key)) && !keys.some(key => fieldNamed(key)?.name === 'state')
+    )
   } catch {
     return false
   }

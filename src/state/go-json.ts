@@ -54,7 +54,7 @@ function assertObjectOrNull(text: string): void {
   try {
     value = JSON.parse(text)
   } catch (error) {
-    throw corrupt(visible(error instanceof Error ? error.message : String(error)))
+    throw corrupt(visible((error as SyntaxError).message))
   }
   if (typeof value !== 'object' || Array.isArray(value)) throw corrupt('it is another value')
 }

@@ -2,13 +2,7 @@ import { Buffer, isUtf8 } from 'node:buffer'
 
 const NEEDS_ESCAPE = /["\\<>&\u0000-\u001f\u2028\u2029\ud800-\udfff]/
 const ESCAPED = /["\\<>&\u0000-\u001f\u2028\u2029]/g
-const SHORT: Readonly<Record<string, string>> = {
-  '"': '\\"',
-  '\\': '\\\\',
-  '\n': '\\n',
-  '\r': '\\r',
-  '\t': '\\t',
-}
+const HAS_SHORT_FORM = /["\\\n\r\t]/
 const HTML_SENSITIVE = /[<>&\u2028\u2029]/g
 
 /** In UTF-8 read as Latin-1: a character of two to four bytes, or else a byte that belongs to none. */
@@ -66,7 +60,7 @@ function decodeCharacter(latin1: string): string {
 }
 
 function escapeSequence(character: string): string {
-  return SHORT[character] ?? unicodeEscape(character)
+  return HAS_SHORT_FORM.test(character) ? JSON.stringify(character).slice(1, -1) : unicodeEscape(character)
 }
 
 /** Every UTF-16 unit as a JSON escape. */

@@ -93,13 +93,20 @@ describe('the program', () => {
     expect(await once(child, 'close')).toEqual([1, null])
   })
 
-  it.runIf(existsSync('/dev/full'))('fails when its output cannot be written', async () => {
-    const script = '"$0" "$1" --help > /dev/full'
-    const failed = execute('bash', ['-c', script, process.execPath, BIN])
-    await expect(failed).rejects.toMatchObject({
-      code: 1,
-      stderr: 'sandbox-state: IO_ERROR: cannot write the output: ENOSPC: no space left on device\n',
-    })
+  it.runIf(existsSync('/dev/full'))('says so when only its output cannot be written', async () => {
+    const root = new Root()
+    const script = '"$0" "$1" --root "$2" $3 > /dev/full'
+    const message = 'cannot write the output: ENOSPC: no space left on device'
+    const lines = ['create a --format json', 'transition a running --format json', 'list', '--help']
+    for (const line of lines) {
+      const failed = execute('bash', ['-c', script, process.execPath, BIN, root.path, line])
+      const isJson = line.includes('json')
+      const stderr = isJson
+        ? JSON.stringify({ code: 'OUTPUT', message })
+        : `sandbox-state: OUTPUT: ${message}`
+      await expect(failed).rejects.toMatchObject({ code: 1, stderr: `${stderr}\n` })
+    }
+    expect(root.file('a')).toMatchObject({ state: 'running' })
   })
 
   it.runIf(tellsOpenFiles)('is ended by SIGINT, as any program, also while it waits for a lock', async () => {

@@ -116,7 +116,7 @@ describe('repair', () => {
   it('exits with 0 when nothing is left to anybody', async () => {
     const root = new Root()
     await root.done('create a')
-    chmodSync(join(root.path, 'a', 'state.json'), 0o644)
+    chmodSync(join(root.path, 'a'), 0o755)
     const { status, stdout } = await root.cli('repair --dry-run')
     expect({ status, stdout }).toEqual({
       status: 0,

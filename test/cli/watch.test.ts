@@ -51,6 +51,24 @@ describe('watch, where there is no terminal', () => {
     expect(JSON.parse(await next())).toMatchObject({ type: 'created', id: 'b' })
   })
 
+  it('ends when the reader of its pipe or socket goes, though nothing else happens', async () => {
+    const root = new Root()
+    await root.done('create a')
+    const { child, next } = startWatch(root)
+    await next()
+    child.stdout.destroy()
+    expect(await once(child, 'exit')).toEqual([0, null])
+    const piped = spawn('bash', [
+      '-c',
+      '"$0" "$1" --root "$2" watch | head -1',
+      process.execPath,
+      BIN,
+      root.path,
+    ])
+    onTestFinished(() => void piped.kill('SIGKILL'))
+    expect(await once(piped, 'exit')).toEqual([0, null])
+  })
+
   it('refuses to draw a table', async () => {
     const root = new Root()
     for (const world of [{}, { terminal: true, env: { TERM: 'dumb' } }]) {

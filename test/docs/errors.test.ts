@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { ERROR_CODES, StateStoreError } from 'sandbox-state'
 import { describe, expect, test } from 'vitest'
 import { failureOf, TimeoutError, UsageError } from '#src/cli/errors.js'
+import { OutputError } from '#src/cli/output.js'
 import { rowsOf, section } from './markdown.js'
 
 const project = fileURLToPath(new URL('../..', import.meta.url))
@@ -25,7 +26,12 @@ describe('docs/errors.md', () => {
   })
 
   test('has the codes of the command', () => {
-    const failures = [new UsageError('x'), new TimeoutError('x', 'a'), new Error('x')]
+    const failures = [
+      new UsageError('x'),
+      new TimeoutError('x', 'a'),
+      new OutputError(new Error('x')),
+      new Error('x'),
+    ]
     for (const { code, status } of failures.map(error => failureOf(error, '')))
       expect(section(document, 'The command')).toContain(
         `\`${code}\` (${code === 'USAGE' ? 'exit status ' : ''}${status},`,

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import {
+  appendFileSync,
   closeSync,
   mkdirSync,
   openSync,
@@ -156,6 +157,21 @@ describe('a sandbox folder', () => {
     onTestFinished(() => asked.mockRestore())
     expect(await store.read('bad')).toMatchObject({ state: 'paused' })
     expect(asked.mock.calls.length).toBeGreaterThan(1)
+  })
+
+  test('whose state file grows while it is read is read to its end', async () => {
+    const { store, state } = await setUp()
+    writeFileSync(state, '{"state":"ready"}')
+    const { pread } = libc
+    const read = vi.spyOn(libc, 'pread').mockImplementationOnce((...given) => {
+      appendFileSync(state, ' and more')
+      return pread(...given)
+    })
+    onTestFinished(() => read.mockRestore())
+    await expect(store.read('bad')).rejects.toMatchObject({ code: 'CORRUPT_STATE' })
+    read.mockClear()
+    await store.read('good')
+    expect(read, 'a file that does not grow takes one call').toHaveBeenCalledTimes(1)
   })
 
   test('whose state file stays cut off while somebody holds the lock is an error in the end', async () => {

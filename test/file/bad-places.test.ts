@@ -192,6 +192,18 @@ describe.runIf(process.geteuid?.() === 0)("in a user's root folder, after root w
     expect(paths.map(path => statSync(path).uid)).toEqual([USER, USER, USER])
   })
 
+  test('modes of files that are root’s are left, as that user cannot set them', async () => {
+    const { root, folder } = await storeToDamage()
+    for (const name of readdirSync(folder)) chmodSync(join(folder, name), 0o644)
+    for (const path of [folder, root]) chmodSync(path, 0o755)
+    const { findings, repairs } = await asUser(root)
+    const modes = <Row extends { code: string }>(rows: readonly Row[]) =>
+      rows.filter(({ code }) => code === 'WRONG_MODE')
+    expect(modes(findings)).toHaveLength(4)
+    expect(modes(findings)).toEqual(modes(findings).map(finding => ({ ...finding, repairable: false })))
+    expect(modes(repairs).map(({ action }) => action)).toEqual(['left', 'left', 'left', 'left'])
+  })
+
   test('a lock of root’s is left, with the reason', async () => {
     const { root, folder } = await storeToDamage()
     giveAway(root)

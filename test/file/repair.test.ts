@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import {
+  appendFileSync,
   chmodSync,
   lstatSync,
   mkdirSync,
@@ -300,7 +301,7 @@ test('a repair that gives up leaves it to the next change to sweep up after the 
   writeFileSync(join(folder, '.state.json.tmp'), '{"sta')
   const lock = join(folder, 'lock')
   writeFileSync(lock, readFileSync(lock, 'utf8').replace('"held":false', '"held":true '))
-  chmodSync(join(folder, 'state.json'), 0o644)
+  appendFileSync(join(folder, 'history.jsonl'), 'damaged')
   // Another program came in since.
   const release = await lockfile.lock(join(folder, 'state.json'))
   const rows = await store.repair()

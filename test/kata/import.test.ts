@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { StateStoreError } from 'sandbox-state'
@@ -8,13 +8,13 @@ import { Root } from '../cli/support.js'
 import { picture } from '../support/picture.js'
 import { temporaryFolder } from '../support/root.js'
 
-const FIXTURES = fileURLToPath(new URL('../../fixtures/kata-persist/', import.meta.url))
+const FIXTURES = fileURLToPath(new URL('../../fixtures/kata/', import.meta.url))
 const MINIMAL = { State: 'ready' }
 
-/** The folder of a Kata that has had every version. */
+/** The folder of a Kata with the sandboxes ready, running, stopped and todisk. */
 function kata(): string {
   const folder = temporaryFolder()
-  for (const version of ['1.11', '2.0', '3.0']) cpSync(join(FIXTURES, version), folder, { recursive: true })
+  for (const version of ['1.11.0', '4.1.0']) cpSync(join(FIXTURES, version), folder, { recursive: true })
   return folder
 }
 
@@ -34,29 +34,6 @@ function codeOf(persist: unknown): string | undefined {
 }
 
 describe('the state in a persist.json', () => {
-  const stateOf = (path: string) =>
-    stateFromPersist(readFileSync(join(FIXTURES, path, 'persist.json'), 'utf8'))
-
-  test('of 1.11 has the count of block devices and the cgroup', () => {
-    expect(stateOf('1.11/5fd2c0')).toEqual({
-      state: 'running',
-      blockIndex: 2,
-      guestMemoryBlockSize: 128,
-      guestMemoryHotplugProbe: true,
-      cgroupPath: '/vc/kata_5fd2c0',
-      persistVersion: 0,
-    })
-  })
-
-  test('of 2.0 goes on after the highest number that is taken', () => {
-    expect(stateOf('2.0/9be41a')).toMatchObject({ state: 'paused', blockIndex: 4 })
-    expect(stateOf('2.0/0a77d3')).toMatchObject({ state: 'ready', blockIndex: 0, cgroupPath: '' })
-  })
-
-  test("of 3.0 has the sandbox's cgroup, not that of the overhead", () => {
-    expect(stateOf('3.0/c3d9e8')).toMatchObject({ state: 'stopped', cgroupPath: '/kata_overhead/c3d9e8' })
-  })
-
   test.each([
     ['nonsense', 'CORRUPT_STATE'],
     ['{"State":"ready"', 'CORRUPT_STATE'],
@@ -99,8 +76,8 @@ describe('import kata', () => {
       failed: [{ id: 'other', error: { code: 'CORRUPT_STATE' } }],
     })
     expect(picture(folder)).toEqual(before)
-    expect(await root.done('list --format ids')).toBe('0a77d3\n5fd2c0\n9be41a\nc3d9e8\n')
-    expect(JSON.parse(await root.done('state 5fd2c0'))).toMatchObject({ state: 'running', blockIndex: 2 })
+    expect(await root.done('list --format ids')).toBe('ready\nrunning\nstopped\ntodisk\n')
+    expect(JSON.parse(await root.done('state running'))).toMatchObject({ state: 'running', blockIndex: 2 })
     const again = await root.cli(`import kata ${folder} --format json`)
     expect(JSON.parse(again.stdout)).toMatchObject({ copied: 0, same: 4 })
   })
@@ -108,19 +85,19 @@ describe('import kata', () => {
   test('overwrites nothing, and then imports nothing', async () => {
     const folder = kata()
     const root = new Root()
-    await root.done('create 5fd2c0')
+    await root.done('create running')
     const { status, stderr } = await root.cli(`import kata ${folder}`)
     expect(status).toBe(1)
-    expect(stderr).toMatch(/^sandbox-state: ALREADY_EXISTS: .*5fd2c0/)
-    expect(await root.done('list --format ids')).toBe('5fd2c0\n')
+    expect(stderr).toMatch(/^sandbox-state: ALREADY_EXISTS: .*running/)
+    expect(await root.done('list --format ids')).toBe('running\n')
   })
 
   test('follows no link, and names what it cannot read', async () => {
     const folder = temporaryFolder()
     const elsewhere = kata()
-    symlinkSync(join(elsewhere, '5fd2c0'), join(folder, 'linked'))
+    symlinkSync(join(elsewhere, 'running'), join(folder, 'linked'))
     mkdirSync(join(folder, 'inside'))
-    symlinkSync(join(elsewhere, '5fd2c0', 'persist.json'), join(folder, 'inside', 'persist.json'))
+    symlinkSync(join(elsewhere, 'running', 'persist.json'), join(folder, 'inside', 'persist.json'))
     put(folder, 'large', ' '.repeat(5 * 1024 * 1024))
     const root = new Root()
     const { status, stdout } = await root.cli(`import kata ${folder} --format json`)
@@ -173,7 +150,7 @@ describe('import kata', () => {
     const before = picture(folder)
     const planned = await root.cli(`import kata ${folder} --dry-run`)
     expect(planned).toMatchObject({ status: 1, stderr: '' })
-    expect(planned.stdout).toMatch(/^new +5fd2c0 +running +2 /m)
+    expect(planned.stdout).toMatch(/^new +running +running +2 /m)
     expect(planned.stdout).toMatch(/^unreadable +other +CORRUPT_STATE .*persist\.json: it is not JSON$/m)
     expect(existsSync(root.path)).toBe(false)
     expect(picture(folder)).toEqual(before)
@@ -181,11 +158,11 @@ describe('import kata', () => {
     await root.cli(`import kata ${folder}`)
     const again = await root.cli(`import kata ${folder} --dry-run --format json`)
     expect(JSON.parse(again.stdout)).toMatchObject([
-      { id: '0a77d3', outcome: 'same' },
-      { id: '5fd2c0', outcome: 'same', state: { state: 'running', blockIndex: 2 } },
-      { id: '9be41a', outcome: 'same' },
-      { id: 'c3d9e8', outcome: 'same' },
       { id: 'other', outcome: 'unreadable', error: { code: 'CORRUPT_STATE' } },
+      { id: 'ready', outcome: 'same' },
+      { id: 'running', outcome: 'same', state: { state: 'running', blockIndex: 2 } },
+      { id: 'stopped', outcome: 'same' },
+      { id: 'todisk', outcome: 'same' },
     ])
   })
 })

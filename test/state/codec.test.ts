@@ -336,6 +336,17 @@ describe('isForeignSchema', () => {
   })
 
   it.each([
+    [
+      'runc',
+      '{"id":"a","init_process_pid":7,"init_process_start":9,"created":"2026-01-01T00:00:00Z","config":{}}',
+    ],
+    ['youki', '{"ociVersion":"v1.0.2","id":"a","status":"running","pid":7,"bundle":"/b","annotations":{}}'],
+  ])('knows a file of %s', (_program, text) => {
+    expect(isForeignSchema(text)).toBe(true)
+    expect(isForeignSchema(`{"state":"running",${text.slice(1)}`)).toBe(false)
+  })
+
+  it.each([
     REAL,
     '{}',
     'null',

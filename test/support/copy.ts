@@ -14,7 +14,7 @@ export function copyLibrary(
   packages = join(folder, 'node_modules'),
 ): { readonly index: string; readonly packages: string } {
   cpSync(join(project, 'dist'), join(folder, 'dist'), { recursive: true })
-  writeFileSync(join(folder, 'package.json'), '{"name":"sandbox-state","type":"module"}')
+  writeFileSync(join(folder, 'package.json'), '{"name":"sandbox-state","version":"0.0.0","type":"module"}')
   mkdirSync(packages, { recursive: true })
   for (const name of readdirSync(join(project, 'node_modules'))) {
     if (!name.startsWith('.')) symlinkSync(join(project, 'node_modules', name), join(packages, name))

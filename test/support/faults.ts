@@ -156,11 +156,19 @@ export const faults: Readonly<Record<string, Fault>> = {
   ),
   'a folder that others can read': at('', 'WRONG_MODE', 'chmod', folder => chmodSync(folder, 0o755)),
   'a folder that others can write': at('', 'WRONG_MODE', 'chmod', folder => chmodSync(folder, 0o770)),
-  'a state that others can read': at('state.json', 'WRONG_MODE', 'chmod', folder =>
-    chmodSync(join(folder, 'state.json'), 0o644),
+  'a state that a group can write': at('state.json', 'WRONG_MODE', 'chmod', folder => {
+    chmodSync(folder, 0o750)
+    chmodSync(join(folder, 'state.json'), 0o664)
+  }),
+  'a lock that a group can open to write': at('lock', 'WRONG_MODE', 'chmod', folder => {
+    chmodSync(folder, 0o750)
+    chmodSync(join(folder, 'lock'), 0o666)
+  }),
+  'a lock that its owner cannot open': at('lock', 'WRONG_MODE', 'chmod', folder =>
+    chmodSync(join(folder, 'lock'), 0),
   ),
-  'a lock that others can open': at('lock', 'WRONG_MODE', 'chmod', folder =>
-    chmodSync(join(folder, 'lock'), 0o666),
+  'a folder in which its owner cannot make anything': at('', 'WRONG_MODE', 'chmod', folder =>
+    chmodSync(folder, 0o500),
   ),
   'a history that its owner cannot write': at('history.jsonl', 'WRONG_MODE', 'chmod', folder =>
     chmodSync(join(folder, 'history.jsonl'), 0o400),
@@ -286,6 +294,15 @@ function empty(folder: string): void {
   mkdirSync(folder, 0o700)
 }
 
+/** Else its owner could not remove it, unless that is root. */
+function letIn(path: string): void {
+  try {
+    chmodSync(path, 0o700)
+  } catch {
+    // It is not there any more.
+  }
+}
+
 export function age(path: string, ms: number): void {
   const time = new Date(Date.now() - ms)
   utimesSync(path, time, time)
@@ -302,6 +319,7 @@ export async function storeToDamage(
 ): Promise<{ root: string; store: SandboxStore; folder: string }> {
   const { lockTimeout = 200, durable = false, on } = options
   const root = temporaryFolder(on)
+  onTestFinished(() => letIn(join(root, 'bad')))
   const store = await openStore(root, { lockTimeout, durable })
   onTestFinished(() => store.close())
   for (const id of ['bad', 'good']) {

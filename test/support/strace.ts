@@ -66,6 +66,7 @@ export type Preparation = 'cold' | 'slow'
 export async function startPrepared(root: string, ...how: Preparation[]): Promise<ChildProcess> {
   const child = fork(program('prepared'), [root, ...how.filter(each => each === 'cold')], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    execArgv: ['--expose-gc'],
     // With one thread for Node's asynchronous calls, it is known which thread makes which.
     env: { ...process.env, UV_THREADPOOL_SIZE: '1', ...(how.includes('slow') ? SLOW : {}) },
   })

@@ -1,3 +1,4 @@
+import { isFault } from '../../check.js'
 import { visible } from '../../state/show.js'
 import { byPath, collect } from '../cli.js'
 import type { CommandSpec } from '../command.js'
@@ -10,8 +11,8 @@ export const command: CommandSpec = {
   notes: `Faults are: states that are torn, empty, full of NULs or not valid; what a
 killed process left (an unfinished create, temporary files, dead locks); links,
 devices and other kinds of files; modes and owners that let others in; names
-that are not ids; and sandboxes of another schema. A change in progress is not
-a fault.
+that are not ids. A change in progress is not a fault. Sandboxes of another
+program, which are left alone, are listed but are not a fault either.
 
 REPAIR says whether "sandbox-state repair" would act on it.
 
@@ -30,7 +31,7 @@ Formats:
       const findings = await cli.withProgress('sandboxes checked', onProgress =>
         collect(store.check({ onProgress })),
       )
-      if (findings.length > 0) cli.status = EXIT.failed
+      if (findings.some(isFault)) cli.status = EXIT.failed
       const headings = ['FAULT', 'SANDBOX', 'REPAIR', 'WHAT IT IS']
       await cli.printRows(format, findings.toSorted(byPath), headings, finding => [
         { text: finding.code, color: 'red' },
@@ -38,6 +39,6 @@ Formats:
         finding.repairable ? 'yes' : 'no',
         visible(finding.message),
       ])
-      if (findings.length === 0) await cli.reportNoFault()
+      if (!findings.some(isFault)) await cli.reportNoFault()
     }),
 }

@@ -11,10 +11,10 @@ export const command: CommandSpec = {
   description: "Import another program's sandboxes, in their present states.",
   ...shared,
   notes: `kata: Kata Containers 1.11 and later, which keep a persist.json of each
-sandbox. Imported are the state, the next block device's number, the guest's
-memory block size and hotplug probe, and the path of its cgroup. Devices,
-networks, the agent and the hypervisor have no place in a state, and are left
-out.
+sandbox. (For 1.0 to 1.10, which keep a state.json, use "copy".) Imported are
+the state, the next block device's number, the guest's memory block size and
+hotplug probe, and the path of its cgroup. Devices, networks, the agent and the
+hypervisor have no place in a state, and are left out.
 
 ${shared.notes}`,
   examples: [

@@ -1,4 +1,4 @@
-import type { Repair } from '../../check.js'
+import { isFault, type Repair } from '../../check.js'
 import { visible } from '../../state/show.js'
 import { byPath } from '../cli.js'
 import type { CommandSpec } from '../command.js'
@@ -44,11 +44,11 @@ message}.`,
         repair.id ?? '-',
         visible(repair.to === undefined ? repair.message : `${repair.message}; to ${repair.to}`),
       ])
-      if (repairs.length === 0) await cli.reportNoFault()
+      if (!repairs.some(isFault)) await cli.reportNoFault()
     }),
 }
 
 /** Whether the fault is still there. */
-function isUnrepaired({ action }: Repair): boolean {
-  return action === 'left' || action === 'busy' || action === 'failed'
+function isUnrepaired({ code, action }: Repair): boolean {
+  return isFault({ code }) && (action === 'left' || action === 'busy' || action === 'failed')
 }

@@ -18,7 +18,7 @@ export const command: CommandSpec = {
     ['watch', 'see all of them live'],
     ["watch a --format json | jq -r '.state.state'", "one's states, as they come"],
   ],
-  done: 'never: it ends when it is interrupted',
+  done: 'nobody reads its output any more; else it ends when it is interrupted',
   failed: 'INVALID_ID, or the root cannot be read (IO_ERROR)',
   others: [INTERRUPTED],
   takes: [
@@ -30,7 +30,11 @@ export const command: CommandSpec = {
       throw new UsageError('a table that changes needs a terminal; elsewhere take --format json')
     return cli.withStore(async store => {
       if (format === 'table') return (await import('../live/live.js')).live(store, cli, id)
-      for await (const event of store.watch(id === undefined ? {} : { id })) {
+      const end = new AbortController()
+      const { onReaderGone } = await import('../reader.js')
+      using _ = onReaderGone(cli.out.fd, () => end.abort())
+      const { signal } = end
+      for await (const event of store.watch({ signal, ...(id !== undefined && { id }) })) {
         await cli.out.write(`${objectJson(event)}\n`)
         await cli.out.flush()
       }

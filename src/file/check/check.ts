@@ -8,12 +8,15 @@ import { LOCK_FILE, QUARANTINE, STATE_FILE } from '../layout.js'
 import { Dir } from '../posix/dir.js'
 import { namesIn } from '../posix/names-in.js'
 import { assertDir } from '../root-dir.js'
-import { finding, type Owners, octal } from './inspect.js'
+import { type Fault, faultAt } from './fault.js'
+import { octal } from './inspect.js'
 import { type Inspection, inspectStable } from './inspect-stable.js'
 import { inspectQuarantine } from './quarantine.js'
+import { Trust } from './trust.js'
 
-/** What is no sandbox and yet no fault; `lost+found` is there where the root is a filesystem's own. */
-const EXPECTED: ReadonlySet<string> = new Set([QUARANTINE, 'lost+found'])
+/** What filesystems, their servers, desktops and Kubernetes put into any folder. */
+const NOT_OURS =
+  /^(lost\+found|\.snapshot|\.nfs[0-9a-f]+|\.Trash-\d+|\.DS_Store|\._.+|@eaDir|\.\.data|\.\.\d{4}_.+)$/
 
 /**
  * Every fault below a root, in no order; changes nothing. See `inspectStable` for what it does beside running processes.
@@ -27,8 +30,12 @@ export async function* checkFiles(
   if (root === undefined) return
   try {
     const { id } = options
-    if (id !== undefined) yield* (await inspectStable(path, id, ownersBelow(root))).findings
-    else for await (const { findings } of inspectAll(root, ownersBelow(root), options)) yield* findings
+    const trust = new Trust(root)
+    const inspections =
+      id === undefined ? inspectAll(root, trust, options) : [await inspectStable(path, id, trust)]
+    for await (const { faults } of inspections) {
+      for (const { remedy, ...fault } of faults) yield { ...fault, repairable: remedy !== 'left' }
+    }
   } finally {
     root.close()
   }
@@ -37,33 +44,27 @@ export async function* checkFiles(
 /** Reports its progress after each sandbox, once the caller is done with its faults. */
 export async function* inspectAll(
   root: Dir,
-  owners: Owners,
+  trust: Trust,
   { onProgress }: CheckOptions,
 ): AsyncGenerator<Inspection, void, undefined> {
   const { path } = root
-  const mode = fstatSync(root.fd).mode & 0o7777
-  if ((mode & 0o022) !== 0) {
-    const why = `its mode is ${octal(mode)}, so that other users can put sandboxes there or take them away`
-    yield beside(finding('WRONG_MODE', path, why, false))
-  }
-  const fault = inspectQuarantine(path, owners)
-  if (fault !== undefined) yield beside(fault)
-  const links: Finding[] = []
+  yield beside([...inspectRoot(root, trust), ...inspectQuarantine(path, trust)])
+  const links: Fault[] = []
   let sandboxes = 0
   let hasSandbox = false
   for await (const name of namesIn(path)) {
     if (isValidId(name)) {
       hasSandbox ||= [STATE_FILE, LOCK_FILE].every(file => existsSync(join(path, name, file)))
-      const inspection = await inspectStable(path, name, owners)
-      const link = inspection.findings.find(one => one.code === 'SYMLINK' && one.path === join(path, name))
+      const inspection = await inspectStable(path, name, trust)
+      const link = inspection.faults.find(one => one.code === 'SYMLINK' && one.path === join(path, name))
       if (link === undefined) yield inspection
       else links.push(link)
       sandboxes += 1
       onProgress?.(sandboxes)
-    } else if (!EXPECTED.has(name)) yield beside(stray(path, name))
+    } else if (name !== QUARANTINE && !NOT_OURS.test(name)) yield beside([stray(path, name)])
   }
   // Links that stand beside sandboxes are taken for one; those of a folder named by mistake, such as `/`, are not.
-  for (const link of links) yield beside({ ...link, repairable: hasSandbox })
+  yield beside(links.map(link => (hasSandbox ? link : { ...link, remedy: 'left' })))
 }
 
 /**
@@ -81,17 +82,18 @@ export function openRoot(path: string): Dir | undefined {
   }
 }
 
-/** Whose files belong below a root: its owner's and this user's. */
-export function ownersBelow(root: Dir): Owners {
-  const { uid } = fstatSync(root.fd)
-  return new Set([uid, process.geteuid?.() ?? uid])
+function beside(faults: readonly Fault[]): Inspection {
+  return { faults, unconfirmed: [] }
 }
 
-function beside(fault: Finding): Inspection {
-  return { findings: [fault], unconfirmed: [] }
+function inspectRoot({ fd, path }: Dir, trust: Trust): Fault[] {
+  const stat = fstatSync(fd)
+  if (trust.faultyBitsOfRoot(stat) === 0) return []
+  const why = `its mode is ${octal(stat.mode & 0o7777)}, so that other users can put sandboxes there or take them away`
+  return [faultAt(path, 'WRONG_MODE', why, { remedy: 'left' })]
 }
 
-function stray(root: string, name: string): Finding {
+function stray(root: string, name: string): Fault {
   const message = `${show(name)} in ${root} is not a sandbox id; sandbox-state did not create it`
-  return { code: 'INVALID_ID', path: join(root, name), message, repairable: false }
+  return { code: 'INVALID_ID', path: join(root, name), message, remedy: 'left' }
 }

@@ -1,19 +1,21 @@
-import { fstatSync, readlinkSync } from 'node:fs'
+import { fstatSync, lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Finding, FindingCode } from '../../check.js'
+import type { FindingCode } from '../../check.js'
 import { ioError, isErrno } from '../../errno.js'
 import { LOCK_FILE } from '../layout.js'
 import { SandboxLock } from '../lock/sandbox-lock.js'
 import { pause } from '../lock/wait.js'
 import { Dir } from '../posix/dir.js'
-import { finding, inspect, type Owners } from './inspect.js'
+import { type Fault, faultAt } from './fault.js'
+import { inspect } from './inspect.js'
+import type { Trust } from './trust.js'
 
 /** What is wrong with one sandbox, or beside the sandboxes. */
 export interface Inspection {
-  readonly findings: readonly Finding[]
+  readonly faults: readonly Fault[]
   /** What may be the work of another program that has the sandbox locked. */
-  readonly unconfirmed: readonly Finding[]
+  readonly unconfirmed: readonly Fault[]
 }
 
 /** How long to look at a sandbox that others are changing, in ms. */
@@ -32,46 +34,44 @@ const TICK = 20
  * Inspects a sandbox without a lock; if that shows a fault twice, some ms apart, then once more under the sandbox's
  * lock, so that it cannot be the work of a change under way. Nobody is kept out of a sandbox without a fault.
  */
-export async function inspectStable(root: string, id: string, owners: Owners): Promise<Inspection> {
+export async function inspectStable(root: string, id: string, trust: Trust): Promise<Inspection> {
   const deadline = performance.now() + PATIENCE
-  let first: readonly Finding[] | undefined
+  let first: readonly Fault[] | undefined
   for (let attempt = 0; ; attempt++) {
-    const { findings, isCertain, unsettled } = look(root, id, owners, first)
-    if (isCertain) return { findings, unconfirmed: [] }
-    first ??= findings
+    const { faults, isCertain, unsettled } = look(root, id, trust, first)
+    if (isCertain) return { faults, unconfirmed: [] }
+    first ??= faults
     const left = deadline - performance.now()
-    if (left <= 0) return besideOthers(first, findings, unsettled > 0)
+    if (left <= 0) return besideOthers(first, faults, unsettled > 0)
     if (unsettled > 0) await sleep(Math.min(unsettled, left))
     else await pause(attempt, left)
   }
 }
 
 interface Look {
-  readonly findings: readonly Finding[]
+  readonly faults: readonly Fault[]
   readonly isCertain: boolean
   /** For how many ms more the folder's names must stay the same; 0 or less if they need not. */
   readonly unsettled: number
 }
 
-function look(root: string, id: string, owners: Owners, first: readonly Finding[] | undefined): Look {
+function look(root: string, id: string, trust: Trust, first: readonly Fault[] | undefined): Look {
   let dir: Dir | undefined
   try {
     dir = Dir.open(root, id)
-    const { findings, isForeignLocked } = dir
-      ? inspect(dir, owners)
-      : { findings: [], isForeignLocked: false }
+    if (dir === undefined) return { faults: [], isCertain: true, unsettled: 0 }
+    const { faults, isForeignLocked } = inspect(dir, trust)
     // Another program's sandbox is not even locked.
-    if (dir === undefined || findings.every(({ code }) => code === 'FOREIGN_SCHEMA')) {
-      return { findings, isCertain: true, unsettled: 0 }
-    }
-    const unsettled = Math.max(...findings.map(({ code }) => SETTLED[code] ?? 0)) - age(dir)
+    const isCertain = faults.every(({ code }) => code === 'FOREIGN_SCHEMA')
+    if (isCertain) return { faults, isCertain, unsettled: 0 }
+    const unsettled = Math.max(...faults.map(({ code }) => SETTLED[code] ?? 0)) - age(dir)
     const isReady = first !== undefined && !isForeignLocked && unsettled <= 0
-    const confirmed = isReady ? inspectUnderLock(dir, owners) : undefined
-    return { findings: confirmed ?? findings, isCertain: confirmed !== undefined, unsettled }
+    const confirmed = isReady ? inspectUnderLock(dir, trust) : undefined
+    return { faults: confirmed ?? faults, isCertain: confirmed !== undefined, unsettled }
   } catch (error) {
-    const findings = faultOf(error, root, id)
-    const isSame = findings[0]?.message === first?.[0]?.message
-    return { findings, isCertain: findings.length === 0 || isSame, unsettled: 0 }
+    const faults = faultsOf(error, root, id)
+    const isSame = faults[0]?.message === first?.[0]?.message
+    return { faults, isCertain: faults.length === 0 || isSame, unsettled: 0 }
   } finally {
     dir?.close()
   }
@@ -83,7 +83,7 @@ function age(dir: Dir): number {
 }
 
 /** @returns undefined when somebody else is inside */
-function inspectUnderLock(dir: Dir, owners: Owners): readonly Finding[] | undefined {
+function inspectUnderLock(dir: Dir, trust: Trust): readonly Fault[] | undefined {
   let lock: SandboxLock | undefined
   try {
     lock = SandboxLock.tryAcquire(dir, 0)
@@ -92,41 +92,41 @@ function inspectUnderLock(dir: Dir, owners: Owners): readonly Finding[] | undefi
     // There is something else in its place, or we may not open it.
   }
   try {
-    const { findings, isForeignLocked } = inspect(dir, owners)
+    const { faults, isForeignLocked } = inspect(dir, trust)
     // Where there is nothing to lock nobody is inside, unless somebody came just now: then the folder has changed.
     const isAlone = lock !== undefined || age(dir) >= TICK
-    return isAlone && !isForeignLocked ? findings : undefined
+    return isAlone && !isForeignLocked ? faults : undefined
   } finally {
     lock?.release()
   }
 }
 
 /** While others have the sandbox locked, only what a change does not cause, and was so all the while, is a fault. */
-function besideOthers(first: readonly Finding[], last: readonly Finding[], isFresh: boolean): Inspection {
+function besideOthers(first: readonly Fault[], last: readonly Fault[], isFresh: boolean): Inspection {
   const before = new Set(first.map(({ message }) => message))
-  const isTransient = ({ code }: Finding) => SETTLED[code] !== undefined
+  const isTransient = ({ code }: Fault) => SETTLED[code] !== undefined
   return {
-    findings: last.filter(fault => !isTransient(fault) && before.has(fault.message)),
+    faults: last.filter(fault => !isTransient(fault) && before.has(fault.message)),
     unconfirmed: isFresh ? [] : last.filter(isTransient),
   }
 }
 
 /** What keeps us from looking into a sandbox. */
-function faultOf(error: unknown, root: string, id: string): Finding[] {
+function faultsOf(error: unknown, root: string, id: string): Fault[] {
   const at = join(root, id)
   const { code, path = at, message, cause } = ioError(error, 'inspect', id, at)
   if (isErrno(cause, 'ENOENT')) return [] // It was deleted meanwhile.
-  if (code !== 'CORRUPT_STATE') return [{ code: 'UNREADABLE', id, path, message, repairable: false }]
+  if (code !== 'CORRUPT_STATE') return [{ code: 'UNREADABLE', id, path, message, remedy: 'left' }]
   return isLink(at)
-    ? [finding('SYMLINK', at, "a symbolic link is where a sandbox's folder belongs", true, id)]
-    : [finding('NOT_A_FOLDER', at, "something else is where a sandbox's folder belongs", false, id)]
+    ? [faultAt(at, 'SYMLINK', "a symbolic link is where a sandbox's folder belongs", { id })]
+    : [
+        faultAt(at, 'NOT_A_FOLDER', "something else is where a sandbox's folder belongs", {
+          id,
+          remedy: 'left',
+        }),
+      ]
 }
 
 function isLink(path: string): boolean {
-  try {
-    readlinkSync(path)
-    return true
-  } catch {
-    return false
-  }
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true
 }

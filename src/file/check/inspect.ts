@@ -1,33 +1,18 @@
 import { fstatSync, lstatSync, opendirSync, readdirSync, type Stats } from 'node:fs'
-import { type Finding, type FindingCode, type StateFault, stateFault } from '../../check.js'
+import { type FindingCode, type StateFault, stateFault } from '../../check.js'
 import { ioError } from '../../errno.js'
 import { MAX_STATE_BYTES } from '../../state/codec.js'
 import { firstBadLine } from '../history-line.js'
 import * as layout from '../layout.js'
 import { isDead, isFromFuture } from '../lock/dot-lock.js'
 import type { Dir } from '../posix/dir.js'
+import { isMountPoint } from '../posix/file-stat.js'
 import { readRegularFile } from '../posix/regular-file.js'
+import { type Fault, faultAt, type Remedy } from './fault.js'
+import type { Trust } from './trust.js'
 
 const { DOT_LOCK, HISTORY_FILE, LOCK_FILE, OLD_HISTORY_FILE, PERSIST_FILE, STATE_FILE, TEMPORARY_FILE } =
   layout
-
-/** @param why what is wrong with what is at the path */
-export function finding(
-  code: FindingCode,
-  path: string,
-  why: string,
-  repairable: boolean,
-  id?: string,
-): Finding {
-  return { code, ...(id !== undefined && { id }), path, message: `${path}: ${why}`, repairable }
-}
-
-/** Whose files may be below a root, by uid. */
-export type Owners = ReadonlySet<number>
-
-/** The widest modes that Kata gives to its own files and folders. Ours are narrower: 0600 and 0700. */
-const WIDEST_FILE = 0o640
-const WIDEST_FOLDER = 0o750
 
 /** How many entries of a folder are looked at. Kata keeps about ten. */
 const MOST_ENTRIES = 10_000
@@ -40,14 +25,11 @@ const OURS: ReadonlySet<string> = new Set([STATE_FILE, LOCK_FILE, DOT_LOCK, TEMP
  * nothing. Unless the caller holds the sandbox's lock, what it shows may be the work of a change under way.
  * @throws StateStoreError `IO_ERROR` when something cannot be looked at
  */
-export function inspect(
-  dir: Dir,
-  owners: Owners,
-): { findings: readonly Finding[]; isForeignLocked: boolean } {
+export function inspect(dir: Dir, trust: Trust): { faults: readonly Fault[]; isForeignLocked: boolean } {
   try {
-    const inspector = new Inspector(dir, owners)
+    const inspector = new Inspector(dir, trust)
     const isForeignLocked = inspector.inspect()
-    return { findings: inspector.findings, isForeignLocked }
+    return { faults: inspector.faults, isForeignLocked }
   } catch (error) {
     throw ioError(error, 'inspect', dir.id, dir.path)
   }
@@ -56,49 +38,55 @@ export function inspect(
 type ContentInspection = (bytes: Uint8Array) => StateFault | undefined
 
 class Inspector {
-  readonly findings: Finding[] = []
+  readonly faults: Fault[] = []
+  /** The folder's. */
+  private readonly stat: Stats
 
   constructor(
     private readonly dir: Dir,
-    private readonly owners: Owners,
-  ) {}
+    private readonly trust: Trust,
+  ) {
+    this.stat = fstatSync(dir.fd)
+  }
 
   /** @returns whether another program holds the dot-lock */
   inspect(): boolean {
-    const stat = fstatSync(this.dir.fd)
+    const { dir, stat } = this
     if (stat.nlink === 0) return false // It was deleted meanwhile.
     const hasState = this.inspectFile(STATE_FILE, stateFault)
     const hasPersist = this.statOf(PERSIST_FILE) !== undefined
     if (hasPersist && !hasState) this.add('FOREIGN_SCHEMA', PERSIST_FILE, "it is of another program's schema")
-    if (this.findings.some(({ code }) => code === 'FOREIGN_SCHEMA')) return false
+    if (this.faults.some(({ code }) => code === 'FOREIGN_SCHEMA')) return false
     if (hasPersist)
-      this.add('MIXED_SCHEMA', PERSIST_FILE, "another program's schema is beside a state of ours")
+      this.add('MIXED_SCHEMA', PERSIST_FILE, 'the state beside this file of Kata 1.11 may be old')
+    if (!hasState && isMountPoint(dir.fd)) return false // No create or delete of ours leaves one.
     const { hasOurs, hasOthers } = this.inspectNames()
     // A create that is killed at once leaves an empty folder, closed to others. One that is open to them is not ours.
     const isOurs = hasOurs || (!hasOthers && (stat.mode & 0o077) === 0)
-    this.inspectMode('.', stat, isOurs)
+    this.inspectMode('.', stat, this.trust.faultyBitsOfFolder(dir, stat), isOurs)
     this.inspectFile(LOCK_FILE)
     for (const name of HISTORIES) this.inspectFile(name, historyFault)
     const dotLock = this.inspectDotLock()
     const temporary = this.statOf(TEMPORARY_FILE)
     if (temporary?.isDirectory()) {
-      this.add('NOT_A_FILE', TEMPORARY_FILE, 'a folder has the name of a temporary file', true)
+      this.add('NOT_A_FILE', TEMPORARY_FILE, 'a folder has the name of a temporary file')
     }
     if (!hasState && isOurs && !hasOthers && dotLock !== 'foreign') {
-      this.add('UNFINISHED_CREATE', '.', 'it holds no state: a create or a delete was killed', true)
+      this.add('UNFINISHED_CREATE', '.', 'it holds no state: a create or a delete was killed')
       return false // All that it holds goes with it.
     }
-    if (!hasState) this.add('UNFINISHED_CREATE', '.', "it holds no state, and may be another program's")
+    if (!hasState)
+      this.add('UNFINISHED_CREATE', '.', "it holds no state, it may be another program's", 'left')
     if (dotLock === 'foreign') return true
     if (temporary?.isDirectory() === false) {
-      this.add('LEFTOVER', TEMPORARY_FILE, 'a temporary file of a process that was killed', true)
+      this.add('LEFTOVER', TEMPORARY_FILE, 'a temporary file of a process that was killed')
     }
-    if (dotLock === 'dead') this.add('DEAD_LOCK', DOT_LOCK, 'the holder of this lock is dead', true)
+    if (dotLock === 'dead') this.add('DEAD_LOCK', DOT_LOCK, 'the holder of this lock is dead')
     return false
   }
 
-  private add(code: FindingCode, name: string, message: string, repairable = false): void {
-    this.findings.push(finding(code, this.dir.displayPath(name), message, repairable, this.dir.id))
+  private add(code: FindingCode, name: string, why: string, remedy?: Remedy): void {
+    this.faults.push(faultAt(this.dir.displayPath(name), code, why, { id: this.dir.id, remedy }))
   }
 
   private statOf(name: string): Stats | undefined {
@@ -118,13 +106,13 @@ class Inspector {
     if (stat === undefined) return false
     const fault = this.faultOf(name, stat, faultIn)
     if (fault !== undefined) {
-      this.add(fault.code, name, fault.message, fault.code !== 'FOREIGN_SCHEMA')
+      this.add(fault.code, name, fault.message)
       return true
     }
     if (stat.nlink > 1 && name !== STATE_FILE) {
       this.add('HARD_LINK', name, 'it is written in place, and has another name elsewhere')
     }
-    this.inspectMode(name, stat)
+    this.inspectMode(name, stat, this.trust.faultyBitsOfFile(stat, this.stat))
     return true
   }
 
@@ -139,17 +127,16 @@ class Inspector {
     return file && faultIn(file.bytes)
   }
 
-  private inspectMode(name: string, stat: Stats, isOurs = true): void {
-    const isDir = stat.isDirectory()
-    const [ours, widest] = isDir ? [layout.FOLDER_MODE, WIDEST_FOLDER] : [layout.FILE_MODE, WIDEST_FILE]
-    const mode = stat.mode & (isDir ? 0o777 : 0o7777) // Set-group-ID and the sticky bit of a folder let nobody in.
-    if ((mode & ~widest) !== 0 || (mode & ours) !== ours) {
-      const message = `its mode is ${octal(mode)} and should be ${octal(ours)}`
-      this.add('WRONG_MODE', name, message, isOurs && mayChangeMode(stat, this.owners))
+  private inspectMode(name: string, stat: Stats, faultyBits: number, isOurs = true): void {
+    if (faultyBits !== 0) {
+      const [mode, right] = stat.isDirectory() ? [0o777, layout.FOLDER_MODE] : [0o7777, layout.FILE_MODE]
+      const why = `its mode is ${octal(stat.mode & mode)} and should be ${octal(right)}`
+      this.add('WRONG_MODE', name, why, isOurs && this.trust.mayChangeMode(stat) ? 'chmod' : 'left')
     }
-    if (this.owners.has(stat.uid)) return
+    const { uids } = this.trust
+    if (uids.has(stat.uid)) return
     const why = name === LOCK_FILE ? '; only that user can tell whether it is held, and give it away' : ''
-    const message = `it belongs to user ${stat.uid}, not to ${[...this.owners].join(' or ')}${why}`
+    const message = `it belongs to user ${stat.uid}, not to ${[...uids].join(' or ')}${why}`
     this.add('WRONG_OWNER', name, message)
   }
 
@@ -164,7 +151,7 @@ class Inspector {
     }
     if (stat.isDirectory() && isEmpty(this.dir.procPath(DOT_LOCK))) return 'dead'
     const code = stat.isSymbolicLink() ? 'SYMLINK' : 'NOT_A_FOLDER'
-    this.add(code, DOT_LOCK, 'an empty lock folder belongs here', true)
+    this.add(code, DOT_LOCK, 'an empty lock folder belongs here')
     return undefined
   }
 
@@ -183,7 +170,7 @@ class Inspector {
     } finally {
       entries.closeSync()
     }
-    this.add('OVERSIZE', '.', `it holds more than ${MOST_ENTRIES} entries; not all were looked at`)
+    this.add('OVERSIZE', '.', `it holds more than ${MOST_ENTRIES} entries; not all were looked at`, 'left')
     return { hasOurs: true, hasOthers: true }
   }
 }
@@ -191,11 +178,6 @@ class Inspector {
 function historyFault(bytes: Uint8Array): StateFault | undefined {
   const line = firstBadLine(Buffer.from(bytes).toString('utf8'))
   return line === undefined ? undefined : { code: 'DAMAGED_HISTORY', message: `line ${line} is malformed` }
-}
-
-/** A file that has another name elsewhere, or another owner, is not only ours. */
-export function mayChangeMode(stat: Stats, owners: Owners): boolean {
-  return owners.has(stat.uid) && (stat.isDirectory() || stat.nlink === 1)
 }
 
 function isEmpty(path: string): boolean {

@@ -1,7 +1,6 @@
 import { constants, fstatSync, fsync, lstatSync, type Stats, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import type { Finding } from '../../check.js'
 import { ioError, reason } from '../../errno.js'
 import { StateStoreError } from '../../errors.js'
 import { thisProcess } from '../../process-identity.js'
@@ -10,7 +9,8 @@ import { chownLike, createFile } from '../posix/create-file.js'
 import { closeFile, Dir, removeFile } from '../posix/dir.js'
 import { LOCK_EX, tryFlock, unlockAndClose } from '../posix/flock.js'
 import { openOrMakeDir } from '../sandbox-dir.js'
-import { finding, type Owners } from './inspect.js'
+import { type Fault, faultAt } from './fault.js'
+import type { Trust } from './trust.js'
 
 /** The file in each entry of the quarantine that says why the others are there. */
 const NOTE = 'note.json'
@@ -23,8 +23,8 @@ export interface QuarantineRequest {
   readonly from: Dir
   /** Those that do not exist are skipped; the one that makes the sandbox faulty comes last. */
   readonly names: readonly string[]
-  readonly faults: readonly Finding[]
-  readonly owners: Owners
+  readonly faults: readonly Fault[]
+  readonly trust: Trust
   readonly durable: boolean
   /** Asked right before anything is moved: whether it is still at fault, and still locked. */
   readonly isStillSo: () => boolean
@@ -44,7 +44,7 @@ export async function quarantine(request: QuarantineRequest): Promise<string | u
   let entry: Dir | undefined
   let isMoved = false
   try {
-    quarantine = tryLockQuarantine(root, request.owners)
+    quarantine = tryLockQuarantine(root, request.trust)
     const names = request.names.filter(name => from.exists(name))
     if (quarantine === undefined || names.length === 0) return undefined
     entry = makeEntry(quarantine, id)
@@ -67,34 +67,34 @@ export async function quarantine(request: QuarantineRequest): Promise<string | u
   }
 }
 
-export function inspectQuarantine(root: string, owners: Owners): Finding | undefined {
+export function inspectQuarantine(root: string, trust: Trust): Fault[] {
   const path = join(root, QUARANTINE)
   try {
     const stat = lstatSync(path, { throwIfNoEntry: false })
-    return stat && faultOf(stat, path, owners)
+    return stat === undefined ? [] : faultsOf(stat, path, trust)
   } catch (error) {
-    return finding('UNREADABLE', path, reason(error), false)
+    return [faultAt(path, 'UNREADABLE', reason(error))]
   }
 }
 
-function faultOf(stat: Stats, path: string, owners: Owners): Finding | undefined {
-  const fault = (code: Finding['code'], why: string) => finding(code, path, why, false)
+function faultsOf(stat: Stats, path: string, trust: Trust): Fault[] {
+  const fault = (code: Fault['code'], why: string) => [faultAt(path, code, why, { remedy: 'left' })]
   if (stat.isSymbolicLink()) return fault('SYMLINK', 'a link is where the quarantine belongs')
   if (!stat.isDirectory()) return fault('NOT_A_FOLDER', 'a file is where the quarantine belongs')
-  if ((stat.mode & 0o022) !== 0) return fault('WRONG_MODE', 'others can write in the quarantine')
-  if (!owners.has(stat.uid)) return fault('WRONG_OWNER', `the quarantine belongs to user ${stat.uid}`)
-  return undefined
+  if (trust.faultyBitsOfRoot(stat) !== 0) return fault('WRONG_MODE', 'others can write in the quarantine')
+  if (!trust.uids.has(stat.uid)) return fault('WRONG_OWNER', `the quarantine belongs to user ${stat.uid}`)
+  return []
 }
 
 /** @returns undefined when another repair holds it, or when it was removed meanwhile */
-function tryLockQuarantine(root: Dir, owners: Owners): Dir | undefined {
+function tryLockQuarantine(root: Dir, trust: Trust): Dir | undefined {
   const quarantine = openOrMakeDir(root.path, QUARANTINE)
   if (quarantine === undefined) return undefined
   const { fd, path } = quarantine
   let isLocked = false
   try {
     const stat = fstatSync(fd)
-    const fault = faultOf(stat, path, owners)
+    const [fault] = faultsOf(stat, path, trust)
     if (fault !== undefined) throw new StateStoreError('CORRUPT_STATE', fault.message, { path })
     chownLike(fd, fstatSync(root.fd), stat) // Root may have been killed before it did so.
     isLocked = tryFlock(fd, LOCK_EX) && root.stat(QUARANTINE)?.ino === stat.ino

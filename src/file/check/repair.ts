@@ -1,6 +1,6 @@
-import { constants, fchmodSync, fstatSync, rmdirSync } from 'node:fs'
+import { fstatSync, rmdirSync, type Stats } from 'node:fs'
 import { basename, join } from 'node:path'
-import type { Finding, FindingCode, Repair, RepairAction, RepairOptions } from '../../check.js'
+import type { Repair, RepairAction, RepairOptions } from '../../check.js'
 import { isErrno, reason } from '../../errno.js'
 import { StateStoreError } from '../../errors.js'
 import { removeDir } from '../commit.js'
@@ -8,26 +8,24 @@ import * as layout from '../layout.js'
 import { tryDotLock } from '../lock/dot-lock.js'
 import { SandboxLock } from '../lock/sandbox-lock.js'
 import { LockWait } from '../lock/wait.js'
-import { closeFile, Dir } from '../posix/dir.js'
+import { Dir } from '../posix/dir.js'
 import { isDirectory } from '../posix/file-stat.js'
-import { inspectAll, openRoot, ownersBelow } from './check.js'
-import { inspect, mayChangeMode, type Owners } from './inspect.js'
+import { setMode } from '../posix/set-mode.js'
+import { inspectAll, openRoot } from './check.js'
+import type { Fault } from './fault.js'
+import { inspect } from './inspect.js'
 import { type QuarantineRequest, quarantine } from './quarantine.js'
+import { Trust } from './trust.js'
 
-const { DOT_LOCK, HISTORY_FILE, LOCK_FILE, OLD_HISTORY_FILE, QUARANTINE, STATE_FILE } = layout
+const { DOT_LOCK, FILE_MODE, FOLDER_MODE, LOCK_FILE, QUARANTINE, STATE_FILE } = layout
+
+/** They go with a damaged state; the state goes last: after a kill before that, a repair begins anew. */
+const WITH_STATE = [layout.OLD_HISTORY_FILE, layout.HISTORY_FILE, STATE_FILE]
 
 export interface FileRepairOptions extends RepairOptions {
   /** How long to wait for each sandbox that is locked, in ms. */
   readonly lockTimeout: number
   readonly durable: boolean
-}
-
-/** What is done about a repairable fault. What is not named here is moved to the quarantine. */
-const ACTIONS: Partial<Readonly<Record<FindingCode, RepairAction>>> = {
-  UNFINISHED_CREATE: 'removed',
-  LEFTOVER: 'removed',
-  DEAD_LOCK: 'removed',
-  WRONG_MODE: 'chmod',
 }
 
 /**
@@ -40,20 +38,16 @@ export async function repairFiles(path: string, options: FileRepairOptions): Pro
   const rows: Repair[] = []
   const root = openRoot(path)
   if (root === undefined) return rows
-  const owners = ownersBelow(root)
+  const trust = new Trust(root)
   try {
-    for await (const { findings, unconfirmed } of inspectAll(root, owners, options)) {
-      const repairable = findings.filter(fault => fault.repairable)
+    for await (const { faults, unconfirmed } of inspectAll(root, trust, options)) {
+      rows.push(...faults.filter(isLeft).map(fault => row(fault)))
+      const repairable = faults.filter(fault => !isLeft(fault))
       const pending = [...repairable, ...unconfirmed]
       const id = pending[0]?.id
-      rows.push(...findings.filter(fault => !fault.repairable).map(fault => row(fault, 'left')))
-      if (options.dryRun) {
-        const plan = (fault: Finding) => row(fault, actionOn(fault))
-        const to = join(path, QUARANTINE)
-        rows.push(...repairable.map(plan).map(one => (one.action === 'moved' ? { ...one, to } : one)))
-        rows.push(...unconfirmed.map(busy))
-      } else if (id !== undefined)
-        rows.push(...(await new SandboxRepair(root, id, owners, options).run(pending)))
+      if (options.dryRun) rows.push(...repairable.map(one => planned(one, path)), ...unconfirmed.map(busy))
+      else if (id !== undefined)
+        rows.push(...(await new SandboxRepair(root, id, trust, options).run(pending)))
     }
   } catch (error) {
     if (rows.length === 0 || !(error instanceof StateStoreError)) throw error
@@ -64,20 +58,23 @@ export async function repairFiles(path: string, options: FileRepairOptions): Pro
   return rows
 }
 
-function actionOn({ code }: Finding): RepairAction {
-  return ACTIONS[code] ?? 'moved'
+function isLeft({ remedy }: Fault): boolean {
+  return remedy === 'left'
 }
 
-function row({ code, id, path, message }: Finding, action: RepairAction, why?: string): Repair {
-  const text = why === undefined ? message : `${message}; ${why}`
-  return { code, ...(id !== undefined && { id }), path, action, message: text }
+function row({ remedy, message, ...fault }: Fault, action: RepairAction = remedy, why?: string): Repair {
+  return { ...fault, action, message: why === undefined ? message : `${message}; ${why}` }
 }
 
-function busy(fault: Finding): Repair {
+function planned(fault: Fault, root: string): Repair {
+  return fault.remedy === 'moved' ? { ...row(fault), to: join(root, QUARANTINE) } : row(fault)
+}
+
+function busy(fault: Fault): Repair {
   return row(fault, 'busy', 'somebody holds the sandbox, so it was left alone')
 }
 
-function failed(fault: Finding, error: unknown): Repair {
+function failed(fault: Fault, error: unknown): Repair {
   const isBusy = error instanceof StateStoreError && error.code === 'LOCK_TIMEOUT'
   return isBusy ? busy(fault) : row(fault, 'failed', reason(error))
 }
@@ -90,18 +87,15 @@ class SandboxRepair {
   constructor(
     private readonly root: Dir,
     private readonly id: string,
-    private readonly owners: Owners,
+    private readonly trust: Trust,
     private readonly options: FileRepairOptions,
   ) {
     this.path = root.displayPath(id)
   }
 
-  async run(faults: readonly Finding[]): Promise<readonly Repair[]> {
-    const wait = new LockWait(this.path, this.id, {
-      timeout: this.options.lockTimeout,
-      signal: undefined,
-      trace: undefined,
-    })
+  async run(faults: readonly Fault[]): Promise<readonly Repair[]> {
+    const { lockTimeout: timeout } = this.options
+    const wait = new LockWait(this.path, this.id, { timeout, signal: undefined, trace: undefined })
     try {
       while (!(await this.repair(faults, wait.spin))) await wait.backOff('flock')
     } catch (error) {
@@ -110,20 +104,22 @@ class SandboxRepair {
     return this.rows
   }
 
-  private isDone({ code, path }: Finding): boolean {
+  private isDone({ code, path }: Fault): boolean {
     return this.rows.some(row => row.code === code && row.path === path)
   }
 
   /** @returns false while another process holds a lock that it takes */
-  private async repair(faults: readonly Finding[], spin: number): Promise<boolean> {
+  private async repair(faults: readonly Fault[], spin: number): Promise<boolean> {
     // What is where the folder or a lock belongs, so that the sandbox cannot be locked.
     const places = [this.path, join(this.path, LOCK_FILE), join(this.path, DOT_LOCK)]
-    const obstructions = faults.filter(fault => actionOn(fault) === 'moved' && places.includes(fault.path))
+    const obstructions = faults.filter(fault => fault.remedy === 'moved' && places.includes(fault.path))
     for (const fault of obstructions) if (!(await this.moveObstruction(fault))) return false
     const dir = faults.length > obstructions.length ? Dir.open(this.root.path, this.id) : undefined
     if (dir === undefined) return true
     let lock: SandboxLock | undefined
     try {
+      this.setModes(dir, faults)
+      if (faults.every(fault => this.isDone(fault))) return true
       lock = dir.exists(LOCK_FILE)
         ? SandboxLock.tryAcquire(dir, spin)
         : SandboxLock.tryAcquireMaking(dir, false)
@@ -139,13 +135,13 @@ class SandboxRepair {
   }
 
   /** The store neither makes such a thing nor removes it; another repair may, so it is looked at once more. */
-  private async moveObstruction(fault: Finding): Promise<boolean> {
-    const { root, id, owners } = this
+  private async moveObstruction(fault: Fault): Promise<boolean> {
+    const { root, id, trust } = this
     const isFolder = fault.path === this.path
     const from = isFolder ? root : Dir.open(root.path, id)
     if (from === undefined) return true
     const isStillSo = () => {
-      if (!isFolder) return inspect(from, owners).findings.some(({ message }) => message === fault.message)
+      if (!isFolder) return inspect(from, trust).faults.some(({ message }) => message === fault.message)
       const stat = root.stat(id)
       return stat !== undefined && !isDirectory(stat)
     }
@@ -157,22 +153,36 @@ class SandboxRepair {
     }
   }
 
+  /** Before the lock is taken: a wrong mode can be in the way of it, and whoever is inside does not mind. */
+  private setModes(dir: Dir, faults: readonly Fault[]): void {
+    const check = (stat: Stats) => {
+      if (!this.trust.mayChangeMode(stat)) throw new Error('it is not ours alone any more')
+    }
+    for (const fault of faults.filter(({ remedy }) => remedy === 'chmod')) {
+      const isFolder = fault.path === dir.path
+      const path = dir.procPath(isFolder ? '.' : basename(fault.path))
+      this.attempt(fault, () => setMode(path, isFolder ? FOLDER_MODE : FILE_MODE, check))
+    }
+  }
+
   private async repairLocked(lock: SandboxLock): Promise<boolean> {
     const { dir } = lock
-    const { findings, isForeignLocked } = inspect(dir, this.owners)
-    if (isForeignLocked && findings.length > 0) return false
-    const faults = findings.filter(({ repairable }) => repairable)
+    const { faults: all, isForeignLocked } = inspect(dir, this.trust)
+    if (isForeignLocked && all.length > 0) return false
+    const faults = all.filter(fault => !isLeft(fault))
     if (faults.length === 0) return true
     lock.writeHolder()
     const dotLock = tryDotLock(dir, true)
     if (dotLock === undefined) return false
-    const damaged = faults.filter(fault => actionOn(fault) === 'moved')
+    const damaged = faults.filter(fault => fault.remedy === 'moved')
     const names = new Set(damaged.map(({ path }) => basename(path)))
     const isStateBad = names.delete(STATE_FILE)
-    // The history goes with its state. The state goes last: after a kill before that, a repair begins anew.
-    if (isStateBad) for (const name of [OLD_HISTORY_FILE, HISTORY_FILE, STATE_FILE]) names.add(name)
+    if (isStateBad) for (const name of WITH_STATE) names.add(name)
     try {
-      this.repairInPlace(dir, faults)
+      for (const fault of faults) {
+        if (fault.code === 'LEFTOVER') this.attempt(fault, () => dir.unlink(basename(fault.path)))
+        if (fault.code === 'DEAD_LOCK') this.attempt(fault, () => {}) // By taking the lock.
+      }
       const isStillSo = () => dotLock.isOurs() && lock.isCurrent()
       const request = { from: dir, names: [...names], faults: damaged, isStillSo }
       if (damaged.length > 0 && !(await this.move(request))) return false
@@ -184,22 +194,13 @@ class SandboxRepair {
     return true
   }
 
-  private repairInPlace(dir: Dir, faults: readonly Finding[]): void {
-    for (const fault of faults) {
-      const name = fault.path === dir.path ? '.' : basename(fault.path)
-      if (fault.code === 'LEFTOVER') this.attempt(fault, () => dir.unlink(name))
-      if (fault.code === 'WRONG_MODE') this.attempt(fault, () => setMode(dir, name, this.owners))
-      if (fault.code === 'DEAD_LOCK') this.attempt(fault, () => {}) // By taking the lock.
-    }
-  }
-
-  private attempt(fault: Finding, act: () => void): void {
+  private attempt(fault: Fault, act: () => void): void {
     if (this.isDone(fault)) return
     try {
       act()
-      this.rows.push(row(fault, actionOn(fault)))
+      this.rows.push(row(fault))
     } catch (error) {
-      this.rows.push(failed(fault, error))
+      if (!isErrno(error, 'ENOENT')) this.rows.push(failed(fault, error)) // Else it is gone.
     }
   }
 
@@ -207,15 +208,15 @@ class SandboxRepair {
   private async move(
     what: Pick<QuarantineRequest, 'from' | 'names' | 'faults' | 'isStillSo'>,
   ): Promise<boolean> {
-    const { root, id, owners, options } = this
-    const to = await quarantine({ ...what, root, id, owners, durable: options.durable })
+    const { root, id, trust, options } = this
+    const to = await quarantine({ ...what, root, id, trust, durable: options.durable })
     if (to === undefined) return false
-    this.rows.push(...what.faults.map(fault => ({ ...row(fault, 'moved'), to })))
+    this.rows.push(...what.faults.map(fault => ({ ...row(fault), to })))
     return true
   }
 
   /** Removes a folder without a state, with its lock file, as after a deletion. */
-  private removeUnfinished(lock: SandboxLock, fault: Finding | undefined): void {
+  private removeUnfinished(lock: SandboxLock, fault: Fault | undefined): void {
     const { dir } = lock
     removeDir(lock)
     const isTakenOver = !lock.isCurrent() && dir.exists(LOCK_FILE) // By a create, once the lock file was gone.
@@ -223,17 +224,5 @@ class SandboxRepair {
     this.attempt(fault, () => {
       if (fstatSync(dir.fd).nlink > 0) rmdirSync(dir.path) // Says why it could not be removed.
     })
-  }
-}
-
-/** Through a descriptor, so that it is the mode of what was looked at. */
-function setMode(dir: Dir, name: string, owners: Owners): void {
-  const fd = dir.open(name, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
-  try {
-    const stat = fstatSync(fd)
-    if (!mayChangeMode(stat, owners)) throw new Error('it is not ours alone any more')
-    fchmodSync(fd, stat.isDirectory() ? layout.FOLDER_MODE : layout.FILE_MODE)
-  } finally {
-    closeFile(fd)
   }
 }

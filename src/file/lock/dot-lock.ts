@@ -1,8 +1,9 @@
-import { closeSync, constants, fchmodSync, lstatSync, lutimesSync, rmdirSync } from 'node:fs'
+import { lstatSync, lutimesSync, rmdirSync } from 'node:fs'
 import { ioError, isErrno } from '../../errno.js'
 import { DOT_LOCK, STATE_FILE } from '../layout.js'
 import type { Dir } from '../posix/dir.js'
 import { type FileStat, isDirectory } from '../posix/file-stat.js'
+import { setMode } from '../posix/set-mode.js'
 import { loadPrivately } from '../private-package.js'
 
 /**
@@ -22,15 +23,32 @@ const REFRESH = 1_000
  * proper-lockfile's lock on a state file, `state.json.lock`, held by us. It excludes any program that uses that package
  * alone.
  */
-export interface DotLock {
+class DotLock {
+  /** @param unlock undefined where there is no lock, as no folder can be made */
+  constructor(
+    private readonly dir: Dir,
+    private readonly unlock?: Unlock,
+  ) {}
+
   /**
    * Whether the lock is still there and ours. A program that thought it stale, because we or the disk stood still for
    * long, may have taken it over. One that has become old is refreshed first, so that nobody thinks so from now on.
    * @throws StateStoreError `IO_ERROR`
    */
-  isOurs(): boolean
+  isOurs(): boolean {
+    const { dir, unlock } = this
+    try {
+      return unlock === undefined || isMarkedAndFresh(dir)
+    } catch (error) {
+      throw ioError(error, 'look for', dir.id, dir.displayPath(DOT_LOCK))
+    }
+  }
+
   /** Never fails: a lock that cannot be removed is a dead process's for the next of us, and stale for others. */
-  release(): void
+  release(): void {
+    // proper-lockfile removes nothing when it has noticed that the time of the lock was not of its own making.
+    within(this.dir, () => this.unlock?.(error => error && lockFs.rmdir('', () => {})))
+  }
 }
 
 /**
@@ -40,42 +58,27 @@ export interface DotLock {
  */
 export function tryDotLock(dir: Dir, isDeletion: boolean): DotLock | undefined {
   try {
-    return lockWithPackage(dir)
+    return new DotLock(dir, within(dir, lockWithPackage))
   } catch (error) {
     if (isErrno(error, 'ELOCKED')) return undefined
     if (!isDeletion || !isErrno(error, 'ENOSPC', 'EDQUOT')) {
       throw ioError(error, 'lock', dir.id, dir.displayPath(STATE_FILE))
     }
     // On a full disk deleting is what helps. If there is no lock, nobody else can make one there either.
-    return dir.exists(DOT_LOCK) ? undefined : { isOurs: () => true, release: () => {} }
+    return dir.exists(DOT_LOCK) ? undefined : new DotLock(dir)
   }
 }
 
-function lockWithPackage(dir: Dir): DotLock {
-  const release = within(dir, () => {
-    let failure: unknown
-    let unlock: Unlock | undefined
-    // It calls back before it returns, as all functions of lockFs do.
-    lockfile.lock(dir.procPath(STATE_FILE), OPTIONS, (error, given) => {
-      failure = error
-      unlock = given
-    })
-    if (unlock === undefined) throw failure
-    return unlock as Unlock
+function lockWithPackage(dir: Dir): Unlock {
+  let failure: unknown
+  let unlock: Unlock | undefined
+  // It calls back before it returns, as all functions of lockFs do.
+  lockfile.lock(dir.procPath(STATE_FILE), OPTIONS, (error, given) => {
+    failure = error
+    unlock = given
   })
-  return {
-    isOurs() {
-      try {
-        return isMarkedAndFresh(dir)
-      } catch (error) {
-        throw ioError(error, 'look for', dir.id, dir.displayPath(DOT_LOCK))
-      }
-    },
-    release() {
-      // proper-lockfile removes nothing when it has noticed that the time of the lock was not of its own making.
-      within(dir, () => release(error => error && lockFs.rmdir('', () => {})))
-    },
-  }
+  if (unlock === undefined) throw failure
+  return unlock
 }
 
 function isMarkedAndFresh(dir: Dir): boolean {
@@ -144,12 +147,12 @@ const lockfile = loadPrivately('proper-lockfile/lib/lockfile.js', {
 /** The folder in which proper-lockfile takes or releases its lock right now. */
 let current: Dir | undefined
 
-function within<T>(dir: Dir, call: () => T): T {
+function within<T>(dir: Dir, call: (dir: Dir) => T): T {
   if (removeLocks !== undefined) process.once('exit', removeLocks)
   removeLocks = undefined
   current = dir
   try {
-    return call()
+    return call(dir)
   } finally {
     current = undefined
   }
@@ -190,18 +193,10 @@ function makeOurs(): void {
 function dotLockAt(path: string): DotLockStat {
   const stat = current === undefined ? lstatSync(path) : current.stat(DOT_LOCK)
   if (stat === undefined) throw Object.assign(new Error('there is no lock'), { code: 'ENOENT' })
-  if (current !== undefined && isDirectory(stat) && (stat.mode & 0o700) < OUR_MODE) mark(current)
-  return stat
-}
-
-function mark(dir: Dir): void {
-  const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants
-  const fd = dir.open(DOT_LOCK, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-  try {
-    fchmodSync(fd, OUR_MODE)
-  } finally {
-    closeSync(fd)
+  if (current !== undefined && isDirectory(stat) && (stat.mode & 0o700) < OUR_MODE) {
+    setMode(current.procPath(DOT_LOCK), OUR_MODE)
   }
+  return stat
 }
 
 /** Looks right before: the system has no call that removes a folder only if it is still the same one. */

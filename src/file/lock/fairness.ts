@@ -19,19 +19,15 @@ const contendedSince = new Map<string, number>()
  * Lets others in if this process has had its share of a contended sandbox.
  * @param left what is left of the time to wait for locks, in ms
  */
-export async function yieldIfHogging(path: string, left: number): Promise<void> {
+export function yieldIfHogging(path: string, left: number): Promise<void> | undefined {
   const since = contendedSince.get(path)
-  if (since === undefined || performance.now() - since < LONGEST_STREAK || left < REST) return
+  if (since === undefined || performance.now() - since < LONGEST_STREAK || left < REST) return undefined
   contendedSince.delete(path)
-  await sleep(REST)
+  return sleep(REST)
 }
 
 /** A sandbox's lock was taken after a wait for it. */
 export function recordContention(path: string): void {
   if (contendedSince.size >= MOST) contendedSince.clear()
   contendedSince.set(path, performance.now())
-}
-
-export function isContended(path: string): boolean {
-  return contendedSince.size > 0 && contendedSince.has(path)
 }

@@ -1,5 +1,6 @@
 import { type ProcessIdentity, thisProcess } from '../../process-identity.js'
-import { overwriteStart, readAt } from '../posix/file-io.js'
+import { parseRecord, type Shape } from '../../record.js'
+import { readAt, tryOverwriteStart } from '../posix/file-io.js'
 
 /** What a `lock` file says of the last of us to hold it. */
 export interface HolderRecord extends ProcessIdentity {
@@ -13,7 +14,7 @@ export interface HolderRecord extends ProcessIdentity {
  * The record has one size and is overwritten in place: ext4 flushes a file that was truncated and written again
  * when it is closed (`auto_da_alloc`), which would cost more than all the rest of a lock.
  */
-const RECORD_SIZE = 512
+export const RECORD_SIZE = 512
 
 const RELEASED = Buffer.from('{"held":false,')
 
@@ -25,21 +26,12 @@ let timeAt = 0
 export function writeHolderRecord(fd: number): void {
   if (timeAt === 0) timeAt = prepareRecord()
   record.write(new Date().toISOString(), timeAt, 'latin1')
-  overwrite(fd, record)
+  tryOverwriteStart(fd, record)
 }
 
 /** Notes in a `lock` file that it was released in order. */
 export function markReleased(fd: number): void {
-  overwrite(fd, RELEASED)
-}
-
-/** On a full disk the lock is held all the same. */
-function overwrite(fd: number, bytes: Buffer): void {
-  try {
-    overwriteStart(fd, bytes)
-  } catch {
-    // See above.
-  }
+  tryOverwriteStart(fd, RELEASED)
 }
 
 function prepareRecord(): number {
@@ -52,25 +44,18 @@ function prepareRecord(): number {
 /** The record in an open `lock` file; undefined when there is no valid one (Kata leaves the file empty). */
 export function readHolderRecord(fd: number): HolderRecord | undefined {
   const buffer = Buffer.alloc(RECORD_SIZE)
-  try {
-    return asRecord(JSON.parse(buffer.toString('utf8', 0, readAt(fd, buffer, 0))))
-  } catch {
-    return undefined
-  }
+  return parseRecord(buffer.toString('utf8', 0, readAt(fd, buffer, 0)), RECORD)
 }
 
-function asRecord(found: Partial<Record<string, unknown>> | null): HolderRecord | undefined {
-  const { held, pid, start, boot, host, command, since } = found ?? {}
-  const isWhole =
-    typeof held === 'boolean' &&
-    typeof pid === 'number' &&
-    Number.isSafeInteger(pid) &&
-    pid > 0 &&
-    typeof start === 'string' &&
-    typeof boot === 'string' &&
-    typeof host === 'string' &&
-    typeof command === 'string' &&
-    typeof since === 'string' &&
-    !Number.isNaN(Date.parse(since))
-  return isWhole ? { held, pid, start, boot, host, command, since } : undefined
+const isText = (value: unknown) => typeof value === 'string'
+
+const RECORD: Shape<HolderRecord> = {
+  held: value => typeof value === 'boolean',
+  pid: value => Number.isSafeInteger(value) && Number(value) > 0,
+  start: isText,
+  boot: isText,
+  pidns: value => value === undefined || isText(value), // The first builds wrote none.
+  host: isText,
+  command: isText,
+  since: value => isText(value) && !Number.isNaN(Date.parse(String(value))),
 }

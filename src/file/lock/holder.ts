@@ -1,5 +1,5 @@
 import type { LockHolder } from '../../backend.js'
-import { commandOfPid, isAlive } from '../../process-identity.js'
+import { commandOfPid, isAlive, isInOtherPidNamespace } from '../../process-identity.js'
 import { DOT_LOCK } from '../layout.js'
 import type { Dir } from '../posix/dir.js'
 import { statFd } from '../posix/file-stat.js'
@@ -19,16 +19,19 @@ export function findHolder(dir: Dir, lock: LockHolder['lock']): LockHolder {
 }
 
 /** A holder in words. */
-export function describe({ lock, pid, host, command, since }: LockHolder): string {
+export function describeHolder({ lock, pid, otherPidNamespace, host, command, since }: LockHolder): string {
   if (lock === 'proper-lockfile') {
     return `another program's proper-lockfile lock on state.json, last refreshed at ${since ?? 'an unknown time'}`
   }
   if (pid === undefined) return 'an unknown process'
-  const words = [`pid ${pid}`]
-  if (command !== undefined) words.push(`(${command})`)
-  if (host !== undefined) words.push(`on ${host}`)
-  if (since !== undefined) words.push(`since ${since}`)
-  return words.join(' ')
+  const words = [
+    `pid ${pid}`,
+    otherPidNamespace && 'of another pid namespace',
+    command && `(${command})`,
+    host && `on ${host}`,
+    since && `since ${since}`,
+  ]
+  return words.filter(word => word !== undefined).join(' ')
 }
 
 /** Our own processes note it in the `lock` file; of Kata and flock(1) the kernel knows. */
@@ -37,13 +40,19 @@ function flockHolder(dir: Dir): LockHolder {
   const fd = openLockToRead(dir)
   try {
     const record = readHolderRecord(fd)
-    if (record?.held === true && isAlive(record) !== false) {
+    const isOurs = record?.held === true && isAlive(record) !== false
+    if (isOurs && !isInOtherPidNamespace(record)) {
       const { pid, host, command, since } = record
       return { pid, host, command, since, lock }
     }
-    const pid = kernelHolder(statFd(fd), kernelLocks())
-    const command = pid && commandOfPid(pid)
-    return { lock, ...(pid && { pid }), ...(command && { command }) }
+    const known = kernelHolder(statFd(fd), kernelLocks())
+    if (known) {
+      const command = commandOfPid(known)
+      return { lock, pid: known, ...(command && { command }) }
+    }
+    if (!isOurs) return { lock }
+    const { pid, host, command, since } = record
+    return { pid, otherPidNamespace: true, host, command, since, lock }
   } finally {
     unlockAndClose(fd)
   }

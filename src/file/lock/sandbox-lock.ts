@@ -6,14 +6,12 @@ import type { Dir } from '../posix/dir.js'
 import { type FileStat, isRegularFile, isSameFile, statFd } from '../posix/file-stat.js'
 import { LOCK_EX, tryFlock, unlockAndClose } from '../posix/flock.js'
 import { notRegular } from '../posix/regular-file.js'
-import { markReleased, writeHolderRecord } from './holder-record.js'
+import { markReleased, RECORD_SIZE, writeHolderRecord } from './holder-record.js'
 
 const { O_RDONLY, O_RDWR, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK } = constants
 
 /** The folder. */
 const ITSELF = '.'
-
-type Locked = typeof LOCK_FILE | typeof ITSELF
 
 /** flock(2), held exclusively on the `lock` file of a sandbox. */
 export class SandboxLock {
@@ -23,7 +21,7 @@ export class SandboxLock {
     readonly dir: Dir,
     private readonly fd: number,
     /** What is locked, in that folder. */
-    private readonly name: Locked,
+    private readonly name: string,
     private readonly stat: FileStat,
     /** The folder's. */
     readonly dirStat: FileStat,
@@ -61,7 +59,7 @@ export class SandboxLock {
     return isNeeded ? onFolder : SandboxLock.tryAcquire(dir, 0)
   }
 
-  private static tryOn(dir: Dir, name: Locked, spin: number): SandboxLock | undefined {
+  private static tryOn(dir: Dir, name: string, spin: number): SandboxLock | undefined {
     const fd = openToLock(dir, name)
     if (fd === undefined) return undefined
     let lock: SandboxLock | undefined
@@ -92,6 +90,28 @@ export class SandboxLock {
     }
   }
 
+  /** Whether the lock file has the record of a holder that was one of us. Others, Kata among them, leave it empty. */
+  get wasHeldByUs(): boolean {
+    return this.stat.size === RECORD_SIZE
+  }
+
+  /**
+   * Whether nobody else can take the lock now: on some FUSE and network filesystems flock(2) does nothing.
+   * @throws StateStoreError `IO_ERROR`
+   */
+  excludesOthers(): boolean {
+    const { dir, name, stat } = this
+    const fd = openToLock(dir, name)
+    if (fd === undefined) return true // It is no longer the lock, which is looked at later.
+    try {
+      return !isSameFile(statFd(fd), stat) || !tryFlock(fd, LOCK_EX)
+    } catch (error) {
+      throw ioError(error, 'lock', dir.id, dir.displayPath(LOCK_FILE))
+    } finally {
+      unlockAndClose(fd)
+    }
+  }
+
   /** Notes in the lock file who holds it; not in one that has another name elsewhere, and so may be another's file. */
   writeHolder(): void {
     this.hasRecord = this.name === LOCK_FILE && this.stat.nlink === 1
@@ -112,7 +132,7 @@ function flockWithin(fd: number, spin: number): boolean {
   return false
 }
 
-function openToLock(dir: Dir, name: Locked): number | undefined {
+function openToLock(dir: Dir, name: string): number | undefined {
   const flags = name === LOCK_FILE ? O_RDWR | O_NOFOLLOW | O_NONBLOCK : O_RDONLY | O_DIRECTORY
   try {
     return dir.openTracked(name, flags)

@@ -6,7 +6,7 @@ import type { ChangeTrace } from '../../diagnostics.js'
 import { StateStoreError } from '../../errors.js'
 import { LOCK_FILE } from '../layout.js'
 import { Dir } from '../posix/dir.js'
-import { describe, findHolder } from './holder.js'
+import { describeHolder, findHolder } from './holder.js'
 import { kernelLocks } from './kernel-locks.js'
 
 const SHORTEST = 1
@@ -90,7 +90,11 @@ export class LockWait {
    * @throws StateStoreError `LOCK_TIMEOUT`, which names the holder, when the time is up
    */
   async backOff(by: LockHolder['lock']): Promise<void> {
-    this.since ??= this.record(by)
+    if (this.since === undefined) {
+      if (this.limits.trace !== undefined)
+        this.limits.trace.lockWait = { duration: 0, holder: this.holder(by) }
+      this.since = performance.now()
+    }
     const { left } = this
     if (left <= 0) this.timeOut(by)
     await pause(this.attempt++, left)
@@ -100,13 +104,9 @@ export class LockWait {
   /** @throws StateStoreError `LOCK_TIMEOUT`, which names the holder */
   timeOut(by: LockHolder['lock']): never {
     const { path, id } = this
-    const message = `${path} is locked by ${describe(this.holder(by))}; gave up after ${this.limits.timeout / 1000} s`
+    const holder = describeHolder(this.holder(by))
+    const message = `${path} is locked by ${holder}; gave up after ${this.limits.timeout / 1000} s`
     throw new StateStoreError('LOCK_TIMEOUT', message, { id, path: join(path, LOCK_FILE) })
-  }
-
-  private record(by: LockHolder['lock']): number {
-    if (this.limits.trace !== undefined) this.limits.trace.lockWait = { duration: 0, holder: this.holder(by) }
-    return performance.now()
   }
 
   /** The wait is over, one way or the other. */

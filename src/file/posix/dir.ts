@@ -16,7 +16,7 @@ const NOWHERE = Buffer.alloc(1)
 const [AT_FDCWD, AT_SYMLINK_FOLLOW] = [-100, 0x400]
 
 /** Where the kernel shows a process its own descriptors as links that lead to the open file itself, whatever its name is now. */
-const DESCRIPTORS = descriptors()
+export const DESCRIPTORS = descriptors()
 
 /** `self` is itself a link, one step more on each way; it is needed where `/proc` counts processes otherwise than we do. */
 function descriptors(): string | undefined {

@@ -18,7 +18,7 @@ export function writeAll(fd: number, bytes: Uint8Array): void {
   }
 }
 
-/** Overwrites a few bytes at the beginning of a file. @throws the system's error */
-export function overwriteStart(fd: number, bytes: Uint8Array): void {
-  if (uninterrupted(() => libc.pwrite(fd, bytes, bytes.length, 0)) === -1) throw systemError('write')
+/** Overwrites a few bytes at the beginning of a file, if the disk lets us: there need not be room for them. */
+export function tryOverwriteStart(fd: number, bytes: Uint8Array): void {
+  uninterrupted(() => libc.pwrite(fd, bytes, bytes.length, 0))
 }

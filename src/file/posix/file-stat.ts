@@ -16,6 +16,7 @@ export interface FileStat {
 }
 
 const [AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS] = [0x1000, 0x100, 0x7ff]
+const STATX_ATTR_MOUNT_ROOT = 0x2000
 const S_IFMT = 0o170000
 
 /** struct statx: 256 bytes, the same on every architecture (statx(2)); read at once, as nothing else runs meanwhile. */
@@ -38,6 +39,12 @@ export function statAt(dirFd: number, name: string, path: string): FileStat | un
   if (libc.statx(dirFd, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, words) === 0) return fromWords()
   if (errno() === osConstants.errno.ENOENT) return undefined
   throw systemError('lstat', path)
+}
+
+/** Whether an open folder is where a filesystem is mounted, or another folder (bind mount). From Linux 5.8. */
+export function isMountPoint(fd: number): boolean {
+  const isKnown = libc.statx?.(fd, '', AT_EMPTY_PATH, STATX_BASIC_STATS, words) === 0
+  return isKnown && (word(2) & STATX_ATTR_MOUNT_ROOT) !== 0
 }
 
 function fromWords(): FileStat {

@@ -1,6 +1,6 @@
 import { constants, endianness } from 'node:os'
 import { getSystemErrorMap } from 'node:util'
-import koffi from 'koffi'
+import { koffi } from '../../koffi.js'
 
 /** Whether structs of the kernel can be taken apart here as on x86-64. */
 const hasKnownStructs = process.platform === 'linux' && endianness() === 'LE'

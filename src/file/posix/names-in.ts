@@ -8,26 +8,17 @@ import { sliceExpired, yieldToEventLoop } from '../time-slice.js'
  * @throws StateStoreError `IO_ERROR`
  */
 export async function* namesIn(path: string): AsyncGenerator<string, void, undefined> {
-  const entries = listing(path, () => opendirSync(path, { bufferSize: 256 }))
-  if (entries === undefined) return
   try {
-    for (;;) {
-      const entry = listing(path, () => entries.readSync())
-      if (!entry) return
-      yield entry.name
-      if (sliceExpired()) await yieldToEventLoop()
+    const entries = opendirSync(path, { bufferSize: 256 })
+    try {
+      for (let entry = entries.readSync(); entry !== null; entry = entries.readSync()) {
+        yield entry.name
+        if (sliceExpired()) await yieldToEventLoop()
+      }
+    } finally {
+      entries.closeSync()
     }
-  } finally {
-    entries.closeSync()
-  }
-}
-
-/** @returns undefined when the folder does not exist, or no more */
-function listing<T>(path: string, call: () => T): T | undefined {
-  try {
-    return call()
   } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined
-    throw ioError(error, 'list', undefined, path)
+    if (!isErrno(error, 'ENOENT')) throw ioError(error, 'list', undefined, path)
   }
 }

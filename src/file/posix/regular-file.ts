@@ -7,7 +7,7 @@ import { type FileStat, isRegularFile, statFd } from './file-stat.js'
 
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
 
-/** A file that is open to be read. */
+/** A file that is open. */
 export interface OpenFile {
   readonly fd: number
   readonly stat: FileStat
@@ -15,12 +15,17 @@ export interface OpenFile {
 
 /**
  * Opens a file that should be a regular one, whatever is really there: a link is not followed, and a FIFO or a device
- * does not hang the reader. It is open for as long as `use` runs.
+ * does not hang us. It is open for as long as `use` runs.
  * @returns undefined when there is none
  * @throws StateStoreError `CORRUPT_STATE` when it is something else, `IO_ERROR`
  */
-export function withRegularFile<T>(folder: Dir, name: string, use: (file: OpenFile) => T): T | undefined {
-  const fd = openIfThere(folder, name)
+export function withRegularFile<T>(
+  folder: Dir,
+  name: string,
+  use: (file: OpenFile) => T,
+  access = O_RDONLY,
+): T | undefined {
+  const fd = openIfThere(folder, name, access)
   if (fd === undefined) return undefined
   try {
     const stat = statFd(fd)
@@ -33,9 +38,9 @@ export function withRegularFile<T>(folder: Dir, name: string, use: (file: OpenFi
   }
 }
 
-function openIfThere(folder: Dir, name: string): number | undefined {
+function openIfThere(folder: Dir, name: string, access: number): number | undefined {
   try {
-    return folder.open(name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+    return folder.open(name, access | O_NOFOLLOW | O_NONBLOCK)
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined
     if (isErrno(error, 'ELOOP', 'ENXIO')) throw notRegular(folder, name, error)
@@ -58,13 +63,11 @@ export function readRegularFile(
   limit: number,
 ): { bytes: Uint8Array; stat: FileStat } | undefined {
   return withRegularFile(folder, name, ({ fd, stat }) => {
+    const { id } = folder
     const bytes = stat.size > limit ? undefined : readFrom(fd, 0, stat.size, limit)
     if (bytes !== undefined && bytes.length <= limit) return { bytes, stat }
     const path = folder.displayPath(name)
-    throw new StateStoreError('CORRUPT_STATE', `${path} is larger than ${limit} bytes`, {
-      id: folder.id,
-      path,
-    })
+    throw new StateStoreError('CORRUPT_STATE', `${path} is larger than ${limit} bytes`, { id, path })
   })
 }
 

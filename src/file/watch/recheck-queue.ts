@@ -53,7 +53,9 @@ export class RecheckQueue {
 
   private async run(): Promise<void> {
     this.running = true
-    for (let round = this.nextRound(); round.length > 0; round = this.nextRound()) {
+    for (;;) {
+      const round = [...this.unreadable].filter(([, { left }]) => left > 0)
+      if (round.length === 0) break
       await sleep(PAUSE, undefined, { ref: false })
       for (const [id, unreadable] of round) {
         if (this.unreadable.get(id) === unreadable) await this.recheck(id, unreadable)
@@ -61,10 +63,6 @@ export class RecheckQueue {
       }
     }
     this.running = false
-  }
-
-  private nextRound(): [string, Unreadable][] {
-    return [...this.unreadable].filter(([, { left }]) => left > 0)
   }
 
   /** Reads as one who waits for the lock of whoever writes in place. */
