@@ -54,6 +54,7 @@ const lock = z.enum(['flock', 'proper-lockfile'])
 const holder = {
   lock: lock.describe('which of the two locks says so'),
   pid: author.pid.optional().describe('the process'),
+  otherPidNamespace: z.literal(true).optional().describe('the pid counts in another pid namespace'),
   host: author.host.optional(),
   command: author.command.optional(),
   since: time('when it was taken, or last refreshed').optional(),

@@ -183,8 +183,8 @@ export class SandboxStore<Data = unknown> {
   /**
    * Makes a sandbox. It starts `ready`.
    * @param id 1 to 128 ASCII letters, digits, `_`, `.` or `-`, beginning with a letter or digit
-   * @throws StateStoreError `ALREADY_EXISTS` `INVALID_ID` `INVALID_STATE` (a field, or the data) `LOCK_TIMEOUT`
-   * `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`; `UNSUPPORTED` where flock(2) does nothing, as for every change
+   * @throws StateStoreError `ALREADY_EXISTS` `INVALID_ID` `INVALID_STATE` (a field, or the data) `LOCK_TIMEOUT` `OUTCOME_UNKNOWN`
+   * `IO_ERROR` `CLOSED`; `UNSUPPORTED` where flock(2) does nothing, as for every change
    */
   create(
     id: string,

@@ -16,8 +16,8 @@ const { O_RDWR, O_APPEND } = constants
 /** A history file grows to this many bytes; then it becomes the old one, and the old one goes. */
 export const ROTATE_AT = 64 * 1024
 
-/** Room for the last line, as long as it is whole and one of ours: no such line is longer. */
-const TAIL = 4096
+/** Room for the last line, nearly always: one that is longer has a long reason, and is looked for in the whole file. */
+const TAIL = 1024
 
 /** A change, as far as its history line tells of it. */
 export interface Recorded {

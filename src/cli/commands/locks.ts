@@ -14,8 +14,8 @@ export const command: CommandSpec = {
 
 Formats:
   table  a line for each, in columns; without any lock no line at all
-  json   one array of {id, lock, pid, otherPidNamespace, host, command, since}, as
-         far as is known`,
+  json   one array of {id, lock, pid, otherPidNamespace, host, command, since},
+         as far as is known`,
   examples: [
     ['locks', 'all that are held'],
     ["locks a --format json | jq '.[].pid'", 'who holds a'],
