@@ -60,7 +60,7 @@ describe('inspect', () => {
   it('shows the last 10 changes, who holds it, and its faults', async () => {
     const root = await oneSandbox()
     for (let i = 0; i < 10; i++) await root.done(`update a --block-index ${i}`)
-    chmodSync(join(root.path, 'a', 'state.json'), 0o666)
+    chmodSync(join(root.path, 'a'), 0o777)
     using _ = holdLock(root, 'a')
     const page = await root.done('inspect a --format text')
     expect(page).toContain('\nLast 10 changes\n  SEQ ')
