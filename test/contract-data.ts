@@ -204,8 +204,18 @@ export function describeDataContract(name: string, makeRoot: () => string | Prom
       await store.create('a', {}, { reason: 'first “request”' })
       await store.transition('a', 'ready', 'running')
       await store.update('a', state => ({ ...state, blockIndex: 1 }), { reason: 'x'.repeat(256) })
-      const reasons = (await all(store.history('a'))).map(({ reason }) => reason)
-      expect(reasons).toEqual(['first “request”', undefined, 'x'.repeat(256)])
+      // The longest line that there can be.
+      await store.update('a', state => ({ ...state, blockIndex: 2 }), { reason: '😀'.repeat(128) })
+      await store.transition('a', 'running', 'stopped', { reason: '' })
+      const history = await all(store.history('a'))
+      expect(history.map(({ reason }) => reason)).toEqual([
+        'first “request”',
+        undefined,
+        'x'.repeat(256),
+        '😀'.repeat(128),
+        '',
+      ])
+      expect(history.map(({ gap }) => gap)).toEqual(Array.from({ length: 5 }))
       for (const reason of ['x'.repeat(257), 1, null]) {
         await expect(store.create('b', {}, { reason: reason as string })).rejects.toThrow(TypeError)
       }
