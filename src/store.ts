@@ -268,6 +268,7 @@ export class SandboxStore<Data = unknown> {
    * `INVALID_STATE` `LOCK_TIMEOUT` `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`
    */
   async delete(id: string, options: DeleteOptions = {}): Promise<void> {
+    this.#assertUsable(id)
     const { force = false, ...others } = options
     await this.#change(id, others, ['ifRevision', 'signal'], () => {
       assertOptions({ force }, 'force')
@@ -543,10 +544,14 @@ export class SandboxStore<Data = unknown> {
     names: readonly (keyof ChangeOptions)[],
     make: () => Change,
   ): Promise<StateOf<Data>> {
+    this.#assertUsable(id)
     return this.#typed(existing(id, await this.#change(id, options, names, make)), id)
   }
 
-  /** @param make checks what the caller wants */
+  /**
+   * A change of a sandbox with a valid id; for a loop that goes on, also after `close` was called.
+   * @param make checks what the caller wants
+   */
   #change(
     id: string,
     options: ChangeOptions,
@@ -554,7 +559,6 @@ export class SandboxStore<Data = unknown> {
     make: () => Change,
   ): Promise<SandboxState | undefined> {
     return this.#track(() => {
-      this.#assertUsable(id)
       const change = withSubject(`sandbox ${id}`, { id }, () => {
         assertOptions(options, ...names)
         return make()

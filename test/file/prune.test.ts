@@ -39,6 +39,15 @@ test('a sandbox that somebody holds keeps no other from being pruned', async () 
   expect(await all(store.list())).toMatchObject([{ id: 'a' }])
 })
 
+test('a sweep that has begun goes on while the store is being closed', async () => {
+  const store = await stopped(temporaryFolder(), 'a', 'b', 'c')
+  const sweep = all(store.prune(NOW))
+  const closed = store.close()
+  expect(await sweep).toMatchObject([{ id: 'a' }, { id: 'b' }, { id: 'c' }])
+  await closed
+  await expect(all(store.prune(NOW))).rejects.toMatchObject({ code: 'CLOSED' })
+})
+
 test('a sandbox that is damaged meanwhile stays, and the sweep goes on', async () => {
   const root = temporaryFolder()
   const store = await stopped(root, 'a', 'b')
