@@ -16,9 +16,9 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     server: { deps: { external: [/\/dist\//] } },
-    // Machines of CI are shared: one more try tells a fault from a process that was not run for seconds.
     // Many tests wait for a disk, a lock or a process; by default one of two cores would do nothing.
     maxWorkers: '100%',
+    // Machines of CI are shared: one more try tells a fault from a process that was not run for seconds.
     retry: process.env.CI === undefined ? 0 : 1,
     testTimeout: 30_000,
     hookTimeout: 30_000,
