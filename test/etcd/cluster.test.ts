@@ -57,7 +57,7 @@ describeEtcd('an etcd of three members', () => {
       }
       await progress()
       const leader = await etcd.leader()
-      leader.signal('SIGSTOP')
+      await leader.suspend()
       await progress()
       leader.signal('SIGCONT')
       await progress()
@@ -93,7 +93,7 @@ describeEtcd('an etcd of three members', () => {
     onTestFinished(() => store.close())
     await store.create('a')
     const [, ...others] = etcd.members
-    for (const member of others) member.signal('SIGSTOP')
+    for (const member of others) await member.suspend()
     onTestFinished(() => {
       for (const member of others) member.signal('SIGCONT')
     })

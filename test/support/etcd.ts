@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { accessSync, constants, existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
@@ -68,6 +68,14 @@ export class Member {
 
   signal(name: NodeJS.Signals): void {
     this.child?.kill(name)
+  }
+
+  /** Suspends it, and waits until each of its threads stands still: until then it may answer. */
+  async suspend(): Promise<void> {
+    this.signal('SIGSTOP')
+    const tasks = `/proc/${this.child?.pid}/task`
+    const isStopped = (thread: string) => /\) T /.test(readFileSync(`${tasks}/${thread}/stat`, 'latin1'))
+    await until('the member is stopped', () => readdirSync(tasks).every(isStopped))
   }
 
   async kill(): Promise<void> {
