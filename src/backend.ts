@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { ChangeKind } from './change.js'
 import type { CheckOptions, Finding, Repair, RepairOptions } from './check.js'
 import type { ChangeTrace } from './diagnostics.js'
@@ -13,6 +14,8 @@ export interface StoredSandbox<State = SandboxState> {
   readonly changedAt: string
   /** Differs after every change, and after a delete and create, too. Opaque: only to be compared, or passed as `ifRevision`. */
   readonly revision: string
+  /** Who owns it; absent when it is unowned. */
+  readonly owner?: Owner
 }
 
 /** A sandbox's state, or why it cannot be read. */
@@ -39,6 +42,47 @@ export interface LockHolder {
   readonly since?: string
   /** Which of the two locks tells so. */
   readonly lock: 'flock' | 'proper-lockfile'
+}
+
+/** The process that owns a sandbox, or owned it when it died, as far as it is known. */
+export interface Owner extends Omit<LockHolder, 'lock'> {
+  /**
+   * `owned`: that process lives, or one that inherited the ownership from it. `orphaned`: they ended, and none of them
+   * released the sandbox.
+   */
+  readonly state: 'owned' | 'orphaned'
+}
+
+/** The ownership of a sandbox: held until it is released, or until the last process that holds it ends. */
+export interface Ownership {
+  /** The sandbox. */
+  readonly id: string
+  /**
+   * What a child inherits: with `spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit', owner.fd] })` the sandbox
+   * is owned for as long as either process lives. -1 once it is released.
+   */
+  readonly fd: number
+  /**
+   * Aborted, within about a second, when the ownership is lost: the sandbox was deleted. Does not keep the process from
+   * ending.
+   */
+  readonly signal: AbortSignal
+  /**
+   * The orderly end: the sandbox is unowned, also if a child inherited it and still runs. The locks of the sandbox are
+   * waited for. After an error it is still owned, unless the error says otherwise, and can be released again.
+   * @throws StateStoreError `LOCK_TIMEOUT` `OUTCOME_UNKNOWN` `IO_ERROR`
+   */
+  release(): Promise<void>
+  /** {@link release}, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/** How to own. */
+export interface OwnOptions {
+  /** Whether to wait until the present owner is gone; false by default. */
+  readonly wait?: boolean
+  /** Ends every wait, with its reason. */
+  readonly signal?: AbortSignal
 }
 
 /** A lock that somebody holds on a sandbox. */
@@ -92,6 +136,8 @@ export interface ChangeRequest {
    * undefined for a deletion, or throws. It runs in the caller's own asynchronous context.
    */
   readonly apply: Apply
+  /** Only if the sandbox is still an orphan of this owner, which it then no longer is. */
+  readonly ifOrphanOf?: Owner | undefined
   /** To be completed with a wait for others, if anybody wants to know. */
   readonly trace: ChangeTrace | undefined
 }
@@ -135,6 +181,12 @@ export interface Backend {
 
   /** The locks that are held now, of one sandbox or of all, sorted by id; undefined where nothing can be told. */
   locks?(id: string | undefined): AsyncGenerator<HeldLock, void, undefined>
+
+  /**
+   * Takes the ownership of a sandbox; with `wait`, when its present owner is gone. Undefined where nothing can be owned.
+   * @param options the signal ends every wait, with its reason
+   */
+  own?(id: string, options: OwnOptions): Promise<Ownership>
 
   /** Every fault of what is kept, of one sandbox or of all, each once; changes nothing. Undefined where nothing can be told. */
   check?(options: CheckOptions & { readonly id?: string }): AsyncGenerator<Finding, void, undefined>

@@ -27,6 +27,10 @@ const CHECKS: Readonly<Record<string, Check | undefined>> = {
   history: flag,
   force: flag,
   dryRun: flag,
+  wait: flag,
+  owner: must('owned, orphaned or unowned', value =>
+    ['owned', 'orphaned', 'unowned'].includes(String(value)),
+  ),
   reason: must(
     `a text of at most ${MAX_REASON} characters`,
     value => typeof value === 'string' && value.length <= MAX_REASON,

@@ -11,6 +11,9 @@ import type {
   ListEntry,
   LockHolder,
   Observation,
+  Owner,
+  Ownership,
+  OwnOptions,
   StoredSandbox,
 } from './backend.js'
 import { applyChange, assertRevision, type Change, notFound, type Update } from './change.js'
@@ -79,6 +82,26 @@ export interface ListOptions {
   readonly labels?: Labels
   /** Only sandboxes that have not changed since this time: those with an earlier `changedAt`. */
   readonly changedBefore?: Date
+  /** Only sandboxes that are owned, orphaned (their owner died without releasing them) or unowned. */
+  readonly owner?: Owner['state'] | 'unowned'
+}
+
+/** A sandbox that is said to be running or paused, and whose owner died without releasing it. */
+export interface Orphan<State = SandboxState> extends StoredSandbox<State> {
+  /** Who owned it. */
+  readonly owner: Owner
+}
+
+/** How to reap. */
+export interface ReapOptions {
+  /** Whether to tell only what would be stopped; false by default. */
+  readonly dryRun?: boolean
+}
+
+/** An orphan that was stopped. */
+export interface Reaped<State = SandboxState> extends Orphan<State> {
+  /** What its history says of it, such as `owner died: pid 4711 (node supervisor.js)`. */
+  readonly reason: string
 }
 
 /** What to prune. */
@@ -94,7 +117,9 @@ export interface PruneOptions {
 }
 
 /** Everything known about one sandbox. */
-export interface Inspection<State = SandboxState> extends StoredSandbox<State> {
+export interface Inspection<State = SandboxState> extends Omit<StoredSandbox<State>, 'owner'> {
+  /** Who owns it, or owned it when it died; null when it is unowned, or where nothing can be owned. */
+  readonly owner: Owner | null
   /**
    * When it entered its present state, according to its history, in ISO 8601 (UTC); `changedAt` when the history does not
    * know.
@@ -278,11 +303,12 @@ export class SandboxStore<Data = unknown> {
 
   /**
    * Every sandbox, sorted by id; one that cannot be read is an entry with its error. Takes no lock and makes nothing.
-   * @throws StateStoreError `IO_ERROR` when the root cannot be read, `CLOSED`
+   * @throws StateStoreError `IO_ERROR` when the root cannot be read, `CLOSED`; `UNSUPPORTED` for `owner` on etcd
    */
   list(options: ListOptions = {}): AsyncGenerator<ListEntry<StateOf<Data>>, void, undefined> {
     return this.#loop(() => {
-      assertOptions(options, 'state', 'labels', 'changedBefore')
+      assertOptions(options, 'state', 'labels', 'changedBefore', 'owner')
+      if (options.owner !== undefined) this.#assertOwnable()
       return this.#entries(options)
     })
   }
@@ -308,7 +334,8 @@ export class SandboxStore<Data = unknown> {
       const [held] = await collect(this.#backend.locks?.(id))
       const findings = await collect(this.#backend.check?.({ id }))
       const since = sinceWhen(entry, history)
-      return { ...entry, since, lock: held?.holder ?? null, history: history.slice(-10), findings }
+      const { owner = null } = entry
+      return { ...entry, since, owner, lock: held?.holder ?? null, history: history.slice(-10), findings }
     })
   }
 
@@ -324,37 +351,103 @@ export class SandboxStore<Data = unknown> {
       assertOptions(options, 'olderThan', 'state', 'labels', 'dryRun')
       if (options.olderThan === undefined)
         throw new TypeError('olderThan is missing, a number of milliseconds')
-      return this.#prune(options)
+      const { dryRun = false } = options
+      return sweep(this.#prunable(options), async ({ id, revision }) => {
+        const only = { ifRevision: revision }
+        if (!dryRun) await this.#change(id, only, ['ifRevision'], () => ({ kind: 'delete', force: false }))
+      })
     })
   }
 
-  async *#prune({
+  async *#prunable({
     olderThan,
     state = 'stopped',
     labels,
-    dryRun = false,
   }: PruneOptions): AsyncGenerator<StoredSandbox<StateOf<Data>>, void, undefined> {
     const wanted = { state, changedBefore: new Date(Date.now() - olderThan), ...(labels && { labels }) }
-    let busy: StateStoreError | undefined
     for await (const entry of this.#entries(wanted)) {
-      if ('error' in entry || entry.state.state === 'running') continue
-      const obstacle = dryRun ? undefined : await this.#deleteIfSame(entry)
-      if (obstacle === undefined) yield entry
-      else if (obstacle.code === 'LOCK_TIMEOUT') busy ??= obstacle
+      if (!('error' in entry) && entry.state.state !== 'running') yield entry
     }
-    if (busy !== undefined) throw busy
   }
 
-  /** @returns why it stays: somebody changed or holds it; undefined once it is deleted */
-  async #deleteIfSame({ id, revision }: StoredSandbox<unknown>): Promise<StateStoreError | undefined> {
-    const options = { ifRevision: revision }
-    try {
-      await this.#change(id, options, ['ifRevision'], () => ({ kind: 'delete', force: false }))
-      return undefined
-    } catch (error) {
-      if (error instanceof StateStoreError && STAYS.has(error.code)) return error
-      throw error
+  /**
+   * Takes the ownership of a sandbox, which lasts until it is released, or until this process and all children that
+   * inherited its `fd` have ended, however they end. Closing the store does not end it. An orphan is taken over.
+   * @param options with `wait`, waits until the present owner is gone, which is noticed within 100 ms
+   * @throws what the `signal` was aborted with; StateStoreError `OWNED` when somebody else is the owner, which it names;
+   * `NOT_FOUND` `INVALID_ID` `CORRUPT_STATE` `INVALID_STATE` `LOCK_TIMEOUT` `IO_ERROR` `CLOSED`; `UNSUPPORTED` on etcd, and
+   * where flock(2) does nothing
+   */
+  own(id: string, options: OwnOptions = {}): Promise<Ownership> {
+    return this.#track(async () => {
+      assertOptions(options, 'wait', 'signal')
+      this.#assertUsable(id)
+      this.#assertOwnable()
+      const { wait = false, signal } = options
+      signal?.throwIfAborted()
+      if (!wait) return supported(this.#backend.own?.(id, signal === undefined ? {} : { signal }), NO_OWNERS)
+      const ended = new AbortController()
+      const takeBack = [
+        onAbort(this.#closing.signal, () => ended.abort(closedError())),
+        signal && onAbort(signal, () => ended.abort(signal.reason)),
+      ]
+      try {
+        return await supported(this.#backend.own?.(id, { wait, signal: ended.signal }), NO_OWNERS)
+      } finally {
+        for (const back of takeBack) back?.()
+      }
+    })
+  }
+
+  /**
+   * Each running or paused sandbox whose owner died without releasing it, sorted by id; after a reboot all that were owned.
+   * What cannot be read is left out. Takes no lock and makes nothing.
+   * @throws StateStoreError `IO_ERROR` when the root cannot be read, `UNSUPPORTED` on etcd, `CLOSED`
+   */
+  orphans(): AsyncGenerator<Orphan<StateOf<Data>>, void, undefined> {
+    return this.#loop(() => {
+      this.#assertOwnable()
+      return this.#orphans()
+    })
+  }
+
+  async *#orphans(): AsyncGenerator<Orphan<StateOf<Data>>, void, undefined> {
+    for await (const entry of this.#entries({ owner: 'orphaned' })) {
+      if ('error' in entry || entry.owner === undefined) continue
+      const { owner } = entry
+      if (MAY_BE_ORPHANED.has(entry.state.state)) yield { ...entry, owner }
     }
+  }
+
+  /**
+   * Moves each orphan to `stopped`, one after the other, and yields each as it was. It looks again under the sandbox's
+   * lock: one that has an owner by then, that was released or that somebody changes meanwhile stays as it is.
+   * With `dryRun`, yields what would be stopped.
+   * @throws StateStoreError `LOCK_TIMEOUT` after all the others, when a sandbox was locked for too long; `IO_ERROR`
+   * `OUTCOME_UNKNOWN` `CLOSED`; `UNSUPPORTED` on etcd
+   */
+  reap(options: ReapOptions = {}): AsyncGenerator<Reaped<StateOf<Data>>, void, undefined> {
+    return this.#loop(() => {
+      assertOptions(options, 'dryRun')
+      this.#assertOwnable()
+      const { dryRun = false } = options
+      return sweep(this.#reapable(), async ({ id, state, owner, reason }) => {
+        const make = (): Change => ({ kind: 'transition', from: state.state, to: 'stopped' })
+        if (!dryRun) await this.#change(id, { reason }, ['reason'], make, owner)
+      })
+    })
+  }
+
+  async *#reapable(): AsyncGenerator<Reaped<StateOf<Data>>, void, undefined> {
+    for await (const orphan of this.#orphans()) {
+      const { pid, command } = orphan.owner
+      const reason = `owner died: ${pid === undefined ? 'an unknown process' : `pid ${pid} (${command})`}`
+      yield { ...orphan, reason }
+    }
+  }
+
+  #assertOwnable(): void {
+    supported(this.#backend.own, NO_OWNERS)
   }
 
   /**
@@ -551,12 +644,14 @@ export class SandboxStore<Data = unknown> {
   /**
    * A change of a sandbox with a valid id; for a loop that goes on, also after `close` was called.
    * @param make checks what the caller wants
+   * @param ifOrphanOf only an orphan of this owner is changed
    */
   #change(
     id: string,
     options: ChangeOptions,
     names: readonly (keyof ChangeOptions)[],
     make: () => Change,
+    ifOrphanOf?: Owner,
   ): Promise<SandboxState | undefined> {
     return this.#track(() => {
       const change = withSubject(`sandbox ${id}`, { id }, () => {
@@ -576,7 +671,7 @@ export class SandboxStore<Data = unknown> {
           return next && kind !== 'transition' ? withCheckedData(this.#data, next, id) : next
         }
         const apply = traced(rules, change, trace)
-        return this.#backend.change(id, { kind, force, reason, signal, apply, trace })
+        return this.#backend.change(id, { kind, force, reason, ifOrphanOf, signal, apply, trace })
       })
     })
   }
@@ -650,8 +745,9 @@ function traced(rules: Apply, change: Change, trace: ChangeTrace | undefined): A
   }
 }
 
-function isWanted({ state, changedAt }: StoredSandbox, options: ListOptions): boolean {
+function isWanted({ state, changedAt, owner }: StoredSandbox, options: ListOptions): boolean {
   const { labels = {}, changedBefore } = options
+  if (options.owner !== undefined && options.owner !== (owner?.state ?? 'unowned')) return false
   if (options.state !== undefined && state.state !== options.state) return false
   // By its negation, since an age beyond all dates is no date, and nothing is as old as that.
   if (changedBefore !== undefined && !(Date.parse(changedAt) < changedBefore.getTime())) return false
@@ -672,15 +768,49 @@ async function collect<T>(items: AsyncIterable<T> | undefined): Promise<T[]> {
 
 const CHANGE_OPTIONS = ['reason', 'ifRevision', 'signal'] as const
 
-/** Errors of a deletion that concern its sandbox only: somebody changed or deleted it first, or holds it. */
+/**
+ * Changes one sandbox after the other, and yields those that were changed. What concerns one sandbox only does not end the
+ * sweep; that one was held for too long is thrown at its end.
+ */
+async function* sweep<Entry>(
+  entries: AsyncIterable<Entry>,
+  change: (entry: Entry) => Promise<unknown>,
+): AsyncGenerator<Entry, void, undefined> {
+  let busy: StateStoreError | undefined
+  for await (const entry of entries) {
+    const obstacle = await obstacleTo(change(entry))
+    if (obstacle === undefined) yield entry
+    else if (obstacle.code === 'LOCK_TIMEOUT') busy ??= obstacle
+  }
+  if (busy !== undefined) throw busy
+}
+
+/** @returns why the sandbox stays as it is; undefined once it is changed */
+async function obstacleTo(change: Promise<unknown>): Promise<StateStoreError | undefined> {
+  try {
+    await change
+    return undefined
+  } catch (error) {
+    if (error instanceof StateStoreError && STAYS.has(error.code)) return error
+    throw error
+  }
+}
+
+/** Errors of a sweep's change that concern its sandbox only: somebody changed, deleted or owned it first, or holds it. */
 const STAYS: ReadonlySet<ErrorCode> = new Set([
   'NOT_FOUND',
   'REVISION_MISMATCH',
+  'STATE_MISMATCH',
   'INVALID_TRANSITION',
+  'OWNED',
   'CORRUPT_STATE',
   'INVALID_STATE',
   'LOCK_TIMEOUT',
 ])
+
+const MAY_BE_ORPHANED: ReadonlySet<StateString> = new Set(['running', 'paused'])
+
+const NO_OWNERS = 'a store of this kind has no owners'
 
 /** A generator runs in the context of whoever asks for its next value; the caller's function runs in the caller's. */
 function inCallersContext({ onProgress }: CheckOptions): CheckOptions {

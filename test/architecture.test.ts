@@ -74,7 +74,7 @@ const FILE_RANKS: readonly (readonly string[])[] = [
   ['state-file', 'history-line'],
   ['lock', 'read'],
   ['history', 'history-read', 'replace', 'sandbox-dir'],
-  ['commit'],
+  ['commit', 'own'],
   ['commit-messages', 'commit-worker', 'commit-thread', 'commit-pool'],
   ['check', 'watch'],
   ['backend'],

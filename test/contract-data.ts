@@ -293,6 +293,7 @@ export function describeDataContract(name: string, makeRoot: () => string | Prom
       expect(inspection).toEqual({
         ...(await entryOf(store, 'a')),
         since: history[1]?.time,
+        owner: null,
         lock: null,
         history: history.slice(-10),
         findings: [],

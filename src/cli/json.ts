@@ -1,4 +1,4 @@
-import type { HistoryEntry, LockHolder, StateOrError } from '../backend.js'
+import type { HistoryEntry, LockHolder, Owner, StateOrError } from '../backend.js'
 import type { Finding } from '../check.js'
 import { ownError, StateStoreError } from '../errors.js'
 import { encodeState } from '../state/codec.js'
@@ -34,6 +34,7 @@ type Member =
   | SandboxState
   | StateStoreError
   | LockHolder
+  | Owner
   | readonly (HistoryEntry | Finding)[]
   | null
 

@@ -6,12 +6,13 @@ import type {
   HistoryEntry,
   ListEntry,
   Observation,
+  Ownership,
+  OwnOptions,
   StoredSandbox,
 } from '../backend.js'
 import { notFound } from '../change.js'
 import type { CheckOptions, Finding, Repair, RepairOptions } from '../check.js'
 import { ownError } from '../errors.js'
-import { KeyedQueue } from '../queue.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 
 import { checkFiles } from './check/check.js'
@@ -20,7 +21,9 @@ import { CommitPool } from './commit-pool.js'
 import { readHistory } from './history-read.js'
 import { recordContention, yieldIfHogging } from './lock/fairness.js'
 import { listLocks } from './lock/list-locks.js'
+import { SHORTEST_TURN, turns } from './lock/turn.js'
 import { LockWait } from './lock/wait.js'
+import { own } from './own.js'
 import { listIds, readSandbox } from './read.js'
 import { changedAt, versionOf } from './state-file.js'
 import { sliceExpired, yieldToEventLoop } from './time-slice.js'
@@ -32,12 +35,6 @@ export interface FileOptions {
   readonly durable: boolean
   readonly history: boolean
 }
-
-/** Changes of one sandbox in this process, whichever store they come through, queue here and need not poll for the lock. */
-const queue = new KeyedQueue()
-
-/** How long a change with a `lockTimeout` of 0 waits for those of its own process that came first, in ms. */
-const SHORTEST_TURN = 1_000
 
 /** Keeps each sandbox's state in a file of its own below a root folder. */
 export class FileBackend implements Backend {
@@ -55,7 +52,7 @@ export class FileBackend implements Backend {
   }
 
   async change(id: string, change: ChangeRequest): Promise<SandboxState | undefined> {
-    const { kind, force, reason, signal, trace } = change
+    const { kind, force, reason, ifOrphanOf, signal, trace } = change
     const { lockTimeout, durable, history } = this.options
     const path = `${this.root}/${id}`
     const wait = new LockWait(path, id, { timeout: lockTimeout, signal, trace })
@@ -65,7 +62,7 @@ export class FileBackend implements Backend {
       return next
     }
     this.changes++
-    const turn = queue.enter(path, lockTimeout || SHORTEST_TURN, signal)
+    const turn = turns.enter(path, lockTimeout || SHORTEST_TURN, signal)
     const isIn = turn === undefined || (await turn)
     try {
       signal?.throwIfAborted()
@@ -76,7 +73,8 @@ export class FileBackend implements Backend {
         if (rest !== undefined) await rest
         const flushRoot = !this.rootIsFlushed
         const testLock = !this.lockIsTested
-        const request = { kind, force, reason, durable, history, testLock, flushRoot, spin: wait.spin }
+        const how = { durable, history, testLock, flushRoot, spin: wait.spin }
+        const request = { kind, force, reason, ifOrphanOf, ...how }
         const attempted = this.pool.attempt(id, request, apply, this.changes === 1)
         const attempt = 'then' in attempted ? await attempted : attempted
         if (wait.wasBlocked && attempt.kind !== 'blocked') recordContention(path)
@@ -99,7 +97,7 @@ export class FileBackend implements Backend {
       }
     } finally {
       this.changes--
-      if (isIn) queue.leave(path)
+      if (isIn) turns.leave(path)
       wait.end()
     }
   }
@@ -111,10 +109,10 @@ export class FileBackend implements Backend {
 
   async find(id: string): Promise<StoredSandbox | undefined> {
     if (sliceExpired()) await yieldToEventLoop()
-    const file = await readSandbox(this.root, id)
+    const file = await readSandbox(this.root, id, true)
     if (file === undefined) return undefined
-    const { state, stat } = file
-    return { id, state, changedAt: changedAt(stat), revision: versionOf(stat) }
+    const { state, stat, owner } = file
+    return { id, state, changedAt: changedAt(stat), revision: versionOf(stat), ...(owner && { owner }) }
   }
 
   async *list(): AsyncGenerator<ListEntry> {
@@ -141,6 +139,11 @@ export class FileBackend implements Backend {
   async *locks(id: string | undefined): AsyncGenerator<HeldLock, void, undefined> {
     if (sliceExpired()) await yieldToEventLoop()
     yield* listLocks(this.root, id)
+  }
+
+  async own(id: string, options: OwnOptions): Promise<Ownership> {
+    const { lockTimeout, durable } = this.options
+    return own(this.root, id, { ...options, lockTimeout, durable })
   }
 
   async *check(options: CheckOptions & { readonly id?: string }): AsyncGenerator<Finding, void, undefined> {

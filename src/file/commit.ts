@@ -1,14 +1,22 @@
 import { closeSync, constants, openSync, readdirSync, rmdirSync } from 'node:fs'
 import { dirname } from 'node:path'
-import type { LockHolder } from '../backend.js'
+import type { LockHolder, Owner } from '../backend.js'
 import type { Change } from '../change.js'
 import { ioError, reason } from '../errno.js'
 import { StateStoreError } from '../errors.js'
 import { encodeState } from '../state/codec.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { appendHistory, removeHistory } from './history.js'
-import { HISTORY_FILE, LOCK_FILE, OLD_HISTORY_FILE, STATE_FILE, TEMPORARY_FILE } from './layout.js'
+import {
+  HISTORY_FILE,
+  LOCK_FILE,
+  OLD_HISTORY_FILE,
+  OWNER_FILE,
+  STATE_FILE,
+  TEMPORARY_FILE,
+} from './layout.js'
 import { tryDotLock } from './lock/dot-lock.js'
+import { assertOrphanOf, releaseOrphan, removeOwner } from './lock/owner.js'
 import { SandboxLock } from './lock/sandbox-lock.js'
 import { Dir, removeFile } from './posix/dir.js'
 import { statFd } from './posix/file-stat.js'
@@ -25,6 +33,7 @@ export interface Request {
   readonly force: boolean
   /** For the history. */
   readonly reason: string | undefined
+  readonly ifOrphanOf: Owner | undefined
   /** Whether to flush what was written. */
   readonly durable: boolean
   readonly history: boolean
@@ -110,6 +119,7 @@ function* commit(lock: SandboxLock, request: Request, rules: Rules): Steps<Attem
     if (exists || request.kind === 'create') lock.writeHolder()
     const before = current === 'unreadable' ? undefined : current
     const fileBefore = before && versionOf(before.stat)
+    if (request.ifOrphanOf !== undefined) assertOrphanOf(dir, request.ifOrphanOf)
     const next = current === 'unreadable' ? undefined : yield* rules(before?.state, fileBefore)
     let fileAfter = ''
     if (next === undefined) {
@@ -120,6 +130,7 @@ function* commit(lock: SandboxLock, request: Request, rules: Rules): Steps<Attem
       const replacement = writeReplacement(dir, encodeState(next), before?.stat, lock.dirStat)
       try {
         if (durable) yield* flushContent(dir, replacement.fd) // The content is on the disk,
+        if (before === undefined) removeOwner(dir)
         if (!areOurs()) return LOST // asked after all that may take long,
         replacement.commit()
         fileAfter = replacement.version
@@ -129,6 +140,7 @@ function* commit(lock: SandboxLock, request: Request, rules: Rules): Steps<Attem
     }
     exists = next !== undefined
     if (durable) yield* flushDir(dir) // and now its name is.
+    if (request.ifOrphanOf !== undefined) releaseOrphan(dir)
     if (before === undefined) removeHistory(dir) // It would be of an earlier sandbox.
     if (request.history && next !== undefined) {
       const { reason } = request
@@ -200,7 +212,9 @@ function removeState(dir: Dir): void {
   }
 }
 
-const OURS: ReadonlySet<string> = new Set([LOCK_FILE, HISTORY_FILE, OLD_HISTORY_FILE, TEMPORARY_FILE])
+const OURS: ReadonlySet<string> = new Set([
+  ...[LOCK_FILE, OWNER_FILE, HISTORY_FILE, OLD_HISTORY_FILE, TEMPORARY_FILE],
+])
 
 /**
  * Removes the folder of a sandbox that was deleted or never came to be, unless it holds something of others. The
@@ -213,6 +227,7 @@ export function removeDir(lock: SandboxLock): void {
     const names = readdirSync(dir.procPath('.'))
     if (names.includes(STATE_FILE)) return
     removeHistory(dir)
+    if (names.includes(OWNER_FILE)) removeOwner(dir)
     if (names.some(name => !OURS.has(name))) return
     removeFile(dir, TEMPORARY_FILE)
     removeFile(dir, LOCK_FILE)

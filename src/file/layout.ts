@@ -4,6 +4,8 @@ export const STATE_FILE = 'state.json'
 export const LOCK_FILE = 'lock'
 /** The folder that proper-lockfile makes while it holds its lock on the state file: a dot-lock. */
 export const DOT_LOCK = `${STATE_FILE}.lock`
+/** flock(2) is held on it by the sandbox's owner for as long as it lives. */
+export const OWNER_FILE = 'owner'
 export const HISTORY_FILE = 'history.jsonl'
 /** What the history was before its one rotation. */
 export const OLD_HISTORY_FILE = 'history.jsonl.1'

@@ -1,8 +1,10 @@
 import { readdirSync } from 'node:fs'
+import type { Owner } from '../backend.js'
 import { ioError, isErrno } from '../errno.js'
 import { isUnreadable, StateStoreError } from '../errors.js'
 import { isValidId } from '../sandbox-id.js'
 import { describeHolder, findHolder } from './lock/holder.js'
+import { readOwner } from './lock/owner.js'
 import { openLockToRead } from './lock/sandbox-lock.js'
 import { pause } from './lock/wait.js'
 import { Dir } from './posix/dir.js'
@@ -19,14 +21,22 @@ const LONGEST = 200
  * @returns undefined when there is no such sandbox
  * @throws StateStoreError `CORRUPT_STATE`, `INVALID_STATE`, `IO_ERROR`
  */
-export async function readSandbox(root: string, id: string): Promise<StateFile | undefined> {
+export async function readSandbox(
+  root: string,
+  id: string,
+  withOwner = false,
+): Promise<(StateFile & { readonly owner?: Owner | undefined }) | undefined> {
   const dir = Dir.open(root, id)
   if (dir === undefined) return undefined
   try {
-    return readStateFile(dir)
-  } catch (error) {
-    if (!isUnreadable(error)) throw error
-    return await readAgain(dir)
+    let file: StateFile | undefined
+    try {
+      file = readStateFile(dir)
+    } catch (error) {
+      if (!isUnreadable(error)) throw error
+      file = await readAgain(dir)
+    }
+    return file && withOwner ? { ...file, owner: readOwner(dir) } : file
   } finally {
     dir.close()
   }

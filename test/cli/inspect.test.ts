@@ -25,6 +25,7 @@ describe('inspect', () => {
       changedAt,
       revision,
       since: history[1].time,
+      owner: null,
       lock: null,
       history,
       findings: [],

@@ -13,6 +13,7 @@ import {
   startPrepared,
   traceChange,
   ways,
+  writes,
 } from '../support/strace.js'
 import { CHANGES, expectWalk, isState, namesIn, stateOf, TIDY } from './sandbox.js'
 
@@ -35,7 +36,7 @@ describe.skipIf(noStrace !== undefined).each(ways)('killed on $name', ({ name, f
     onTestFinished(() => store.close())
     if (before !== undefined) await store.create('traced')
     const calls = await traceChange(await startPrepared(root, ...how), { what, id: 'traced' }, logs)
-    const chosen = soak || name === 'memory' ? calls : calls.filter(({ text, name }) => writes(name, text))
+    const chosen = soak || name === 'memory' ? calls : calls.filter(writes)
     expect(chosen.length).toBeGreaterThan(8)
     const seen = { old: 0, new: 0 }
     let next = startPrepared(root, ...how)
@@ -58,13 +59,6 @@ describe.skipIf(noStrace !== undefined).each(ways)('killed on $name', ({ name, f
     expect(seen.new).toBeGreaterThan(2)
   })
 })
-
-function writes(name: string, text: string): boolean {
-  return (
-    /^(mkdir|mkdirat|rmdir|renameat|linkat|unlinkat|write|pwrite64|fsync|fchown|fchmod)$/.test(name) ||
-    text.endsWith('writing')
-  )
-}
 
 async function killAt(child: ChildProcess, asked: Asked, call: Call, logs: string): Promise<void> {
   const { answer, hit } = await disturbChange(child, asked, call, 'signal=SIGKILL', logs)

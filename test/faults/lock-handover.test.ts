@@ -26,6 +26,12 @@ describe('a lock is given up although a child of another thread has a copy of it
     expect(report).toEqual({ made: 1000, errors: {} })
   })
 
+  test('by an owner, and by one who looks whether there is any', async () => {
+    const root = await newSandbox()
+    const report = await settled(nextMessage(startProgram('forker', [root, 'a', '1000', 'own'])))
+    expect(report).toEqual({ made: 1000, errors: {} })
+  })
+
   test('by a check that confirms a fault', async () => {
     const root = await newSandbox()
     writeFileSync(join(root, 'a', 'state.json.4711'), '')

@@ -50,6 +50,11 @@ test.skipIf(noStrace !== undefined)('flock(2) that does nothing', () => {
   ])
   expect(readdirSync(root)).toEqual([])
   expect(run(program).stdout).toBe('done\ndone\n')
+  const own = `${program.split('for (')[0]}
+    console.log(await outcome(store.own('a').then(owner => owner.release())))`
+  const owned = run(own, 'strace', ...withoutFlock, process.execPath)
+  expect(owned.stdout).toMatch(/^UNSUPPORTED flock\(2\) excludes nobody on .*owner/)
+  expect(run(own).stdout).toBe('done\n')
 })
 
 function run(program: string, command = process.execPath, ...words: readonly string[]) {

@@ -1,6 +1,7 @@
 // Changes a sandbox again and again while a thread of the process starts programs without a pause:
-// forker.mjs ROOT ID COUNT [check]
-// Between fork and exec, a child holds a copy of every descriptor. With `check`, the root is checked before each change.
+// forker.mjs ROOT ID COUNT [check|own]
+// Between fork and exec, a child holds a copy of every descriptor. With `check`, the root is checked before each change;
+// with `own`, the sandbox is owned, released and listed.
 // Reports how many changes were made, and the errors.
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -8,7 +9,7 @@ import { isMainThread, Worker, workerData } from 'node:worker_threads'
 import { openStore } from 'sandbox-state'
 
 if (isMainThread) {
-  const [root, id, count, check] = process.argv.slice(2)
+  const [root, id, count, beside] = process.argv.slice(2)
   const store = await openStore(root, { lockTimeout: 0 })
   await store.update(id, state => state)
   const stopped = new Int32Array(new SharedArrayBuffer(4))
@@ -18,7 +19,12 @@ if (isMainThread) {
   let made = 0
   for (let i = 0; i < Number(count); i++) {
     try {
-      if (check !== undefined) for await (const _ of store.check());
+      if (beside === 'check') for await (const _ of store.check());
+      if (beside === 'own') {
+        const owner = await store.own(id)
+        await owner.release()
+        for await (const _ of store.list());
+      }
       await store.update(id, state => ({ ...state, blockIndex: state.blockIndex + 1 }))
       made++
     } catch (error) {

@@ -6,6 +6,7 @@ import { openStore } from 'sandbox-state'
 
 const [root, cold] = process.argv.slice(2)
 const store = await openStore(root, { lockTimeout: 5_000 })
+const owners = new Map()
 const calls = {
   create: id => store.create(id, { cgroupPath: '/kata/new' }),
   transition: id => store.transition(id, 'ready', 'running'),
@@ -13,6 +14,14 @@ const calls = {
   delete: id => store.delete(id),
   // Three sandboxes at once, with the outcome of each.
   batch: id => Promise.all([id, `${id}-2`, `${id}-3`].map(each => outcomeOf(() => calls.update(each)))),
+  own: async id => {
+    owners.set(id, await store.own(id))
+  },
+  release: id => owners.get(id).release(),
+  // All orphans; the test leaves one.
+  reap: async () => {
+    for await (const _ of store.reap());
+  },
   read: id => store.read(id),
   list: async () => {
     const entries = []

@@ -31,7 +31,17 @@ export interface Call {
 /** A change that a prepared program can be asked for. */
 export interface Asked {
   /** `batch`: an update of three sandboxes at once, the id with nothing, `-2` and `-3` behind it. */
-  readonly what: 'create' | 'transition' | 'update' | 'delete' | 'batch' | 'read' | 'list'
+  readonly what:
+    | 'create'
+    | 'transition'
+    | 'update'
+    | 'delete'
+    | 'batch'
+    | 'own'
+    | 'release'
+    | 'reap'
+    | 'read'
+    | 'list'
   readonly id: string
 }
 
@@ -199,6 +209,14 @@ function callsOf(log: string, threads: readonly number[], id: string): Call[] {
     else if (inside && isOnFiles(rest)) calls.push({ thread, name, nth, text: normal(rest, id) })
   }
   return calls
+}
+
+/** Whether a call changes a file or a folder. */
+export function writes({ name, text }: Call): boolean {
+  return (
+    /^(mkdir|mkdirat|rmdir|renameat|linkat|unlinkat|write|pwrite64|fsync|fchown|fchmod)$/.test(name) ||
+    text.endsWith('writing')
+  )
 }
 
 /** Not the wake-ups between threads and the messages to the test. */

@@ -14,12 +14,13 @@ export const command: CommandSpec = {
   description: 'Print everything known about one sandbox. Takes no lock and creates no file.',
   notes: `Formats:
   text   a page for people
-  json   one object of {id, state: {...}, changedAt, revision, since, lock,
-         history, findings}
+  json   one object of {id, state: {...}, changedAt, revision, since, owner,
+         lock, history, findings}
 
 "since" is when it came into its state, "changedAt" when anything of it last
-changed, "lock" who holds it now, or null. "history" has the last 10 changes,
-"findings" what check finds wrong.`,
+changed, "owner" who owns it, or owned it when it died, "lock" who holds it
+now; both may be null. "history" has the last 10 changes, "findings" what check
+finds wrong.`,
   examples: [
     ['inspect a', 'look at it'],
     ["inspect a --json | jq -r '.history[-1].reason'", 'why it changed last'],

@@ -14,7 +14,7 @@ export const command: CommandSpec = {
   description: 'List the sandboxes and their states, sorted by id. Takes no lock and creates no file.',
   notes: `Formats:
   table  a line for each, in columns; without any sandbox no line at all
-  json   one array of {id, state: {...}, changedAt, revision} and
+  json   one array of {id, state: {...}, changedAt, revision, owner?} and
          {id, error: {code, message}}
   ids    one id a line
 

@@ -11,14 +11,17 @@ import { readRegularFile } from '../posix/regular-file.js'
 import { type Fault, faultAt, type Remedy } from './fault.js'
 import type { Trust } from './trust.js'
 
-const { DOT_LOCK, HISTORY_FILE, LOCK_FILE, OLD_HISTORY_FILE, PERSIST_FILE, STATE_FILE, TEMPORARY_FILE } =
-  layout
+const { DOT_LOCK, HISTORY_FILE, LOCK_FILE, OLD_HISTORY_FILE, OWNER_FILE } = layout
+const { PERSIST_FILE, STATE_FILE, TEMPORARY_FILE } = layout
 
 /** How many entries of a folder are looked at. Kata keeps about ten. */
 const MOST_ENTRIES = 10_000
 
 const HISTORIES = [HISTORY_FILE, OLD_HISTORY_FILE]
-const OURS: ReadonlySet<string> = new Set([STATE_FILE, LOCK_FILE, DOT_LOCK, TEMPORARY_FILE, ...HISTORIES])
+const OURS: ReadonlySet<string> = new Set([
+  ...[STATE_FILE, LOCK_FILE, DOT_LOCK, OWNER_FILE, TEMPORARY_FILE],
+  ...HISTORIES,
+])
 
 /**
  * Inspects a sandbox's folder and everything of ours in it, in a few dozen system calls; changes nothing and waits for
@@ -65,6 +68,7 @@ class Inspector {
     const isOurs = hasOurs || (!hasOthers && (stat.mode & 0o077) === 0)
     this.inspectMode('.', stat, this.trust.faultyBitsOfFolder(dir, stat), isOurs)
     this.inspectFile(LOCK_FILE)
+    this.inspectFile(OWNER_FILE)
     for (const name of HISTORIES) this.inspectFile(name, historyFault)
     const dotLock = this.inspectDotLock()
     const temporary = this.statOf(TEMPORARY_FILE)

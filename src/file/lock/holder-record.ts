@@ -1,8 +1,8 @@
 import { type ProcessIdentity, thisProcess } from '../../process-identity.js'
 import { parseRecord, type Shape } from '../../record.js'
-import { readAt, tryOverwriteStart } from '../posix/file-io.js'
+import { overwriteStart, readAt } from '../posix/file-io.js'
 
-/** What a `lock` file says of the last of us to hold it. */
+/** What a `lock` or `owner` file says of the last of us to hold it. */
 export interface HolderRecord extends ProcessIdentity {
   /** False once it was released in order. True although nobody holds the lock: its holder was killed. */
   readonly held: boolean
@@ -22,16 +22,16 @@ const RELEASED = Buffer.from('{"held":false,')
 const record = Buffer.alloc(RECORD_SIZE)
 let timeAt = 0
 
-/** Notes in a `lock` file that this process holds it: for people, and for the message of a LOCK_TIMEOUT. */
+/** Notes in a `lock` or `owner` file that this process holds it. @throws the system's error */
 export function writeHolderRecord(fd: number): void {
   if (timeAt === 0) timeAt = prepareRecord()
   record.write(new Date().toISOString(), timeAt, 'latin1')
-  tryOverwriteStart(fd, record)
+  overwriteStart(fd, record)
 }
 
-/** Notes in a `lock` file that it was released in order. */
+/** Notes in such a file that it was released in order. @throws the system's error */
 export function markReleased(fd: number): void {
-  tryOverwriteStart(fd, RELEASED)
+  overwriteStart(fd, RELEASED)
 }
 
 function prepareRecord(): number {
@@ -41,7 +41,7 @@ function prepareRecord(): number {
   return before.length
 }
 
-/** The record in an open `lock` file; undefined when there is no valid one (Kata leaves the file empty). */
+/** The record in such a file, open; undefined when there is no valid one (Kata leaves the file empty). */
 export function readHolderRecord(fd: number): HolderRecord | undefined {
   const buffer = Buffer.alloc(RECORD_SIZE)
   return parseRecord(buffer.toString('utf8', 0, readAt(fd, buffer, 0)), RECORD)

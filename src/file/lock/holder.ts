@@ -5,7 +5,7 @@ import type { Dir } from '../posix/dir.js'
 import { statFd } from '../posix/file-stat.js'
 import { unlockAndClose } from '../posix/flock.js'
 import { isDead } from './dot-lock.js'
-import { readHolderRecord } from './holder-record.js'
+import { type HolderRecord, readHolderRecord } from './holder-record.js'
 import { kernelHolder, kernelLocks } from './kernel-locks.js'
 import { openLockToRead } from './sandbox-lock.js'
 
@@ -42,20 +42,23 @@ function flockHolder(dir: Dir): LockHolder {
     const record = readHolderRecord(fd)
     const isOurs = record?.held === true && isAlive(record) !== false
     if (isOurs && !isInOtherPidNamespace(record)) {
-      const { pid, host, command, since } = record
-      return { pid, host, command, since, lock }
+      return { ...processOf(record), lock }
     }
     const known = kernelHolder(statFd(fd), kernelLocks())
     if (known) {
       const command = commandOfPid(known)
       return { lock, pid: known, ...(command && { command }) }
     }
-    if (!isOurs) return { lock }
-    const { pid, host, command, since } = record
-    return { pid, otherPidNamespace: true, host, command, since, lock }
+    return isOurs ? { ...processOf(record), lock } : { lock }
   } finally {
     unlockAndClose(fd)
   }
+}
+
+export function processOf(record: HolderRecord): Omit<LockHolder, 'lock'> {
+  const { pid, host, command, since } = record
+  const isOther = isInOtherPidNamespace(record)
+  return { pid, ...(isOther && { otherPidNamespace: true as const }), host, command, since }
 }
 
 /** Another program's dot-lock that is in force, neither one of ours nor a stale one. @throws the system's error */

@@ -115,12 +115,21 @@ export class SandboxLock {
   /** Notes in the lock file who holds it; not in one that has another name elsewhere, and so may be another's file. */
   writeHolder(): void {
     this.hasRecord = this.name === LOCK_FILE && this.stat.nlink === 1
-    if (this.hasRecord) writeHolderRecord(this.fd)
+    if (this.hasRecord) this.note(writeHolderRecord)
   }
 
   release(): void {
-    if (this.hasRecord) markReleased(this.fd)
+    if (this.hasRecord) this.note(markReleased)
     unlockAndClose(this.fd)
+  }
+
+  /** For people, and for the message of a LOCK_TIMEOUT: on a full disk the lock is held all the same. */
+  private note(write: (fd: number) => void): void {
+    try {
+      write(this.fd)
+    } catch {
+      // See above.
+    }
   }
 }
 
@@ -144,9 +153,9 @@ function openToLock(dir: Dir, name: string): number | undefined {
 }
 
 /**
- * Opens a `lock` file to see whether it is held, and by whom; makes none.
+ * Opens a `lock` or `owner` file to see whether it is held, and by whom; makes none.
  * @throws the system's error
  */
-export function openLockToRead(dir: Dir): number {
-  return openSync(dir.procPath(LOCK_FILE), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+export function openLockToRead(dir: Dir, name = LOCK_FILE): number {
+  return openSync(dir.procPath(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
 }

@@ -100,12 +100,7 @@ export class Dir {
 
   /** What this folder's own path leads to by now; undefined for nothing. @throws the system's error */
   statItself(): FileStat | undefined {
-    try {
-      return statAt(AT_FDCWD, this.path, this.path)
-    } catch (error) {
-      if (isErrno(error, 'ENOTDIR', 'ELOOP')) return undefined
-      throw error
-    }
+    return statPath(this.path)
   }
 
   /** mkdir(2) */
@@ -163,6 +158,16 @@ function openTracked(dirFd: number, name: string, flags: number, path: string): 
   const fd = uninterrupted(() => libc.openat(dirFd, name, flags | O_CLOEXEC, 'int', 0))
   if (fd === -1) throw systemError('open', path)
   return fd
+}
+
+/** What a path leads to, a link at its end not followed; undefined for nothing. @throws the system's error */
+export function statPath(path: string): FileStat | undefined {
+  try {
+    return statAt(AT_FDCWD, path, path)
+  } catch (error) {
+    if (isErrno(error, 'ENOTDIR', 'ELOOP')) return undefined
+    throw error
+  }
 }
 
 /** Closes what {@link Dir.open} opened. */

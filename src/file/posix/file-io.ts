@@ -18,7 +18,12 @@ export function writeAll(fd: number, bytes: Uint8Array): void {
   }
 }
 
-/** Overwrites a few bytes at the beginning of a file, if the disk lets us: there need not be room for them. */
-export function tryOverwriteStart(fd: number, bytes: Uint8Array): void {
-  uninterrupted(() => libc.pwrite(fd, bytes, bytes.length, 0))
+/** Overwrites a few bytes at the beginning of a file. @throws the system's error */
+export function overwriteStart(fd: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length; ) {
+    const rest = bytes.subarray(done)
+    const count = uninterrupted(() => libc.pwrite(fd, rest, rest.length, done))
+    if (count < 1) throw systemError('write')
+    done += count
+  }
 }

@@ -19,11 +19,16 @@ export function tryFlock(fd: number, operation: typeof LOCK_SH | typeof LOCK_EX)
   throw systemError('flock')
 }
 
+/** Gives the lock up, also for every process that inherited the descriptor. */
+export function unlock(fd: number): void {
+  libc.flock(fd, LOCK_UN)
+}
+
 /**
  * Gives the lock up and closes the file. Closing alone would not do: a child process that another thread is just
  * starting has a copy of the descriptor until it calls exec, and with it the lock.
  */
 export function unlockAndClose(fd: number): void {
-  libc.flock(fd, LOCK_UN)
+  unlock(fd)
   closeSync(fd)
 }

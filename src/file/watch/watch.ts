@@ -5,7 +5,7 @@ import type { Observation } from '../../backend.js'
 import { ioError } from '../../errno.js'
 import { isUnreadable } from '../../errors.js'
 import { isValidId } from '../../sandbox-id.js'
-import { DOT_LOCK, HISTORY_FILE, isTemporaryFile, LOCK_FILE, STATE_FILE } from '../layout.js'
+import { DOT_LOCK, HISTORY_FILE, isTemporaryFile, LOCK_FILE, OWNER_FILE, STATE_FILE } from '../layout.js'
 import { Dir } from '../posix/dir.js'
 import { listIds } from '../read.js'
 import { readStateFile } from '../state-file.js'
@@ -254,9 +254,11 @@ function namesIn(path: string): string[] {
   }
 }
 
-/** What comes and goes with each change, besides the state file itself. */
+const OUR_OTHERS: ReadonlySet<string> = new Set([LOCK_FILE, DOT_LOCK, OWNER_FILE, HISTORY_FILE])
+
+/** What comes and goes with each change or owner, besides the state file itself. */
 function isOurOther(name: string): boolean {
-  return name === LOCK_FILE || name === DOT_LOCK || name === HISTORY_FILE || isTemporaryFile(name)
+  return OUR_OTHERS.has(name) || isTemporaryFile(name)
 }
 
 function closeInTurns(watches: FolderWatch[]): void {

@@ -1,0 +1,81 @@
+import { notFound } from '../../change.js'
+import { LOCK_FILE } from '../layout.js'
+import { Dir } from '../posix/dir.js'
+import { tryDotLock } from './dot-lock.js'
+import { SandboxLock } from './sandbox-lock.js'
+import { SHORTEST_TURN, turns } from './turn.js'
+import { LockWait } from './wait.js'
+
+/** How to wait for the locks. */
+export interface LockOptions {
+  /** In ms. */
+  readonly lockTimeout: number
+  /** Ends the wait, with its reason. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** A sandbox's folder, while both of its locks are held. */
+export interface Locked {
+  readonly dir: Dir
+  /** Whether they still are: see `commit.ts`. */
+  readonly areOurs: () => boolean
+}
+
+/**
+ * Does something to a sandbox under both of its locks, as a change is made, once they are free.
+ * @param act returns undefined for what is to be tried again
+ * @throws StateStoreError `NOT_FOUND` when there is no folder, `LOCK_TIMEOUT` `CORRUPT_STATE` `IO_ERROR`, and what `act` throws
+ */
+export async function withBothLocks<T>(
+  root: string,
+  id: string,
+  { lockTimeout, signal }: LockOptions,
+  act: (locked: Locked) => Promise<T | undefined>,
+): Promise<T> {
+  const path = `${root}/${id}`
+  const wait = new LockWait(path, id, { timeout: lockTimeout, signal, trace: undefined })
+  const turn = turns.enter(path, lockTimeout || SHORTEST_TURN, signal)
+  const isIn = turn === undefined || (await turn)
+  try {
+    signal?.throwIfAborted()
+    if (!isIn) wait.timeOut('flock')
+    for (;;) {
+      const attempt = await tryWithBothLocks(root, id, wait.spin, act)
+      if ('result' in attempt) return attempt.result
+      await wait.backOff(attempt.blockedBy)
+    }
+  } finally {
+    if (isIn) turns.leave(path)
+    wait.end()
+  }
+}
+
+async function tryWithBothLocks<T>(
+  root: string,
+  id: string,
+  spin: number,
+  act: (locked: Locked) => Promise<T | undefined>,
+): Promise<{ result: T } | { blockedBy: 'flock' | 'proper-lockfile' }> {
+  const dir = Dir.open(root, id)
+  if (dir === undefined) throw notFound(id)
+  let lock: SandboxLock | undefined
+  try {
+    lock = dir.exists(LOCK_FILE)
+      ? SandboxLock.tryAcquire(dir, spin)
+      : SandboxLock.tryAcquireMaking(dir, false)
+    if (lock === undefined) return { blockedBy: 'flock' }
+    const held = lock
+    const dotLock = tryDotLock(dir, true)
+    if (dotLock === undefined) return { blockedBy: 'proper-lockfile' }
+    try {
+      held.writeHolder()
+      const result = await act({ dir, areOurs: () => dotLock.isOurs() && held.isCurrent() })
+      return result === undefined ? { blockedBy: 'flock' } : { result }
+    } finally {
+      dotLock.release()
+    }
+  } finally {
+    lock?.release()
+    dir.close()
+  }
+}

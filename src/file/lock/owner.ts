@@ -1,0 +1,94 @@
+import { constants } from 'node:fs'
+import type { Owner } from '../../backend.js'
+import { ioError, isErrno } from '../../errno.js'
+import { StateStoreError } from '../../errors.js'
+import { isAlive } from '../../process-identity.js'
+import { OWNER_FILE } from '../layout.js'
+import { type Dir, removeFile } from '../posix/dir.js'
+import { isRegularFile, statFd } from '../posix/file-stat.js'
+import { LOCK_SH, tryFlock, unlockAndClose } from '../posix/flock.js'
+import { notRegular, withRegularFile } from '../posix/regular-file.js'
+import { describeHolder, processOf } from './holder.js'
+import { markReleased, readHolderRecord } from './holder-record.js'
+import { openLockToRead } from './sandbox-lock.js'
+
+/**
+ * Who owns a sandbox, or owned it when it died; undefined when it is unowned. The kernel decides: the ownership is over
+ * when flock(2) on the file is free, and then the record in the file says whether it was released. A shared lock is
+ * tried for some microseconds, which keeps out nobody but one who is just becoming the owner, and that one tries again.
+ * A process that is being started has a copy of its parent's descriptors until it calls exec: for that moment a sandbox
+ * whose owner is dead is still owned.
+ * @throws StateStoreError `CORRUPT_STATE` when the file is a link or no regular file, `IO_ERROR`
+ */
+export function readOwner(dir: Dir): Owner | undefined {
+  return dir.exists(OWNER_FILE) ? withOwnerFile(dir, ownerOf) : undefined
+}
+
+/** As {@link readOwner}, of an open `owner` file; leaves no lock on it. @throws the system's error */
+function ownerOf(fd: number): Owner | undefined {
+  // Read while the shared lock is held: nobody becomes the owner meanwhile.
+  const isHeld = !tryFlock(fd, LOCK_SH)
+  const record = readHolderRecord(fd)
+  if (record?.held === true) return { state: isHeld ? 'owned' : 'orphaned', ...processOf(record) }
+  return isHeld ? { state: 'owned' } : undefined
+}
+
+function withOwnerFile<T>(dir: Dir, use: (fd: number) => T): T | undefined {
+  let fd: number | undefined
+  try {
+    fd = openLockToRead(dir, OWNER_FILE)
+    if (isRegularFile(statFd(fd))) return use(fd)
+    throw notRegular(dir, OWNER_FILE)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined
+    if (isErrno(error, 'ELOOP', 'ENXIO')) throw notRegular(dir, OWNER_FILE, error)
+    throw ioError(error, 'read', dir.id, dir.displayPath(OWNER_FILE))
+  } finally {
+    if (fd !== undefined) unlockAndClose(fd)
+  }
+}
+
+/** @param owner as far as is known */
+function alreadyOwned(id: string, owner: Omit<Owner, 'state'>, isHandedOver = false): StateStoreError {
+  const handedOver = isHandedOver ? ', which ended and handed it over to a child' : ''
+  const message = `sandbox ${id} is owned by ${describeHolder({ ...owner, lock: 'flock' })}${handedOver}`
+  return new StateStoreError('OWNED', message, { id })
+}
+
+/** That somebody else owns a sandbox whose `owner` file is open. @throws the system's error */
+export function ownedByOther(id: string, fd: number): StateStoreError {
+  const record = readHolderRecord(fd)
+  if (record?.held !== true) return alreadyOwned(id, {})
+  return alreadyOwned(id, processOf(record), isAlive(record) === false)
+}
+
+/**
+ * That a sandbox is still an orphan of the same owner. The caller holds the sandbox's lock, without which nobody becomes
+ * its owner.
+ * @throws StateStoreError `OWNED`; `REVISION_MISMATCH` when it is unowned by now, or another's orphan
+ */
+export function assertOrphanOf(dir: Dir, expected: Owner): void {
+  const owner = readOwner(dir)
+  if (owner?.state === 'owned') throw alreadyOwned(dir.id, owner)
+  if (owner !== undefined && owner.pid === expected.pid && owner.since === expected.since) return
+  const message = `sandbox ${dir.id} is no longer the orphan that it was`
+  throw new StateStoreError('REVISION_MISMATCH', message, { id: dir.id })
+}
+
+/** Notes that an orphan is one no more; what cannot be noted leaves a stopped orphan, which does no harm. */
+export function releaseOrphan(dir: Dir): void {
+  try {
+    withRegularFile(dir, OWNER_FILE, ({ fd, stat }) => stat.nlink === 1 && markReleased(fd), constants.O_RDWR)
+  } catch {
+    // See above.
+  }
+}
+
+/** A sandbox that is made, or is no more, has no owner. @throws StateStoreError `IO_ERROR` */
+export function removeOwner(dir: Dir): void {
+  try {
+    removeFile(dir, OWNER_FILE)
+  } catch (error) {
+    throw ioError(error, 'remove', dir.id, dir.displayPath(OWNER_FILE))
+  }
+}
