@@ -71,11 +71,19 @@ const finding = z.object({ ...fault, repairable: z.boolean() }).meta({ id: 'find
 const error = z
   .object({ code: z.enum(ERROR_CODES), message: text('for people') })
   .meta({ id: 'error', description: 'why it cannot be read' })
+const { lock: _, ...who } = holder
+const owner = z.object({
+  state: z
+    .enum(['owned', 'orphaned'])
+    .describe('orphaned: its processes ended, and none of them released it'),
+  ...who,
+})
 const stored = {
   id,
   state,
   changedAt: time('when the state was last replaced'),
   revision: text('differs after each change; to be compared only'),
+  owner: owner.optional(),
 }
 
 const outcome = z.enum(['new', 'same', 'conflict', 'unreadable'])
@@ -88,6 +96,7 @@ const SCHEMAS = {
   inspect: z
     .object({
       ...stored,
+      owner: owner.nullable(),
       since: time('since when it is in its state'),
       lock: z.object(holder).nullable().describe('who holds it now'),
       history: z.array(historyEntry).max(10),
