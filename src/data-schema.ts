@@ -1,4 +1,5 @@
-import { withSubject } from './errors.js'
+import { reason } from './errno.js'
+import { StateStoreError, withSubject } from './errors.js'
 import { invalidState } from './state/fields.js'
 import type { SandboxState } from './state/sandbox-state.js'
 import { show, visible } from './state/show.js'
@@ -14,7 +15,7 @@ export interface DataSchema<Data = unknown> {
   readonly '~standard': {
     readonly version: 1
     readonly vendor: string
-    /** Validates a value. A promise is refused. */
+    /** Validates a copy of the data. A promise is refused; what it throws on data of a file is `INVALID_STATE`. */
     readonly validate: (value: unknown) => SchemaResult<Data> | Promise<SchemaResult<Data>>
     readonly types?: { readonly input: unknown; readonly output: Data } | undefined
   }
@@ -44,43 +45,76 @@ export function assertDataSchema(schema: unknown): asserts schema is DataSchema 
     typeof standard === 'object' && standard !== null ? Reflect.get(standard, 'validate') : undefined
   if (typeof validate !== 'function')
     throw new TypeError(`data must be a Standard Schema, not ${show(schema)}`)
-  resultOf(schema as DataSchema, undefined) // An asynchronous one often shows at once.
-}
-
-function resultOf<Data>(schema: DataSchema<Data>, value: unknown): SchemaResult<Data> {
-  const result = schema['~standard'].validate(value)
-  if (!('then' in result)) return result
-  result.then(undefined, () => {}) // Nobody waits for it.
-  throw new TypeError('the schema of data must not be asynchronous: a state is checked while it is locked')
-}
-
-/**
- * A state with its data as the schema has it.
- * @throws StateStoreError `INVALID_STATE` with the path of what is wrong
- */
-export function withTypedData(schema: DataSchema | undefined, state: SandboxState, id: string): SandboxState {
-  if (schema === undefined) return state
-  const result = resultOf(schema, state.data)
-  if (result.issues !== undefined) {
-    const wrong = visible(result.issues.map(describe).join('; '))
-    return withSubject(`sandbox ${id}`, { id, cause: undefined }, () => {
-      throw invalidState(wrong)
-    })
+  let result: unknown
+  try {
+    result = Reflect.apply(validate, standard, [undefined])
+  } catch {
+    return // It may expect another value; what it throws then is a fault of the data.
   }
-  const { data: _, ...rest } = state
+  assertSynchronous(result) // An asynchronous one often shows at once.
+}
+
+function assertSynchronous(result: unknown): void {
+  if (typeof result !== 'object' || result === null || !('then' in result)) return
+  if (typeof result.then !== 'function') return
+  result.then(undefined, () => {}) // Nobody waits for it.
+  throw new TypeError(
+    'the schema of data must not be asynchronous, nor throw, which zod turns into a promise',
+  )
+}
+
+/** @throws StateStoreError `INVALID_STATE` with the path of what is wrong; TypeError; what the schema throws */
+function typed(schema: DataSchema, { data, ...rest }: SandboxState): SandboxState {
+  // A copy, since a schema may change what it is given, as one of Ajv does to fill in defaults. Not by structuredClone,
+  // which makes objects of another realm in Jest, and is missing in jsdom.
+  const copy: unknown = data === undefined ? undefined : JSON.parse(JSON.stringify(data))
+  const result: unknown = schema['~standard'].validate(copy)
+  assertSynchronous(result)
+  if (!isResult(result)) {
+    throw new TypeError(`the schema of data must return { value } or { issues }, not ${show(result)}`)
+  }
+  if (result.issues) {
+    throw invalidState(visible(result.issues.map(describe).join('; ') || 'data: refused'))
+  }
   return result.value === undefined ? rest : { ...rest, data: result.value }
 }
 
-/** As {@link withTypedData}, for a state that is to be written: as JSON, which the schema must accept in its turn. */
+function isResult(result: unknown): result is SchemaResult<unknown> {
+  if (typeof result !== 'object' || result === null) return false
+  return 'value' in result || ('issues' in result && Array.isArray(result.issues))
+}
+
+/**
+ * A state that was read, with its data as the schema has it.
+ * @throws StateStoreError `INVALID_STATE` with the path of what is wrong. Also if the schema throws: in a list, the data of
+ * one sandbox must not hide the others.
+ */
+export function withTypedData(schema: DataSchema | undefined, state: SandboxState, id: string): SandboxState {
+  if (schema === undefined) return state
+  try {
+    return typed(schema, state)
+  } catch (error) {
+    const [message, cause] =
+      error instanceof StateStoreError ? [error.message] : [`data: ${visible(reason(error))}`, error]
+    throw new StateStoreError('INVALID_STATE', `sandbox ${id}: ${message}`, { id, cause })
+  }
+}
+
+/**
+ * A state that is to be written, with its data as JSON, which the schema must accept in its turn.
+ * @throws StateStoreError `INVALID_STATE` with the path of what is wrong; what the schema throws
+ */
 export function withCheckedData(
   schema: DataSchema | undefined,
   state: SandboxState,
   id: string,
 ): SandboxState {
   if (schema === undefined) return state
-  const checked = validState(withTypedData(schema, state, id))
-  withTypedData(schema, checked, id)
-  return checked
+  return withSubject(`sandbox ${id}`, { id }, () => {
+    const checked = validState(typed(schema, state))
+    typed(schema, checked)
+    return checked
+  })
 }
 
 function describe({ message, path = [] }: SchemaIssue): string {

@@ -227,7 +227,11 @@ export class SandboxStore<Data = unknown> {
    * @internal
    */
   createWithState(id: string, state: SandboxState): Promise<StateOf<Data>> {
-    return this.#changed(id, {}, [], () => ({ kind: 'create', state: validState(state) }))
+    return this.#changed(id, {}, [], () => {
+      const valid = validState(state)
+      this.#typed(valid, id) // Data of another store: if the schema throws, that is a fault of this sandbox only.
+      return { kind: 'create', state: valid }
+    })
   }
 
   /**
@@ -733,7 +737,7 @@ function existing<T>(id: string, found: T | undefined): T {
   return found
 }
 
-/** The rules, which note in the trace what they were given and what they made of it. */
+/** The rules, with the states before and after noted in the trace. */
 function traced(rules: Apply, change: Change, trace: ChangeTrace | undefined): Apply {
   if (trace === undefined) return rules
   return (current, revision) => {
@@ -749,12 +753,12 @@ function isWanted({ state, changedAt, owner }: StoredSandbox, options: ListOptio
   const { labels = {}, changedBefore } = options
   if (options.owner !== undefined && options.owner !== (owner?.state ?? 'unowned')) return false
   if (options.state !== undefined && state.state !== options.state) return false
-  // By its negation, since an age beyond all dates is no date, and nothing is as old as that.
+  // Negated, so that an invalid date matches nothing: `olderThan` may reach back beyond all dates.
   if (changedBefore !== undefined && !(Date.parse(changedAt) < changedBefore.getTime())) return false
   return Object.entries(labels).every(([name, text]) => state.labels?.[name] === text)
 }
 
-/** A history that was not kept, or not from the start, does not know. */
+/** When it entered its state: a history that was not kept, or not from the start, may not know. */
 function sinceWhen({ state, changedAt }: StoredSandbox, history: readonly HistoryEntry[]): string {
   const move = history.findLast(({ from, to }) => from !== to)
   return move?.to === state.state ? move.time : changedAt
@@ -822,7 +826,7 @@ function override<T extends object, Name extends keyof T>(object: T, name: Name,
   return Object.defineProperty(object, name, { value, configurable: true, writable: true })
 }
 
-/** A reason that nobody sees. Without one, each signal would make an error and its stack. */
+/** The reason of our own signals, which nobody sees. Without one, each would make an error with a stack. */
 const ENDED = 'ended'
 
 function closedError(): StateStoreError {

@@ -1,5 +1,11 @@
 import fc from 'fast-check'
-import { openStore, type SandboxStore, type StoredSandbox, type StoreOptions } from 'sandbox-state'
+import {
+  type DataSchema,
+  openStore,
+  type SandboxStore,
+  type StoredSandbox,
+  type StoreOptions,
+} from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import * as z from 'zod'
 import { all } from './support/all.js'
@@ -48,6 +54,7 @@ export function describeDataContract(name: string, makeRoot: () => string | Prom
       [{ a: 1 }],
       [{ a: 'x'.repeat(257) }],
       [['a']],
+      [new Map([['a', 'b']])],
       ['a=b'],
       [null],
       [Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`l${i}`, '']))],
@@ -170,6 +177,18 @@ export function describeDataContract(name: string, makeRoot: () => string | Prom
       expect(seen).toEqual([5n, 6n])
     })
 
+    test.each([
+      ['data', 'data must be', { data: '\n'.repeat(8_000_000) }],
+      ['a cgroup path', 'more than 1048576 bytes', { cgroupPath: '\n'.repeat(600_000) }],
+    ])('refuses %s that no file may hold', async (_, message, fields) => {
+      const store = await open()
+      const tooLarge = { code: 'INVALID_STATE', id: 'a', message: expect.stringContaining(message) }
+      await expect(store.create('a', fields)).rejects.toMatchObject(tooLarge)
+      await store.create('a')
+      await expect(store.update('a', state => ({ ...state, ...fields }))).rejects.toMatchObject(tooLarge)
+      expect(await store.read('a')).toMatchObject({ cgroupPath: '' })
+    })
+
     test('data is nested at most 1,000 levels deep', async () => {
       const store = await open({ durable: false })
       const nested = (depth: number): unknown => JSON.parse('['.repeat(depth) + ']'.repeat(depth))
@@ -197,6 +216,52 @@ export function describeDataContract(name: string, makeRoot: () => string | Prom
       const hidden = await openOn(root, { data: Agent.refine(async () => true) })
       await expect(hidden.create('a', { data: agent })).rejects.toThrow(TypeError)
       expect(await all(hidden.list())).toEqual([])
+    })
+
+    /** A schema of one's own. */
+    const schemaOf = (validate: (value: unknown) => unknown) =>
+      ({ '~standard': { version: 1, vendor: 'x', validate } }) as unknown as DataSchema<unknown[]>
+
+    test.each<[string, DataSchema<unknown>]>([
+      ['throws', schemaOf(value => ({ value: JSON.parse(value as string) }))],
+      ['throws in zod', z.string().transform(text => JSON.parse(text) as unknown)],
+      ['answers nothing', schemaOf(value => (value === '[]' ? { value } : undefined))],
+      ['answers something else', schemaOf(value => (value === '[]' ? { value } : {}))],
+      ['has no issue to name', schemaOf(value => (value === '[]' ? { value } : { issues: [] }))],
+      ['has odd issues', schemaOf(value => (value === '[]' ? { value } : { issues: [null] }))],
+    ])('data for which a schema %s is a fault of one sandbox, and holds no lock', async (_, schema) => {
+      const root = await makeRoot()
+      const plain = await openOn(root)
+      await plain.create('bad', { data: 'x' })
+      await plain.create('good', { data: '[]' })
+      const store = await openOn(root, { data: schema, lockTimeout: 0 })
+      const invalid = { name: 'StateStoreError', code: 'INVALID_STATE', id: 'bad' }
+      const message = /^sandbox bad: data: ./
+      await expect(store.read('bad')).rejects.toMatchObject({
+        ...invalid,
+        message: expect.stringMatching(message),
+      })
+      await expect(store.transition('bad', 'ready', 'running')).rejects.toMatchObject(invalid)
+      await expect(store.update('bad', state => state)).rejects.toMatchObject(invalid)
+      expect(await all(store.list())).toMatchObject([{ id: 'bad', error: invalid }, { id: 'good' }])
+      await expect(store.create('new', { data: 'x' as never })).rejects.toThrow(/./)
+      await store.transition('good', 'ready', 'running')
+      await plain.transition('bad', 'ready', 'running')
+      expect((await all(plain.list())).map(({ id }) => id)).toEqual(['bad', 'good'])
+    })
+
+    test('a schema that changes what it is given changes nothing that is kept by a transition', async () => {
+      const root = await makeRoot()
+      const plain = await openOn(root)
+      await plain.create('a', { data: ['kept'] })
+      const store = await openOn(root, {
+        data: schemaOf(value => {
+          if (Array.isArray(value)) value[0] = 'default'
+          return { value }
+        }),
+      })
+      expect((await store.transition('a', 'ready', 'running')).data).toEqual(['default'])
+      expect((await plain.read('a')).data).toEqual(['kept'])
     })
 
     test('a reason is in the history', async () => {
@@ -321,7 +386,9 @@ export function describeDataContract(name: string, makeRoot: () => string | Prom
       const pruned = store.prune({ olderThan: 0, labels: { team: 'x' } })
       expect((await pruned.next()).value).toMatchObject({ id: 'a', state: { state: 'stopped' } })
       await store.transition('b', 'stopped', 'running')
+      await store.transition('b', 'running', 'stopped')
       expect(await all(pruned)).toEqual([])
+      await store.transition('b', 'stopped', 'running')
       expect((await all(store.list())).map(({ id }) => id)).toEqual(['b', 'c', 'ready'])
       expect(await ids({ olderThan: 0, state: 'running' })).toEqual([])
       for (const olderThan of [Number.POSITIVE_INFINITY, Number.MAX_VALUE, 9e15]) {

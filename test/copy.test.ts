@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type CopyProgress, copyStore, openStore, type SandboxStore } from 'sandbox-state'
+import { type CopyProgress, copyStore, openStore, type SandboxStore, type SchemaResult } from 'sandbox-state'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { all } from './support/all.js'
 import { describeEtcd, TestEtcd } from './support/etcd.js'
@@ -34,6 +34,22 @@ describe('a copy from files to files', () => {
     await fill(from)
     return { roots, from, to }
   }
+
+  test.each<[string, (data: unknown) => SchemaResult<unknown>]>([
+    ['refuses', data => (Array.isArray(data) ? { value: data } : { issues: [{ message: 'no list' }] })],
+    ['throws at', data => ({ value: (data as string[]).map(String) })],
+  ])('leaves out data that the schema of the target %s, and copies the rest', async (_, validate) => {
+    const { from } = await setUp()
+    await from.create('text', { data: 'no list' })
+    const to = await openStore(temporaryFolder(), {
+      data: { '~standard': { version: 1, vendor: 'x', validate } },
+    })
+    onTestFinished(() => to.close())
+    expect(await copyStore(from, to)).toMatchObject({
+      copied: 4,
+      failed: [{ id: 'text', error: { code: 'INVALID_STATE', id: 'text' } }],
+    })
+  })
 
   test('has every sandbox in its state, to the byte, and tells of each', async () => {
     const { roots, from, to } = await setUp()

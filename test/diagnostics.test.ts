@@ -41,7 +41,7 @@ describe.each(filesystems)('what is published on $name', ({ folder }) => {
     const errors = listen('error')
     const { store } = await setUp(folder)
     await store.create('a')
-    await store.transition('a', 'ready', 'running')
+    await store.transition('a', 'ready', 'running', { reason: 'first request' })
     await store.update('a', state => ({ ...state, state: 'stopped' }))
     await store.update('a', state => ({ ...state, blockIndex: 1 }))
     await store.delete('a')
@@ -54,11 +54,20 @@ describe.each(filesystems)('what is published on $name', ({ folder }) => {
     ])
     expect(ends).toMatchObject([
       { id: 'a', kind: 'create', from: null, to: 'ready', duration },
-      { id: 'a', kind: 'transition', from: 'ready', to: 'running', duration },
+      { id: 'a', kind: 'transition', from: 'ready', to: 'running', reason: 'first request', duration },
       { id: 'a', kind: 'update', from: 'running', to: 'stopped', duration },
       { id: 'a', kind: 'update', from: 'stopped', to: 'stopped', duration },
       { id: 'a', kind: 'delete', from: 'stopped', to: null, duration },
     ])
+    for (const messages of [starts, ends]) {
+      expect(messages.map(({ reason }) => reason)).toEqual([
+        undefined,
+        'first request',
+        undefined,
+        undefined,
+        undefined,
+      ])
+    }
     expect(ends.every(({ error, lockWait }) => error === undefined && lockWait === undefined)).toBe(true)
     expect(errors).toEqual([])
   })
@@ -109,10 +118,14 @@ describe.each(filesystems)('what is published on $name', ({ folder }) => {
   test('a wait for a lock: who was in the way, and for how long', async () => {
     const { store, lock } = await setUp(folder)
     await store.create('a')
-    const ends = listen('asyncEnd')
+    await store.create('b')
     const shell = await holdFlock(lock)
+    const ends = listen('asyncEnd')
     const change = store.transition('a', 'ready', 'running')
-    setTimeout(() => void shell.release(), 150)
+    // By the time that this one is made, the other has met the lock.
+    await store.update('b', state => state)
+    ends.length = 0
+    await shell.release()
     await change
     await store.transition('a', 'running', 'stopped')
     expect(ends.map(({ lockWait }) => lockWait)).toEqual([

@@ -75,6 +75,34 @@ describe('a loop that awaits nothing but the store lets the event loop turn:', (
   })
 })
 
+test.each(['list', 'watch'] as const)(
+  'a slow schema keeps no %s from letting the event loop turn',
+  async name => {
+    const root = temporaryFolder(filesystems[0]?.folder)
+    const plain = await openStore(root, { durable: false, history: false })
+    for (let i = 0; i < 30; i++) await plain.create(`s${i}`)
+    await plain.close()
+    let [inTurn, most, ended] = [0, 0, false]
+    const validate = (value: unknown) => {
+      most = Math.max(most, ++inTurn)
+      const end = performance.now() + 6
+      while (performance.now() < end);
+      return { value }
+    }
+    const store = await openStore(root, { data: { '~standard': { version: 1, vendor: 'slow', validate } } })
+    const nextTurn = () => {
+      inTurn = 0
+      if (!ended) setImmediate(nextTurn)
+    }
+    nextTurn()
+    let seen = 0
+    for await (const _ of store[name]()) if (++seen === 30) break
+    ended = true
+    expect(most).toBeLessThanOrEqual(2)
+    await store.close()
+  },
+)
+
 /** Makes a call again and again until a timer has come to its turn some times, as it never does if the loop does not turn. */
 async function letsTimersRun(call: () => Promise<unknown>): Promise<boolean> {
   let turns = 0

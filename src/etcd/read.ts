@@ -26,26 +26,30 @@ export async function findEtcd(cluster: Cluster, id: string): Promise<StoredSand
   return stored(entry, id, time)
 }
 
-/** When each state was written, as the records beside them say: nothing else of etcd knows. */
+/** When each state was written, according to the records beside them: etcd itself keeps no times. */
 async function timesOf(
   cluster: Cluster,
   entries: readonly KeyValue[],
   revision: bigint,
   scope?: Scope,
 ): Promise<(string | undefined)[]> {
-  const requests = entries.map(({ key, version }) => ({
-    key: cluster.keys.record(cluster.keys.idOf(key), version),
-    revision,
-  }))
-  const { ranges } = await cluster.read(requests, scope)
+  const keys = entries.map(({ key, version }) => cluster.keys.record(cluster.keys.idOf(key), version))
+  const readAt = (at?: bigint) => {
+    const requests = keys.map(key => ({ key, revision: at }))
+    return cluster.read(requests, scope)
+  }
+  const { ranges } = await readAt(revision).catch((error: unknown) => {
+    if (failureOf(error) === 'compacted') return readAt() // Some records may be gone by now, but none is wrong.
+    throw error
+  })
   return entries.map(({ modRevision }, i) => {
     const record = ranges[i]?.[0]
-    // One that was not written together with the state is of an earlier sandbox.
+    // One that was not written together with the state belongs to an earlier sandbox.
     return record?.modRevision === modRevision ? timeOf(record.value) : undefined
   })
 }
 
-/** One that another program wrote, without a record, counts as written just now: nobody may take it for old. */
+/** A state that another program wrote, without a record, counts as written just now, so that it is never pruned as old. */
 function stored(entry: KeyValue, id: string, time = new Date().toISOString()): StoredSandbox {
   const state = decodeEntry(entry, id)
   return { id, state, changedAt: time, revision: String(entry.modRevision) }
@@ -87,7 +91,7 @@ export async function* pages(cluster: Cluster, range: RangeRequest, scope?: Scop
   }
 }
 
-/** A sandbox with its state, or the reason why it cannot be read; none for a key that is not a sandbox's. */
+/** A sandbox with its state, or the reason why it cannot be read; empty for a key that is not a sandbox's. */
 export function stateEntries(keys: Keys, entry: KeyValue): readonly StateOrError[] {
   const id = keys.idOf(entry.key)
   return isValidId(id) ? [orError(id, () => ({ id, state: decodeEntry(entry, id) }))] : []

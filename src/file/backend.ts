@@ -14,7 +14,6 @@ import { notFound } from '../change.js'
 import type { CheckOptions, Finding, Repair, RepairOptions } from '../check.js'
 import { ownError } from '../errors.js'
 import type { SandboxState } from '../state/sandbox-state.js'
-
 import { checkFiles } from './check/check.js'
 import { repairFiles } from './check/repair.js'
 import { CommitPool } from './commit-pool.js'
@@ -24,8 +23,9 @@ import { listLocks } from './lock/list-locks.js'
 import { SHORTEST_TURN, turns } from './lock/turn.js'
 import { LockWait } from './lock/wait.js'
 import { own } from './own.js'
+import { modifiedAt } from './posix/file-stat.js'
 import { listIds, readSandbox } from './read.js'
-import { changedAt, versionOf } from './state-file.js'
+import { versionOf } from './state-file.js'
 import { sliceExpired, yieldToEventLoop } from './time-slice.js'
 import { watchFiles } from './watch/watch.js'
 
@@ -112,7 +112,7 @@ export class FileBackend implements Backend {
     const file = await readSandbox(this.root, id, true)
     if (file === undefined) return undefined
     const { state, stat, owner } = file
-    return { id, state, changedAt: changedAt(stat), revision: versionOf(stat), ...(owner && { owner }) }
+    return { id, state, changedAt: modifiedAt(stat), revision: versionOf(stat), ...(owner && { owner }) }
   }
 
   async *list(): AsyncGenerator<ListEntry> {

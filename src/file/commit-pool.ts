@@ -12,7 +12,7 @@ import { isMemoryFilesystem } from './posix/filesystem.js'
 /** A change whose flushes take longer than this, in ms, is made in the thread: the event loop may wait for two of them. */
 const LONGEST_FLUSH = 2
 
-/** For so long after the thread could not be started, in ms, changes are made on the spot. */
+/** How long changes are made on the spot after the thread could not be started, in ms. */
 const NEXT_START = 10_000
 
 /**
@@ -121,7 +121,7 @@ export class CommitPool {
     try {
       this.inMemory ??= isMemoryFilesystem(statfsSync(this.root).type)
     } catch {
-      // What is right on a disk is right everywhere.
+      // The root may not exist yet. What is right on a disk is right everywhere.
     }
     return this.inMemory ?? false
   }
@@ -158,4 +158,5 @@ const flush = promisify(fsync)
 /** The thread of this process, and the number of stores that use it. */
 let shared: CommitWorker | undefined
 let users = 0
+/** When the thread may be started again, on the clock of `performance.now()`. */
 let notBefore = 0

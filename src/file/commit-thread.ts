@@ -25,6 +25,7 @@ interface Job {
   /** What a flush failed with, to be thrown where the change waits for it. */
   failure?: { readonly error: unknown }
   answer?: ToThread
+  /** Its longest flush, in ms. */
   flush: number
 }
 
@@ -36,9 +37,10 @@ interface Flush {
   readonly fd: number
 }
 
-/** So many changes are under way at a time: each has three or four files open. */
+/** The most changes under way at a time: each has three or four files open. */
 const MOST_JOBS = 128
 
+/** Thrown into a change whose rules threw in the program's thread, so that it ends and gives its locks up. */
 const REFUSED = Symbol('refused')
 
 const jobs = new Map<number, Job>()
@@ -67,7 +69,7 @@ port.on('message', (messages: readonly ToThread[] | 'end') => {
   }
 })
 
-// The program's end waits for this one's: a thread that is terminated while koffi is loaded can abort the process.
+// The exit of the program waits for this thread's: a thread that is terminated while koffi is loaded can abort the process.
 process.once('exit', () => {
   Atomics.store(ended, 0, 1)
   Atomics.notify(ended, 0)
@@ -109,7 +111,7 @@ function* askProgram(
   return job.answer.next && fromPlainState(job.answer.next)
 }
 
-/** Takes each change one step on; returns what must be flushed then. */
+/** Takes each change one step on; returns the flushes that they wait for. */
 function advanceAll(next: readonly Job[]): Flush[] {
   return next.flatMap(job => {
     const fd = advance(job)
@@ -117,7 +119,7 @@ function advanceAll(next: readonly Job[]): Flush[] {
   })
 }
 
-/** Takes a change one step on; returns what must be flushed then. */
+/** Takes a change one step on; returns the descriptor that must be flushed then, if any. */
 function advance(job: Job): number | undefined {
   const { failure } = job
   delete job.failure

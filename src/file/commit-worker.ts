@@ -20,7 +20,7 @@ export class CommitWorker {
   private outgoing: ToThread[] = []
   private lastJob = 0
   private isReady = false
-  private exit: Promise<void>
+  private readonly exit: Promise<void>
   isAlive = true
 
   /** @throws when no thread can be started */
@@ -34,10 +34,14 @@ export class CommitWorker {
       if (message === 'ready') this.isReady = true
       else for (const event of message) this.settle(event)
     })
-    this.worker.on('error', error => this.die(error))
+    let cause: unknown = new Error('the thread ended')
+    this.worker.on('error', error => {
+      cause = error
+      this.isAlive = false
+    })
     this.exit = new Promise(resolve => {
       this.worker.on('exit', () => {
-        this.die(new Error('the thread ended'))
+        this.die(cause) // Not before: only now are its files closed, and with them its locks given up.
         resolve()
       })
     })

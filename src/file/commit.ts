@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import type { LockHolder, Owner } from '../backend.js'
 import type { Change } from '../change.js'
 import { ioError, reason } from '../errno.js'
-import { StateStoreError } from '../errors.js'
+import { StateStoreError, withSubject } from '../errors.js'
 import { encodeState } from '../state/codec.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { appendHistory, removeHistory } from './history.js'
@@ -127,7 +127,8 @@ function* commit(lock: SandboxLock, request: Request, rules: Rules): Steps<Attem
       removeState(dir)
     } else {
       if (durable && before === undefined) yield* flushParent(dir)
-      const replacement = writeReplacement(dir, encodeState(next), before?.stat, lock.dirStat)
+      const text = withSubject(`sandbox ${dir.id}`, { id: dir.id }, () => encodeState(next))
+      const replacement = writeReplacement(dir, text, before?.stat, lock.dirStat)
       try {
         if (durable) yield* flushContent(dir, replacement.fd) // The content is on the disk,
         if (before === undefined) removeOwner(dir)

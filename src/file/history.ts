@@ -16,10 +16,10 @@ const { O_RDWR, O_APPEND } = constants
 /** A history file grows to this many bytes; then it becomes the old one, and the old one goes. */
 export const ROTATE_AT = 64 * 1024
 
-/** Room for the last line, nearly always: one that is longer has a long reason, and is looked for in the whole file. */
+/** Nearly always enough for the last line, in bytes. A longer one has a long reason, and is looked for in the whole file. */
 const TAIL = 1024
 
-/** A change, as far as its history line tells of it. */
+/** What the history line of a change is made from. */
 export interface Recorded {
   /** Undefined for a create. */
   readonly before: StateFile | undefined
@@ -43,18 +43,18 @@ export function appendHistory(dir: Dir, change: Recorded): void {
   }
 }
 
-/** Does what it can: the line of a create says by itself that what comes before it belongs to another sandbox. */
+/** Failures do not matter: the line of a create shows that what comes before it belongs to another sandbox. */
 export function removeHistory(dir: Dir): void {
   for (const name of [HISTORY_FILE, OLD_HISTORY_FILE]) {
     try {
       removeFile(dir, name)
     } catch {
-      // See above.
+      // As the comment above says.
     }
   }
 }
 
-/** @returns undefined when there is no history file, or none any more, as it was full */
+/** @returns undefined when there is no history file, or it was full and was renamed */
 function tryAppend(dir: Dir, change: Recorded): true | undefined {
   const append = (file: OpenFile) => {
     const { fd, stat } = file
@@ -89,8 +89,8 @@ function lineOf(
   last: LastLine | undefined,
 ): HistoryLine {
   const { pid, host, command } = thisProcess()
-  // The version alone would do, but for a write in place within one tick of the kernel's clock.
   const before = file?.state
+  // The version alone would do, except after a write in place within one tick of the kernel's clock.
   const follows = file === undefined || (last?.file === versionOf(file.stat) && last.to === file.state.state)
   const fields = before === undefined ? [] : changedFields(before, after)
   return {

@@ -10,13 +10,13 @@ import { versionOf } from './state-file.js'
 
 const { O_WRONLY, O_CREAT, O_EXCL } = constants
 
-/** What is later by this, in ms, is so also after rounding: a time in seconds has 53 bits. */
+/** The shortest step, in ms, that survives rounding: times are passed in seconds, as doubles with 53 bits. */
 const SHORTEST_STEP = 0.002
 
 /**
  * Writes the next state file beside the present one, with the help of write-file-atomic.
- * @param before the one that it replaces, if any: the owner stays the same, since root must not lock that one out
- * @param folder of the sandbox, which a first one belongs to the owner of
+ * @param before the one that it replaces, if any: its owner stays the same, so that root locks nobody out
+ * @param folder the sandbox's; its owner gets the first state file
  * @throws StateStoreError `IO_ERROR`; nothing is left then
  */
 export function writeReplacement(
@@ -56,7 +56,7 @@ class Replacement {
     private readonly before: number | undefined,
   ) {}
 
-  /** What has the name already is a dead process's, since we hold the locks, or was planted. */
+  /** A file that has the name already was left by a dead process, since we hold the locks, or was planted. */
   open(): number {
     const flags = O_WRONLY | O_CREAT | O_EXCL
     try {
@@ -84,8 +84,8 @@ class Replacement {
   }
 
   /**
-   * The clock of a filesystem ticks some 250 times a second, and may be set back; but no two states of a sandbox may have the
-   * same inode and time, which are its revision.
+   * Inode and time are the revision, so that no two states of a sandbox may have the same. A filesystem's clock ticks only some
+   * 250 times a second, and may be set back; then each time is a step after the one before.
    */
   private stampTime(): FileStat {
     const now = Date.now() + (performance.now() % 1) // By the system's clock, finer than its milliseconds.

@@ -1,6 +1,6 @@
 import { StateStoreError } from '../errors.js'
-import { decodeState, isForeignSchema, MAX_STATE_BYTES } from '../state/codec.js'
-import type { SandboxState } from '../state/sandbox-state.js'
+import { decodeState, isForeignSchema } from '../state/codec.js'
+import { MAX_STATE_BYTES, type SandboxState } from '../state/sandbox-state.js'
 import { STATE_FILE } from './layout.js'
 import type { Dir } from './posix/dir.js'
 import type { FileStat } from './posix/file-stat.js'
@@ -34,9 +34,4 @@ export function readStateFile(dir: Dir): StateFile | undefined {
 /** Differs after each replacement of a state file and each write into it. */
 export function versionOf(stat: FileStat): string {
   return `${stat.ino}-${stat.mtimeMs}`
-}
-
-/** When a state file was last replaced or written, in ISO 8601. */
-export function changedAt(stat: FileStat): string {
-  return new Date(stat.mtimeMs).toISOString()
 }

@@ -3,13 +3,10 @@ import { StateStoreError } from '../errors.js'
 import { FIELDS, type Field, fieldNamed, invalidField, invalidState } from './fields.js'
 import { compact, objectMembers } from './go-json.js'
 import { isBytes, quote, textOf } from './go-text.js'
-import { type SandboxState, UNKNOWN_KEYS } from './sandbox-state.js'
+import { MAX_STATE_BYTES, type SandboxState, UNKNOWN_KEYS } from './sandbox-state.js'
 import { show, showJson } from './show.js'
 import { completeState, freezeUnknownKeys, validState } from './validate.js'
 import { decodeWrittenForm } from './written-form.js'
-
-/** No file of more bytes is decoded, and none is written: 1 MiB. Kata's own are below 1 KiB. */
-export const MAX_STATE_BYTES = 1024 * 1024
 
 /**
  * The text of a state file, byte-equal to Go's `json.Marshal` of Kata's `SandboxState`: no white space, an empty
@@ -34,7 +31,7 @@ export function stateText(valid: SandboxState): string {
     const value = valid[name]
     if (written === 'never' || value === undefined || (written === 'unless zero' && value === zero)) continue
     text += `${text === '' ? '{' : ','}"${name}":${unknown.get(name) ?? write(value)}`
-    unknown.delete(name) // The text of data that is as it was.
+    unknown.delete(name) // It was the text of data that did not change.
   }
   for (const [key, json] of unknown) text += `,${quote(key)}:${json}`
   return `${text}}`
@@ -73,7 +70,8 @@ function decodeJson(text: string): SandboxState {
     const json = unknown.get(name)
     if (json === undefined || written !== 'if present') continue
     values[name] = parse(json)
-    if (name === 'labels' && values[name] !== undefined) unknown.delete(name) // Data keeps its text as well.
+    // Data keeps its text as well, for the spelling of its numbers and keys.
+    if (name === 'labels' && values[name] !== undefined) unknown.delete(name)
   }
   const state = completeState(values, ({ zero }) => zero)
   if (unknown.size > 0) state[UNKNOWN_KEYS] = freezeUnknownKeys(unknown)

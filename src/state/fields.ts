@@ -3,7 +3,7 @@ import { depthOf } from './go-json.js'
 import { escapeHtml, foldKey, quote, unquote } from './go-text.js'
 import { checkLabels, LABELS_EXPECTED, type Labels, NO_LABELS, writeLabels } from './labels.js'
 import { isValidState, STATES, type StateString } from './machine.js'
-import type { SandboxState } from './sandbox-state.js'
+import { MAX_STATE_BYTES, type SandboxState } from './sandbox-state.js'
 
 /** A field's type: one of Go's. */
 interface FieldType<Value> {
@@ -74,7 +74,7 @@ function integer(minimum: number, maximum: number, range: string): FieldType<num
   }
 }
 
-/** What is not valid in a file is somebody else's key of that name. */
+/** Labels that are not valid in a file are another program's key of that name. */
 const labels: FieldType<Labels | undefined> = {
   expected: LABELS_EXPECTED,
   zero: NO_LABELS,
@@ -83,21 +83,21 @@ const labels: FieldType<Labels | undefined> = {
   write: value => (value === undefined ? '' : writeLabels(value)),
 }
 
-/** More would overflow the stack where data is copied, stringified, or sent to another thread. */
+/** Deeper data would overflow the stack where it is copied, stringified, or sent to another thread. */
 const MAX_DATA_DEPTH = 1_000
 
 const data: FieldType<unknown> = {
-  expected: `a value that JSON can express, nested at most ${MAX_DATA_DEPTH} levels deep`,
+  expected: `a value that JSON can express in 1 MiB, nested at most ${MAX_DATA_DEPTH} levels deep`,
   zero: undefined,
   check: value => {
     const json = stringify(value)
-    return json === undefined ? undefined : parseData(json)
+    return json === undefined || json.length > MAX_STATE_BYTES ? undefined : parseData(json)
   },
   parse: parseData,
   write: value => escapeHtml(stringify(value) ?? ''),
 }
 
-/** Data that is nested too deeply is a key that this package does not know: kept as text. */
+/** Data of a file that is nested too deeply counts as an unknown key, and is kept as text. */
 function parseData(json: string): unknown {
   return depthOf(json) > MAX_DATA_DEPTH ? undefined : JSON.parse(json)
 }

@@ -23,14 +23,15 @@ export function isLabelName(name: string): boolean {
   return NAME.test(name)
 }
 
-/** Whether a value may be a label's: a text of at most 256 characters. */
+/** Whether a value may be a label's: a text of at most 256 UTF-16 units. */
 export function isLabelValue(value: unknown): value is string {
   return typeof value === 'string' && value.length <= LONGEST_VALUE
 }
 
 /** The labels in a value, sorted by name; undefined when they are not valid. */
 export function checkLabels(value: unknown): Labels | undefined {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+  // A Map, say, or an array has its content elsewhere than in its properties.
+  if (typeof value !== 'object' || value === null || Symbol.iterator in value) return undefined
   const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
   if (entries.length > MAX_LABELS) return undefined
   if (!entries.every(([name, text]) => isLabelName(name) && isLabelValue(text))) return undefined

@@ -1,6 +1,9 @@
 import type { Labels } from './labels.js'
 import type { StateString } from './machine.js'
 
+/** No file of more bytes is decoded, and none is written: 1 MiB. Kata's own are below 1 KiB. */
+export const MAX_STATE_BYTES = 1024 * 1024
+
 /**
  * The property that carries the keys of a file that this version does not know, such as `resources` of Kata 1.6.
  *

@@ -209,6 +209,28 @@ describeEtcd('a store in etcd', () => {
     expect(now).toEqual(ids.slice(0, 298))
   })
 
+  test.each<[string, (store: SandboxStore) => Promise<unknown[]>]>([
+    ['list', store => all(store.list())],
+    ['inspect', async store => [await store.inspect('a')]],
+  ])('%s: the revision at which it reads is compacted away before it has the times', async (_, call) => {
+    const writer = await open(root)
+    await writer.create('a')
+    const created = await writer.inspect('a')
+    const proxy = await EtcdProxy.start(etcd.member.clientPort)
+    onTestFinished(() => proxy.close())
+    const store = await open(`etcd://127.0.0.1:${proxy.port}${prefix}`)
+    let requests = 0
+    proxy.before = async (): Promise<Verdict> => {
+      if (++requests === 2) {
+        await writer.update('a', state => ({ ...state, blockIndex: 1 }))
+        await etcd.compact()
+      }
+      return 'pass'
+    }
+    const { changedAt, revision } = created
+    expect(await call(store)).toMatchObject([{ id: 'a', state: { blockIndex: 0 }, changedAt, revision }])
+  })
+
   test('is shared by nobody whose prefix only begins alike', async () => {
     const store = await open(root)
     await (await open(`${root}0`)).create('a')

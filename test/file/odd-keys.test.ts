@@ -72,11 +72,12 @@ describe.each(filesystems)('odd labels and data, on $name', ({ folder }) => {
     expect(textOf('labels-case')).toContain(',"labels":{"c":"d"},"Labels":{"a":"b"},"LABELS":1.0}')
   })
 
-  test('data that a schema leaves as it is keeps its text', async () => {
+  test('data keeps its text in a transition, and where a schema leaves it as it is', async () => {
     const { root, textOf } = await setUp()
     const store = await openStore(root, { data: z.object({ a: z.unknown() }) })
     onTestFinished(() => store.close())
     await store.transition('data-large', 'ready', 'running')
+    expect(textOf('data-large')).toContain(`,${MEMBERS['data-large']}}`)
     await store.update('data-large', state => ({ ...state, labels: { a: 'b' } }))
     expect(textOf('data-large')).toContain('"labels":{"a":"b"},"data":{"a":null}')
     const loose = await openStore(root, { data: z.looseObject({ a: z.unknown() }) })

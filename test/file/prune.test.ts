@@ -1,5 +1,5 @@
 import { tracingChannel } from 'node:diagnostics_channel'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   CHANGE_CHANNEL,
@@ -48,15 +48,28 @@ test('a sweep that has begun goes on while the store is being closed', async () 
   await expect(all(store.prune(NOW))).rejects.toMatchObject({ code: 'CLOSED' })
 })
 
+/** Puts this into the state file of `a` when its deletion begins. */
+function writeMeanwhile(root: string, text: string): void {
+  const write = (change: unknown) => {
+    if ((change as ChangeTrace).id === 'a') writeFileSync(join(root, 'a', 'state.json'), text)
+  }
+  const { start } = tracingChannel(CHANGE_CHANNEL)
+  start.subscribe(write)
+  onTestFinished(() => void start.unsubscribe(write))
+}
+
+test('a sandbox that was started and stopped again meanwhile stays', async () => {
+  const root = temporaryFolder()
+  const store = await stopped(root, 'a', 'b')
+  writeMeanwhile(root, readFileSync(join(root, 'a', 'state.json'), 'utf8'))
+  expect(await all(store.prune(NOW))).toMatchObject([{ id: 'b' }])
+  expect(await all(store.list())).toMatchObject([{ id: 'a', state: { state: 'stopped' } }])
+})
+
 test('a sandbox that is damaged meanwhile stays, and the sweep goes on', async () => {
   const root = temporaryFolder()
   const store = await stopped(root, 'a', 'b')
-  const damage = (change: unknown) => {
-    if ((change as ChangeTrace).id === 'a') writeFileSync(join(root, 'a', 'state.json'), '{')
-  }
-  const { start } = tracingChannel(CHANGE_CHANNEL)
-  start.subscribe(damage)
-  onTestFinished(() => void start.unsubscribe(damage))
+  writeMeanwhile(root, '{')
   expect(await all(store.prune(NOW))).toMatchObject([{ id: 'b' }])
   expect(await all(store.list())).toMatchObject([{ id: 'a', error: { code: 'CORRUPT_STATE' } }])
 })

@@ -1,10 +1,11 @@
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { decodeState, encodeState, isForeignSchema, MAX_STATE_BYTES } from '#src/state/codec.js'
+import { decodeState, encodeState, isForeignSchema } from '#src/state/codec.js'
 import { quote } from '#src/state/go-text.js'
 import { isValidState } from '#src/state/machine.js'
 import type { SandboxState } from '#src/state/sandbox-state.js'
+import { MAX_STATE_BYTES } from '#src/state/sandbox-state.js'
 import { anyText, codeOf, decodedState, nearlyJson, stateError } from './support.js'
 import { decodeVectors, encodeVectors, type Fields } from './vectors.js'
 

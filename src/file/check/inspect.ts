@@ -1,7 +1,7 @@
 import { fstatSync, lstatSync, opendirSync, readdirSync, type Stats } from 'node:fs'
 import { type FindingCode, type StateFault, stateFault } from '../../check.js'
 import { ioError } from '../../errno.js'
-import { MAX_STATE_BYTES } from '../../state/codec.js'
+import { MAX_STATE_BYTES } from '../../state/sandbox-state.js'
 import { firstBadLine } from '../history-line.js'
 import * as layout from '../layout.js'
 import { isDead, isFromFuture } from '../lock/dot-lock.js'

@@ -2,7 +2,7 @@ import type { LockHolder } from '../../backend.js'
 import { commandOfPid, isAlive, isInOtherPidNamespace } from '../../process-identity.js'
 import { DOT_LOCK } from '../layout.js'
 import type { Dir } from '../posix/dir.js'
-import { statFd } from '../posix/file-stat.js'
+import { modifiedAt, statFd } from '../posix/file-stat.js'
 import { unlockAndClose } from '../posix/flock.js'
 import { isDead } from './dot-lock.js'
 import { type HolderRecord, readHolderRecord } from './holder-record.js'
@@ -65,5 +65,5 @@ export function processOf(record: HolderRecord): Omit<LockHolder, 'lock'> {
 export function foreignHolder(dir: Dir): LockHolder | undefined {
   const stat = dir.stat(DOT_LOCK)
   if (stat === undefined || isDead(stat)) return undefined
-  return { lock: 'proper-lockfile', since: new Date(stat.mtimeMs).toISOString() }
+  return { lock: 'proper-lockfile', since: modifiedAt(stat) }
 }

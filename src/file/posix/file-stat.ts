@@ -11,7 +11,7 @@ export interface FileStat {
   readonly size: number
   readonly dev: number
   readonly ino: number
-  /** ms since 1970, with fractions. */
+  /** ms since 1970, with fractions; negative before. */
   readonly mtimeMs: number
 }
 
@@ -56,7 +56,7 @@ function fromWords(): FileStat {
     size: longAt(10),
     dev: deviceOf(word(34), word(35)),
     ino: longAt(8),
-    mtimeMs: longAt(28) * 1000 + word(30) / 1e6,
+    mtimeMs: signedLongAt(28) * 1000 + word(30) / 1e6,
   }
 }
 
@@ -71,6 +71,20 @@ function word(index: number): number {
 
 function longAt(index: number): number {
   return word(index + 1) * 2 ** 32 + word(index)
+}
+
+/** Seconds before 1970 are negative. */
+function signedLongAt(index: number): number {
+  return (word(index + 1) | 0) * 2 ** 32 + word(index)
+}
+
+// The years 0 to 9999: what ISO 8601 writes with four digits. Filesystems have other times, even some that no Date can hold.
+const FIRST_TIME = Date.parse('0000-01-01T00:00Z')
+const LAST_TIME = Date.parse('9999-12-31T23:59:59.999Z')
+
+/** When a file was last modified, in ISO 8601. */
+export function modifiedAt({ mtimeMs }: Pick<FileStat, 'mtimeMs'>): string {
+  return new Date(Math.max(FIRST_TIME, Math.min(mtimeMs, LAST_TIME))).toISOString()
 }
 
 export function isRegularFile({ mode }: Pick<Stats, 'mode'>): boolean {
