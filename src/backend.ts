@@ -18,12 +18,12 @@ export interface StoredSandbox<State = SandboxState> {
   readonly owner?: Owner
 }
 
-/** A sandbox's state, or why it cannot be read. */
+/** A sandbox's state, or why it cannot be read: `if ('error' in entry)` tells which. */
 export type StateOrError<State = SandboxState> =
   | { readonly id: string; readonly state: State }
   | { readonly id: string; readonly error: StateStoreError }
 
-/** A sandbox as it was found: its state, or why that cannot be told. */
+/** A sandbox as it was found, or why it cannot be read: `if ('error' in entry)` tells which. */
 export type ListEntry<State = SandboxState> =
   | StoredSandbox<State>
   | { readonly id: string; readonly error: StateStoreError }

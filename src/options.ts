@@ -22,7 +22,7 @@ const flag = must('true or false', value => typeof value === 'boolean')
 const CHECKS: Readonly<Record<string, Check | undefined>> = {
   id: (_name, value) => assertId(value),
   state: assertState,
-  lockTimeout: must('a number of milliseconds from 0', value => typeof value === 'number' && value >= 0),
+  lockTimeout: must('a number of milliseconds, 0 or more', value => typeof value === 'number' && value >= 0),
   durable: flag,
   history: flag,
   force: flag,
@@ -32,13 +32,13 @@ const CHECKS: Readonly<Record<string, Check | undefined>> = {
     ['owned', 'orphaned', 'unowned'].includes(String(value)),
   ),
   reason: must(
-    `a text of at most ${MAX_REASON} characters`,
+    `a string of at most ${MAX_REASON} characters`,
     value => typeof value === 'string' && value.length <= MAX_REASON,
   ),
-  ifRevision: must('the text of a revision', value => typeof value === 'string'),
-  labels: must('labels, an object of texts', value => checkLabels(value) !== undefined),
+  ifRevision: must('the revision of a sandbox, a string', value => typeof value === 'string'),
+  labels: must('an object of valid labels, such as { team: "a" }', value => checkLabels(value) !== undefined),
   changedBefore: must('a valid Date', value => isDate(value) && !Number.isNaN(value.getTime())),
-  olderThan: must('a number of milliseconds from 0', value => typeof value === 'number' && value >= 0),
+  olderThan: must('a number of milliseconds, 0 or more', value => typeof value === 'number' && value >= 0),
   data: (_name, value) => assertDataSchema(value),
   onProgress: must('a function', value => typeof value === 'function'),
   // By what it can do rather than by its class: a test environment such as jsdom has its own.

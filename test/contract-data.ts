@@ -48,19 +48,20 @@ export function describeDataContract(name: string, makeRoot: () => string | Prom
     })
 
     test.each([
-      [{ '': 'x' }],
-      [{ '-a': 'x' }],
-      [{ ['a'.repeat(64)]: 'x' }],
-      [{ a: 1 }],
-      [{ a: 'x'.repeat(257) }],
-      [['a']],
-      [new Map([['a', 'b']])],
-      ['a=b'],
-      [null],
-      [Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`l${i}`, '']))],
-    ])('refuses the labels %j', async labels => {
+      [{ '': 'x' }, '"": "x"'],
+      [{ a: 'b', '-a': 'x' }, '"-a": "x"'],
+      [{ ['a'.repeat(64)]: 'x' }, `"${'a'.repeat(60)}…": "x"`],
+      [{ a: 1 }, '"a": 1'],
+      [{ a: 'x'.repeat(257) }, `"a": "${'x'.repeat(60)}…"`],
+      [['a'], 'an array'],
+      [new Map([['a', 'b']]), 'an object'],
+      ['a=b', '"a=b"'],
+      [null, 'null'],
+      [Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`l${i}`, ''])), '65 labels'],
+    ])('refuses the labels %j', async (labels, found) => {
       const store = await open()
-      const refused = { code: 'INVALID_STATE', message: expect.stringContaining('labels must be') }
+      const message = expect.stringMatching(new RegExp(`: labels must be .*, found ${found}$`))
+      const refused = { code: 'INVALID_STATE', message }
       await expect(store.create('a', { labels: labels as never })).rejects.toMatchObject(refused)
       await store.create('a')
       const update = store.update('a', state => ({ ...state, labels: labels as never }))
@@ -71,7 +72,9 @@ export function describeDataContract(name: string, makeRoot: () => string | Prom
     test('data is any JSON, kept as it is by whoever has no schema', async () => {
       const store = await open()
       for (const [i, data] of [agent, [1], 'x', 0, false, null, { ['__proto__']: 1 }].entries()) {
-        expect(await store.create(`s${i}`, { data })).toMatchObject({ data })
+        const made = await store.create(`s${i}`, { data })
+        expect(made).toMatchObject({ data })
+        expect(await store.read(`s${i}`)).toStrictEqual(made) // Symbols are compared as well.
         await store.transition(`s${i}`, 'ready', 'running')
         await store.update(`s${i}`, state => ({ ...state, blockIndex: 1 }))
         expect((await store.read(`s${i}`)).data).toEqual(data)

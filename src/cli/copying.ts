@@ -16,17 +16,17 @@ export const COPY_OPTIONS = [DRY_RUN, CHANGE_FORMAT]
 /** What the helps of the commands that copy have in common. */
 export function copyHelp(done: Done): Pick<HelpText, 'notes' | 'done' | 'failed'> {
   return {
-    notes: `Nothing is overwritten: when a sandbox of the target has the id of one of the
-source's and another state, nothing is ${done} at all. Histories begin anew.
-First stop what changes the source. If it is interrupted, start it again.
+    notes: `Nothing is overwritten: if the target already has one of the sandboxes, but in
+another state, nothing is ${done} at all. Histories begin anew. First stop
+everything that changes the source. If it is interrupted, run it again.
 
 On a terminal it says in one line what it did. With --format json it prints
 {copied, same, failed}, with the ids and errors of those that failed.
 
-With --dry-run it prints each sandbox, and first what would become of it:
+With --dry-run it prints each sandbox, after what would become of it:
   new         it would be ${done}
   same        it is there already, in just this state
-  conflict    another of its id is there, so nothing would be ${done} at all
+  conflict    the target has it in another state: nothing would be ${done}
   unreadable  it would be left out
 With --format json as well, it prints one array of {id, outcome, state: {...}}
 and {id, outcome, error: {code, message}}.`,

@@ -9,7 +9,7 @@ export function labelOption(description: string): Option {
 }
 
 /** For a command that looks for labels. */
-export const WITH_LABEL = labelOption('only those with this label; repeated: with all of them')
+export const WITH_LABEL = labelOption('only those with this label; if repeated, with all of them')
 
 /** `--unlabel`, which collects names of labels. */
 export const UNLABEL = new Option('--unlabel <k>', 'remove this label; may be repeated').argParser(addName)

@@ -31,8 +31,10 @@ const KATA: readonly Column<WithState>[] = [
   ['CGROUP-PATH', ({ state }) => visible(state.cgroupPath) || '-'],
 ]
 
+const LABELS: Column<WithState> = ['LABELS', ({ state }) => labelWords(state.labels)]
+
 /** What is to be copied. */
-export const COPY_COLUMNS: readonly Column<WithState>[] = [STATE, ...KATA]
+export const COPY_COLUMNS: readonly Column<WithState>[] = [STATE, ...KATA, LABELS]
 
 /** What a store holds. */
 export function listColumns(wide: boolean, now: number): readonly Column<StoredSandbox>[] {
@@ -40,7 +42,7 @@ export function listColumns(wide: boolean, now: number): readonly Column<StoredS
     STATE,
     ['CHANGED', ({ changedAt }) => ({ text: age(changedAt, now), align: 'right' })],
     ...(wide ? KATA : []),
-    ['LABELS', ({ state }) => labelWords(state.labels)],
+    LABELS,
   ]
 }
 

@@ -117,7 +117,9 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch (error) {
-    throw new UsageError(`--data must be JSON: ${error instanceof Error ? error.message : String(error)}`)
+    throw new UsageError(
+      `--data must be JSON, such as '{"a":1}' with these quotes: ${error instanceof Error ? error.message : String(error)}`,
+    )
   }
 }
 

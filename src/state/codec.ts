@@ -66,12 +66,13 @@ function decodeJson(text: string): SandboxState {
     if (field === undefined || field.written === 'if present') unknown.set(key, compact(json))
     else if (json !== 'null' && field.written !== 'never') values[field.name] = parseField(field, json)
   }
-  for (const { name, written, parse } of FIELDS) {
+  for (const { name, written, parse, write } of FIELDS) {
     const json = unknown.get(name)
     if (json === undefined || written !== 'if present') continue
-    values[name] = parse(json)
-    // Data keeps its text as well, for the spelling of its numbers and keys.
-    if (name === 'labels' && values[name] !== undefined) unknown.delete(name)
+    const value = parse(json)
+    values[name] = value
+    // Data keeps its text as well, unless it would be written just so.
+    if (value !== undefined && (name === 'labels' || write(value) === json)) unknown.delete(name)
   }
   const state = completeState(values, ({ zero }) => zero)
   if (unknown.size > 0) state[UNKNOWN_KEYS] = freezeUnknownKeys(unknown)

@@ -1,7 +1,14 @@
 import { StateStoreError } from '../errors.js'
 import { depthOf } from './go-json.js'
 import { escapeHtml, foldKey, quote, unquote } from './go-text.js'
-import { checkLabels, LABELS_EXPECTED, type Labels, NO_LABELS, writeLabels } from './labels.js'
+import {
+  checkLabels,
+  LABELS_EXPECTED,
+  type Labels,
+  NO_LABELS,
+  showInvalidLabels,
+  writeLabels,
+} from './labels.js'
 import { isValidState, STATES, type StateString } from './machine.js'
 import { MAX_STATE_BYTES, type SandboxState } from './sandbox-state.js'
 
@@ -9,6 +16,8 @@ import { MAX_STATE_BYTES, type SandboxState } from './sandbox-state.js'
 interface FieldType<Value> {
   /** What a value must be, in words. */
   readonly expected: string
+  /** A value that is not valid, in words; by default as {@link show} shows any. */
+  readonly showInvalid?: (value: unknown) => string
   /** Go's zero value, which an absent field has. */
   readonly zero: unknown
   /** A value as it is kept, without what JSON cannot express (-0, a lone surrogate); undefined if it is not valid. */
@@ -77,6 +86,7 @@ function integer(minimum: number, maximum: number, range: string): FieldType<num
 /** Labels that are not valid in a file are another program's key of that name. */
 const labels: FieldType<Labels | undefined> = {
   expected: LABELS_EXPECTED,
+  showInvalid: showInvalidLabels,
   zero: NO_LABELS,
   check: checkLabels,
   parse: json => checkLabels(JSON.parse(json)),

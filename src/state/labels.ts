@@ -1,4 +1,5 @@
 import { escapeHtml } from './go-text.js'
+import { show } from './show.js'
 
 /**
  * Labels by name, such as `{ team: 'web' }`: at most 64. A name has 1 to 63 of the characters `a-z A-Z 0-9 _ . / -` and begins
@@ -16,7 +17,7 @@ const LONGEST_VALUE = 256
 
 /** What a set of labels must be, in words. */
 export const LABELS_EXPECTED =
-  'an object of at most 64 labels: names of 1 to 63 of a-z, A-Z, 0-9, _ . / -, beginning with a letter or digit, and texts of at most 256 characters'
+  'an object of at most 64 labels, each with a name of 1 to 63 of a-z A-Z 0-9 _ . / - that begins with a letter or digit, and a string of at most 256 characters'
 
 /** Whether a text may be the name of a label: 1 to 63 characters of `a-z A-Z 0-9 _ . / -`, a letter or digit first. */
 export function isLabelName(name: string): boolean {
@@ -37,6 +38,14 @@ export function checkLabels(value: unknown): Labels | undefined {
   if (!entries.every(([name, text]) => isLabelName(name) && isLabelValue(text))) return undefined
   if (entries.length === 0) return NO_LABELS
   return Object.freeze(Object.fromEntries(entries.map(([name, text]) => [name, text.toWellFormed()])))
+}
+
+/** What is wrong with a value that is not valid labels, in words: the first label at fault. */
+export function showInvalidLabels(value: unknown): string {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return show(value)
+  const entries = Object.entries(value)
+  const wrong = entries.find(([name, text]) => !isLabelName(name) || !isLabelValue(text))
+  return wrong === undefined ? `${entries.length} labels` : wrong.map(show).join(': ')
 }
 
 /** Their JSON, sorted by name. */

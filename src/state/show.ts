@@ -26,6 +26,7 @@ export function show(value: unknown): string {
   if (typeof value === 'function') return 'a function'
   if (Array.isArray(value)) return 'an array'
   if (typeof value === 'object' && value !== null) return 'an object'
+  if (typeof value === 'bigint') return `${value}n`
   return word(String(value))
 }
 

@@ -68,7 +68,7 @@ export function completeState(given: Values, absent: (field: Field) => unknown =
     const { [field.name]: value = absent(field) } = given // Reads it once.
     if (value === undefined && field.written === 'if present') continue
     const valid = field.check(value)
-    if (valid === undefined) throw invalidField(field, show(value))
+    if (valid === undefined) throw invalidField(field, (field.showInvalid ?? show)(value))
     if (valid !== field.zero || field.written !== 'if present') state[field.name] = valid
   }
   return state as unknown as SandboxState // Each field is there, and was checked by its own type.

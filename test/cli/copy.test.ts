@@ -91,9 +91,9 @@ describe('copy', () => {
   it('says with --dry-run what would become of each sandbox, and changes nothing', async () => {
     const { source, target } = await twoRoots()
     const dryRun = `copy ${source.path} ${target} --dry-run`
-    const plan = `OUTCOME  ID  STATE    BLOCK-INDEX  MEMORY-BLOCK  HOTPLUG-PROBE  CGROUP-PATH
-new      a   running            3             0  no             -
-new      b   ready              0             0  no             -
+    const plan = `OUTCOME  ID  STATE    BLOCK-INDEX  MEMORY-BLOCK  HOTPLUG-PROBE  CGROUP-PATH  LABELS
+new      a   running            3             0  no             -            team=x
+new      b   ready              0             0  no             -            -
 `
     expect(await source.cli(dryRun)).toEqual({ status: 0, stdout: plan, stderr: '' })
     expect(existsSync(target)).toBe(false)

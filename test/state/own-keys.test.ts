@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { decodeState, encodeState } from '#src/state/codec.js'
-import { compact } from '#src/state/go-json.js'
+import { compact, objectMembers } from '#src/state/go-json.js'
 import { checkLabels, type Labels } from '#src/state/labels.js'
 import { stateError } from './support.js'
 import { decodeVectors } from './vectors.js'
@@ -136,7 +136,7 @@ test('nothing under these names is lost, whatever it is', () => {
   fc.assert(
     fc.property(members, entries => {
       const text = file(...entries.map(([name, value]) => `"${name}":${value}`))
-      const written = new Map(Object.entries(membersOf(changed(text))))
+      const written = new Map(objectMembers(changed(text)).map(({ key, json }) => [key, json]))
       for (const [name, value] of entries) {
         const labels = name === 'labels' ? checkLabels(JSON.parse(value)) : undefined
         if (labels === undefined) expect(written.get(name)).toBe(compact(value))
@@ -145,14 +145,3 @@ test('nothing under these names is lost, whatever it is', () => {
     }),
   )
 })
-
-/** The text of each member's value. */
-function membersOf(text: string): Record<string, string> {
-  const found: Record<string, string> = {}
-  const state = decodeState(text)
-  for (const symbol of Object.getOwnPropertySymbols(state)) {
-    for (const [name, json] of Reflect.get(state, symbol)) found[name] = json
-  }
-  if (state.labels !== undefined) found.labels = JSON.stringify(state.labels)
-  return found
-}

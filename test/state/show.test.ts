@@ -51,7 +51,7 @@ describe('show', () => {
     [1, '1'],
     [-0, '0'],
     [Number.NaN, 'NaN'],
-    [10n, '10'],
+    [10n, '10n'],
     [true, 'true'],
     [null, 'null'],
     [undefined, 'undefined'],

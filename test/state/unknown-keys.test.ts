@@ -75,6 +75,8 @@ describe('unknown keys', () => {
     expect(UNKNOWN_KEYS in decodeState(`{${KNOWN}}`)).toBe(false)
     expect(UNKNOWN_KEYS in decodeState(`{${KNOWN},"PersistVersion":9}`)).toBe(false)
     expect(UNKNOWN_KEYS in validState(decodeState(`{${KNOWN}}`))).toBe(false)
+    expect(UNKNOWN_KEYS in decodeState(`{${KNOWN},"data":{"a":[1,"\\u003c"]}}`)).toBe(false)
+    expect(UNKNOWN_KEYS in decodeState(`{${KNOWN},"data":{"a":[1.0,"<"]}}`)).toBe(true)
   })
 
   it('of which one occurs twice keep its last value in its first place', () => {

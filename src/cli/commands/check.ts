@@ -17,7 +17,7 @@ program, which are left alone, are listed but are not a fault either.
 REPAIR says whether "sandbox-state repair" would act on it.
 
 Formats:
-  table  a line for each, in columns; without any fault no line at all
+  table  one line per fault, in columns; nothing if there are none
   json   one array of {code, id, path, message, repairable}`,
   examples: [
     ['check', 'all that is wrong'],

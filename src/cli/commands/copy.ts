@@ -18,8 +18,9 @@ export const command: CommandSpec = {
     ...COPY_OPTIONS,
   ],
   run(cli, options, from, to) {
-    if (isWithin(to, from)) throw new UsageError(`${to} is ${from} itself, or in it: copy to another place`)
-    if (isWithin(from, to)) throw new UsageError(`${from} is in ${to}: copy to another place`)
+    if (isWithin(to, from))
+      throw new UsageError(`${to} is the source itself or inside it: copy to another place`)
+    if (isWithin(from, to)) throw new UsageError(`the source is inside ${to}: copy to another place`)
     return cli.withStore(async source => {
       assertThere(from)
       await cli.withStore(target => copyAndReport(cli, source, target, options, 'copied'), to)

@@ -9,12 +9,13 @@ import type { Row } from '../table.js'
 export const command: CommandSpec = {
   description: "Print a sandbox's recorded changes, oldest first. Takes no lock and creates no file.",
   notes: `Formats:
-  table  a line for each, with who made the change, and why
+  table  one line per change, with who made it, and why
   json   one array of {seq, time, from, to, fields, reason, pid, host, command,
          gap}
 
-A line "not recorded" marks a gap, because a process was killed or the disk was
-full. The last changes are kept, about 128 KiB.`,
+A line "not recorded" marks a gap: another program changed the file, a process
+was killed before it wrote its line, or the disk was full. Only the last changes
+are kept, about 128 KiB of them.`,
   examples: [
     ['history a', 'how it came to its state'],
     ["history a --format json | jq '.[-1].command'", 'what changed it last'],

@@ -17,10 +17,10 @@ export const command: CommandSpec = {
   json   one object of {id, state: {...}, changedAt, revision, since, owner,
          lock, history, findings}
 
-"since" is when it came into its state, "changedAt" when anything of it last
+"since" is when it entered its state, "changedAt" when anything in it last
 changed, "owner" who owns it, or owned it when it died, "lock" who holds it
 now; both may be null. "history" has the last 10 changes, "findings" what check
-finds wrong.`,
+finds wrong with it.`,
   examples: [
     ['inspect a', 'look at it'],
     ["inspect a --json | jq -r '.history[-1].reason'", 'why it changed last'],

@@ -13,15 +13,16 @@ import { formatOption, type Options, olderThanOption } from '../options.js'
 export const command: CommandSpec = {
   description: 'List the sandboxes and their states, sorted by id. Takes no lock and creates no file.',
   notes: `Formats:
-  table  a line for each, in columns; without any sandbox no line at all
+  table  one line per sandbox, in columns; nothing if there are none
   json   one array of {id, state: {...}, changedAt, revision, owner?} and
          {id, error: {code, message}}
-  ids    one id a line
+  ids    one id per line
 
-CHANGED is how long ago the sandbox last changed, in whatever way.
+CHANGED is the time since the sandbox's last change of any kind.
 
-A sandbox that cannot be read is listed whatever is asked for: in a table with
-the error's code for its state, with ids also on stderr. The others follow.`,
+A sandbox that cannot be read is always listed, even if a filter is given. The
+table shows the error code in place of its state; with ids the error is on
+stderr.`,
   examples: [
     ['list', 'all of them'],
     ['list --state running --format ids', 'the running ones'],

@@ -13,7 +13,7 @@ export const command: CommandSpec = {
                    refreshed is all that is known of it
 
 Formats:
-  table  a line for each, in columns; without any lock no line at all
+  table  one line per lock, in columns; nothing if there are none
   json   one array of {id, lock, pid, otherPidNamespace, host, command, since},
          as far as is known`,
   examples: [

@@ -10,7 +10,7 @@ import { counted } from '../words.js'
 
 export const command: CommandSpec = {
   description: 'Delete the stopped sandboxes that have not changed for some time.',
-  notes: `It prints the ids of those that it deleted, one a line; with --format json it
+  notes: `It prints the ids of those that it deleted, one per line; with --format json it
 prints one array of {id, state: {...}, changedAt, revision}, as they were.
 
 Any change counts, also one of labels or data. A sandbox that somebody changes
@@ -25,7 +25,7 @@ meanwhile stays, and so does one that is running or cannot be read.`,
     'LOCK_TIMEOUT (somebody held one of them; the others are deleted) or IO_ERROR; those that were printed are deleted',
   takes: [
     olderThanOption('required: ').makeOptionMandatory(),
-    new Option('--state <state>', 'those in this state instead')
+    new Option('--state <state>', 'only those in this state')
       .choices(STATES.filter(state => state !== 'running'))
       .default('stopped'),
     WITH_LABEL,

@@ -17,7 +17,7 @@ that it can run beside other processes.
 Actions, which --dry-run only plans:
   moved    to ROOT/.quarantine, with a note of why
   removed  a leftover, which held no state
-  chmod    the mode was set right
+  chmod    the mode was corrected
   left     it needs somebody who knows what it is
   busy     others held the sandbox for longer than --lock-timeout
   failed   the message says why

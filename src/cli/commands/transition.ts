@@ -11,7 +11,7 @@ export const command = changeCommand({
   description: 'Move a sandbox to another state, if the state machine allows it.',
   notes: `Moves:\n${MOVES}
 
-With --from, just one of several wins that race for the same move.`,
+With --from, only one of several commands that race for the same move succeeds.`,
   examples: [
     ['transition a running', 'start it, or resume it'],
     ['transition a running --from ready', 'start it, unless somebody has'],

@@ -11,7 +11,7 @@ type Wanted = StateString | 'deleted'
 
 export const command: CommandSpec = {
   description: 'Wait until a sandbox is in a state, or is deleted, no matter who changes it.',
-  notes: `A state that is left again at once may be missed. On a terminal it says in one
+  notes: `A state that lasts only a moment may be missed. On a terminal it says in one
 line what it saw. With --format json it prints the state, or null once deleted.`,
   examples: [
     ['wait a stopped', 'until it stops'],

@@ -13,7 +13,7 @@ export const command: CommandSpec = {
   json   a line for each event: first one {type: "created", id, state} for each
          sandbox that is there, then what happens: created, changed (with
          previous), deleted (with previous), error (with {code, message}). A
-         state that was left at once may be missing, the last one never.`,
+         state that lasts only a moment may be missing, but never the last one.`,
   examples: [
     ['watch', 'see all of them live'],
     ["watch a --format json | jq -r '.state.state'", "one's states, as they come"],
