@@ -42,7 +42,7 @@ export function checkLabels(value: unknown): Labels | undefined {
 
 /** What is wrong with a value that is not valid labels, in words: the first label at fault. */
 export function showInvalidLabels(value: unknown): string {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return show(value)
+  if (typeof value !== 'object' || value === null || Symbol.iterator in value) return show(value)
   const entries = Object.entries(value)
   const wrong = entries.find(([name, text]) => !isLabelName(name) || !isLabelValue(text))
   return wrong === undefined ? `${entries.length} labels` : wrong.map(show).join(': ')
