@@ -60,6 +60,15 @@ const holder = {
   since: time('when it was taken, or last refreshed').optional(),
 }
 
+const { lock: _, ...whose } = holder
+const owner = z
+  .object({
+    state: z.enum(['owned', 'orphaned']).describe('orphaned: its owner died without releasing it'),
+    ...whose,
+    since: time('since when').optional(),
+  })
+  .meta({ id: 'owner', description: 'the process that took the ownership' })
+
 const fault = {
   code: z.enum(FINDING_CODES),
   id: id.optional(),
@@ -71,20 +80,14 @@ const finding = z.object({ ...fault, repairable: z.boolean() }).meta({ id: 'find
 const error = z
   .object({ code: z.enum(ERROR_CODES), message: text('for people') })
   .meta({ id: 'error', description: 'why it cannot be read' })
-const { lock: _, ...who } = holder
-const owner = z.object({
-  state: z
-    .enum(['owned', 'orphaned'])
-    .describe('orphaned: its processes ended, and none of them released it'),
-  ...who,
-})
 const stored = {
   id,
   state,
   changedAt: time('when the state was last replaced'),
   revision: text('differs after each change; to be compared only'),
-  owner: owner.optional(),
 }
+const listed = { ...stored, owner: owner.optional().describe('absent when it is unowned') }
+const orphan = { ...stored, owner }
 
 const outcome = z.enum(['new', 'same', 'conflict', 'unreadable'])
 const SCHEMAS = {
@@ -92,12 +95,12 @@ const SCHEMAS = {
   'history-line': z
     .object({ ...change, file: text('which state.json the change left, for the next writer').optional() })
     .meta({ title: 'a line of history.jsonl' }),
-  list: z.array(z.union([z.object(stored), z.object({ id, error })])).meta({ title: 'list --format json' }),
+  list: z.array(z.union([z.object(listed), z.object({ id, error })])).meta({ title: 'list --format json' }),
   inspect: z
     .object({
       ...stored,
-      owner: owner.nullable(),
       since: time('since when it is in its state'),
+      owner: owner.nullable().describe('null when it is unowned'),
       lock: z.object(holder).nullable().describe('who holds it now'),
       history: z.array(historyEntry).max(10),
       findings: z.array(finding),
@@ -123,7 +126,11 @@ const SCHEMAS = {
       z.object({ type: z.literal('error'), id, error, previous: state.optional() }),
     ])
     .meta({ title: 'a line of watch --format json' }),
-  prune: z.array(z.object(stored)).meta({ title: 'prune --format json' }),
+  orphans: z.array(z.object(orphan)).meta({ title: 'orphans --format json' }),
+  reap: z
+    .array(z.object({ ...orphan, reason: text('what its history says') }))
+    .meta({ title: 'reap --format json' }),
+  prune: z.array(z.object(listed)).meta({ title: 'prune --format json' }),
   copy: z
     .object({
       copied: count('created in the target'),
@@ -136,7 +143,7 @@ const SCHEMAS = {
     .meta({ title: 'copy and import --dry-run --format json' }),
   error: z
     .object({
-      code: z.enum([...ERROR_CODES, 'USAGE', 'TIMEOUT', 'OUTPUT', 'INTERNAL']),
+      code: z.enum([...ERROR_CODES, 'USAGE', 'TIMEOUT', 'COMMAND', 'OUTPUT', 'INTERNAL']),
       message: text('for people'),
       id: z.string().optional().describe('the sandbox, or what was given for its id'),
       path: text('the file or folder; on etcd, the key').optional(),

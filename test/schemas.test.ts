@@ -8,7 +8,7 @@ import { ERROR_CODES, encodeState, STATES } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import * as z from 'zod'
 import { FIELDS } from '#src/state/fields.js'
-import { BIN, Root } from './cli/support.js'
+import { BIN, Root, spawnCli } from './cli/support.js'
 import { holdFlock } from './support/flock.js'
 
 const project = fileURLToPath(new URL('..', import.meta.url))
@@ -82,6 +82,7 @@ async function outputs(): Promise<Record<string, unknown[]>> {
     () => root.done('delete b --force'),
   ])
   root.put('bad', '{"state":"dead"}')
+  await spawnCli(['--root', root.path, 'run', 'orphan', '--create', '--', 'sh', '-c', 'kill -9 $PPID $$'])
   const lines = ['a', 'later'].flatMap(id =>
     readFileSync(join(root.path, id, 'history.jsonl'), 'utf8')
       .trimEnd()
@@ -100,7 +101,13 @@ async function outputs(): Promise<Record<string, unknown[]>> {
     state: [made, updated, moved, root.file('a'), root.file('later'), await printed(root, 'state a')],
     'history-line': lines.map(line => JSON.parse(line)),
     list: [await printed(root, 'list'), await printed(root, 'list --state paused')],
-    inspect: [await printed(root, 'inspect a'), await printed(root, 'inspect later')],
+    inspect: [
+      await printed(root, 'inspect a'),
+      await printed(root, 'inspect later'),
+      await printed(root, 'inspect orphan'),
+    ],
+    orphans: [await printed(root, 'orphans')],
+    reap: [await printed(root, 'reap --dry-run')],
     history: [await printed(root, 'history a'), await printed(root, 'history later')],
     locks: [await printed(root, 'locks')],
     watch,
@@ -162,6 +169,8 @@ describe('what is printed, and kept', () => {
       '"error":{',
       '"to":"/',
       '"lock":"flock"',
+      '"state":"orphaned"',
+      '"reason":"owner died: ',
     ])
       expect(text).toContain(part)
     const types = printed.watch?.map(event => Reflect.get(Object(event), 'type'))

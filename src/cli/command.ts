@@ -24,7 +24,7 @@ export interface HelpText {
 export interface CommandSpec extends HelpText {
   /** Its arguments, and its own options, in the order of the help. */
   readonly takes?: readonly (Argument | Option)[]
-  /** @param operands the values of the arguments; undefined for one that may be left out */
+  /** @param operands the values of the arguments, one by one; undefined for one that may be left out */
   run(cli: Cli, options: Options, ...operands: string[]): Promise<void> | void
 }
 
@@ -42,7 +42,7 @@ export function define(command: Command, { takes = [], run, ...help }: CommandSp
   if (takes.some(isJsonFormat)) {
     command.addOption(JSON_OPTION).on('option:json', () => command.setOptionValue('format', 'json'))
   }
-  describe(command, help).action(() => run(cli, command.opts<Options>(), ...command.processedArgs))
+  describe(command, help).action(() => run(cli, command.opts<Options>(), ...command.processedArgs.flat()))
 }
 
 /** Gives a command its help: arguments and options in the middle, the notes, examples and exit statuses after them. */

@@ -19,7 +19,10 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry('transition', 'move a sandbox to another state', () => import('./commands/transition.js')),
   entry('update', "change a sandbox's other fields", () => import('./commands/update.js')),
   entry('delete', 'delete a sandbox', () => import('./commands/delete.js')),
+  entry('run', 'run a command that owns a sandbox', () => import('./commands/run.js')),
   entry('prune', 'delete sandboxes that stopped long ago', () => import('./commands/prune.js')),
+  entry('orphans', 'list what is said to run, but whose owner died', () => import('./commands/orphans.js')),
+  entry('reap', 'stop the orphans', () => import('./commands/reap.js')),
   entry('watch', 'follow the sandboxes, live on a terminal', () => import('./commands/watch.js')),
   entry('wait', 'wait until a sandbox is in a state, or deleted', () => import('./commands/wait.js')),
   entry(
@@ -28,6 +31,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     () => import('./commands/history.js'),
   ),
   entry('locks', 'show who holds which lock, and since when', () => import('./commands/locks.js')),
+  entry('metrics', 'print numbers for Prometheus', () => import('./commands/metrics.js')),
   entry('check', 'look for damaged, foreign and leftover files', () => import('./commands/check.js')),
   entry('repair', 'set aside what is damaged, sweep up leftovers', () => import('./commands/repair.js')),
   entry('diagram', 'draw the state machine', () => import('./commands/diagram.js')),

@@ -20,13 +20,15 @@ export async function candidates(words: readonly string[], cli: Cli): Promise<re
   let command = program
   let operands = 0
   let option: Option | undefined
+  let isPastOptions = false
   const optionOf = (name: string) =>
     [...command.options, ...program.options].find(({ short, long }) => name === short || name === long)
 
   for (const [at, word] of words.slice(0, -1).entries()) {
     if (word === '=' || (words[at - 1] === '=' && option === undefined)) continue
     const [name = '', value] = option === undefined ? word.split(/(?<=^--[\w-]+)=/) : [option.long, word]
-    const named = name.startsWith('-') ? optionOf(name) : undefined
+    const isOption = name.startsWith('-') && !isPastOptions
+    const named = isOption ? optionOf(name) : undefined
     option = named?.required && value === undefined ? named : undefined
     // Only the root matters to what may follow. Where the shell has not expanded a `~`, it is the home.
     if (name === '--root')
@@ -34,7 +36,8 @@ export async function candidates(words: readonly string[], cli: Cli): Promise<re
         'root',
         value?.replace(/^~(?=\/|$)/, () => homedir()),
       )
-    if (name.startsWith('-')) continue
+    if (name === '--' && option === undefined) isPastOptions = true
+    if (isOption) continue
     if (command !== program) operands += 1
     else {
       const subcommand = program.commands.find(other => other.name() === word)
@@ -51,7 +54,7 @@ export async function candidates(words: readonly string[], cli: Cli): Promise<re
   option ??= optionOf(flag.slice(0, -1))
   const place = option ?? command.registeredArguments[operands]
   let all: readonly string[] = []
-  if (option === undefined && current.startsWith('-')) all = optionNames(program, command)
+  if (option === undefined && current.startsWith('-') && !isPastOptions) all = optionNames(program, command)
   else if (place !== undefined) all = await valuesOf(place, command, cli)
   else if (command === program)
     all = program.commands.map(command => `${command.name()}\t${command.summary()}`)

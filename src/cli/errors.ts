@@ -20,6 +20,16 @@ export class TimeoutError extends Error {
   }
 }
 
+/** The command that was to be run was not started; its exit status is that of env(1). */
+export class CommandError extends Error {
+  constructor(
+    message: string,
+    readonly status: number,
+  ) {
+    super(message)
+  }
+}
+
 /** An error as a user sees it. */
 export interface Failure extends Omit<ErrorDetails, 'cause'> {
   readonly status: number
@@ -37,6 +47,7 @@ export function failureOf(error: unknown, help: string): Failure {
   if (error instanceof TimeoutError) {
     return { status: EXIT.timedOut, code: 'TIMEOUT', message: error.message, id: error.id }
   }
+  if (error instanceof CommandError) return { status: error.status, code: 'COMMAND', message: error.message }
   if (error instanceof OutputError) return { status, code: 'OUTPUT', message: error.message }
   // The operating system's own errors, such as one about the temporary or the current folder, are no bugs of ours.
   if (isSystemError(error)) {

@@ -1,13 +1,14 @@
-import type { StoredSandbox } from '../backend.js'
+import type { Owner, StoredSandbox } from '../backend.js'
 import type { StateStoreError } from '../errors.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { visible } from '../state/show.js'
+import type { Orphan, Reaped } from '../store.js'
 import { labelWords } from './labels.js'
 import { type Cell, type Row, STATE_COLORS } from './table.js'
-import { age } from './words.js'
+import { age, whoWords } from './words.js'
 
 /** A column of a listing, beside the id. */
-type Column<Entry> = readonly [heading: string, cell: (entry: Entry) => Cell | string]
+export type Column<Entry> = readonly [heading: string, cell: (entry: Entry) => Cell | string]
 
 interface WithState {
   readonly id: string
@@ -41,10 +42,25 @@ export function listColumns(wide: boolean, now: number): readonly Column<StoredS
   return [
     STATE,
     ['CHANGED', ({ changedAt }) => ({ text: age(changedAt, now), align: 'right' })],
+    ['OWNER', ({ owner }) => ownerCell(owner)],
     ...(wide ? KATA : []),
     LABELS,
   ]
 }
+
+function ownerCell(owner: Owner | undefined): Cell | string {
+  if (owner === undefined) return '-'
+  return owner.state === 'owned' ? whoWords(owner) : { text: 'orphaned', color: 'red' }
+}
+
+/** Orphans, and why they were reaped. */
+export const ORPHAN_COLUMNS: readonly Column<Orphan>[] = [
+  STATE,
+  ['OWNED-SINCE', ({ owner }) => owner.since ?? '-'],
+  ['LAST-OWNER', ({ owner }) => whoWords(owner)],
+]
+
+export const REAPED_COLUMNS: readonly Column<Reaped>[] = [STATE, ['REASON', ({ reason }) => visible(reason)]]
 
 export function headings<Entry>(columns: readonly Column<Entry>[]): string[] {
   return ['ID', ...columns.map(([heading]) => heading)]

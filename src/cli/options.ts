@@ -35,6 +35,8 @@ export interface Options {
   /** In ms. */
   readonly olderThan?: number
   readonly wide?: boolean
+  readonly orphaned?: boolean
+  readonly create?: boolean
 }
 
 export const ID = new Argument('<id>', "the sandbox's name: letters, digits, _ . and -")

@@ -37,6 +37,8 @@ describe('--json', () => {
     'update a --block-index 1',
     'inspect a',
     'prune --older-than 1d',
+    'orphans',
+    'reap',
   ])('does for %s what --format json does', async line => {
     const root = new Root()
     await root.done('create a --block-index 1')

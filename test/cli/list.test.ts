@@ -25,12 +25,12 @@ describe('list', () => {
   it('prints a table, with what cannot be read as rows, and then exits with 1', async () => {
     const root = await someSandboxes()
     for (const id of ['cache', 'db', 'web']) root.age(id, 3 * DAY)
-    const stdout = `ID     STATE          CHANGED  LABELS
+    const stdout = `ID     STATE          CHANGED  OWNER  LABELS
 bad    CORRUPT_STATE  ${message(root, 'bad', BAD)}
-cache  ready               3d  app=cache,team=x
-db     running             3d  -
+cache  ready               3d  -      app=cache,team=x
+db     running             3d  -      -
 odd    INVALID_STATE  ${message(root, 'odd', ODD)}
-web    ready               3d  -
+web    ready               3d  -      -
 `
     expect(await root.cli('list')).toEqual({ status: 1, stdout, stderr: '' })
     expect(await root.cli('list --format table')).toEqual({ status: 1, stdout, stderr: '' })
@@ -39,12 +39,12 @@ web    ready               3d  -
   it("shows Kata's fields when asked", async () => {
     const root = await someSandboxes()
     for (const id of ['cache', 'db', 'web']) root.age(id, 3 * DAY)
-    const stdout = `ID     STATE          CHANGED  BLOCK-INDEX  MEMORY-BLOCK  HOTPLUG-PROBE  CGROUP-PATH  LABELS
+    const stdout = `ID     STATE          CHANGED  OWNER  BLOCK-INDEX  MEMORY-BLOCK  HOTPLUG-PROBE  CGROUP-PATH  LABELS
 bad    CORRUPT_STATE  ${message(root, 'bad', BAD)}
-cache  ready               3d            0             0  no             -            app=cache,team=x
-db     running             3d            0             0  no             -            -
+cache  ready               3d  -                0             0  no             -            app=cache,team=x
+db     running             3d  -                0             0  no             -            -
 odd    INVALID_STATE  ${message(root, 'odd', ODD)}
-web    ready               3d           12           128  yes            /kata/web    -
+web    ready               3d  -               12           128  yes            /kata/web    -
 `
     expect(await root.cli('list --wide')).toEqual({ status: 1, stdout, stderr: '' })
   })

@@ -1,4 +1,4 @@
-import type { LockHolder } from '../../backend.js'
+import type { LockHolder, Owner } from '../../backend.js'
 import type { Finding } from '../../check.js'
 import { visible } from '../../state/show.js'
 import type { Inspection } from '../../store.js'
@@ -7,8 +7,8 @@ import type { CommandSpec } from '../command.js'
 import { HISTORY_HEADINGS, historyRows } from '../history-table.js'
 import { inspectionPage, statePage } from '../json.js'
 import { formatOption, ID } from '../options.js'
-import { type Row, STATE_COLORS, tableLines } from '../table.js'
-import { ago, holderWords } from '../words.js'
+import { type Cell, type Row, STATE_COLORS, tableLines } from '../table.js'
+import { ago, holderWords, whoWords } from '../words.js'
 
 export const command: CommandSpec = {
   description: 'Print everything known about one sandbox. Takes no lock and creates no file.',
@@ -52,19 +52,25 @@ function section(title: string, lines: readonly string[], count = 1): string[] {
   return count === 0 ? [] : ['', title, ...lines.map(line => `  ${line}`)]
 }
 
-function facts({ id, state, changedAt, revision, since, lock }: Inspection, now: number): Row[] {
+function facts({ id, state, changedAt, revision, since, lock, owner }: Inspection, now: number): Row[] {
   return [
     ['Id', id],
     ['State', { text: state.state, color: STATE_COLORS[state.state] }],
     ['Since', `${since} (${ago(since, now)})`],
     ['Changed', `${changedAt} (${ago(changedAt, now)})`],
     ['Revision', visible(revision)],
-    ['Held by', lock === null ? '-' : heldWords(lock, now)],
+    ['Held by', lock === null ? '-' : sinceWords(holderWords(lock), lock, now)],
+    ['Owner', owner === null ? '-' : ownerCell(owner, now)],
   ]
 }
 
-function heldWords(lock: LockHolder, now: number): string {
-  return lock.since === undefined ? holderWords(lock) : `${holderWords(lock)}, ${ago(lock.since, now)}`
+function ownerCell(owner: Owner, now: number): Cell | string {
+  const words = sinceWords(whoWords(owner), owner, now)
+  return owner.state === 'owned' ? words : { text: `orphaned by ${words}`, color: 'red' }
+}
+
+function sinceWords(words: string, { since }: Pick<LockHolder, 'since'>, now: number): string {
+  return since === undefined ? words : `${words}, ${ago(since, now)}`
 }
 
 function faultRow({ code, message }: Finding): Row {

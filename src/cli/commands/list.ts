@@ -18,7 +18,8 @@ export const command: CommandSpec = {
          {id, error: {code, message}}
   ids    one id per line
 
-CHANGED is the time since the sandbox's last change of any kind.
+CHANGED is the time since the sandbox's last change of any kind. OWNER is who
+took it; if that process has ended, a child that inherited it still owns it.
 
 A sandbox that cannot be read is always listed, even if a filter is given. The
 table shows the error code in place of its state; with ids the error is on
@@ -35,6 +36,7 @@ stderr.`,
     new Option('--state <state>', 'only those in this state').choices(STATES),
     WITH_LABEL,
     olderThanOption(),
+    new Option('--orphaned', 'only those whose owner died without releasing them'),
     new Option('--wide', "show Kata's own fields, too"),
     formatOption('how to print them', ['table', 'json', 'ids']),
   ],
@@ -51,18 +53,19 @@ stderr.`,
     }),
 }
 
-type Wanted = Pick<Options, 'state' | 'label' | 'olderThan'>
+type Wanted = Pick<Options, 'state' | 'label' | 'olderThan' | 'orphaned'>
 
-function filter({ state, label, olderThan }: Wanted, now: number): ListOptions {
+function filter({ state, label, olderThan, orphaned }: Wanted, now: number): ListOptions {
   return {
     ...(state && { state }),
+    ...(orphaned && { owner: 'orphaned' as const }),
     ...(label && { labels: label }),
     ...(olderThan !== undefined && { changedBefore: new Date(Math.max(now - olderThan, 0)) }),
   }
 }
 
-function what({ state, label, olderThan }: Wanted): string {
-  if (label !== undefined || olderThan !== undefined) return 'such sandboxes'
+function what({ state, label, olderThan, orphaned }: Wanted): string {
+  if (label !== undefined || olderThan !== undefined || orphaned) return 'such sandboxes'
   return state === undefined ? 'sandboxes' : `sandboxes that are ${state}`
 }
 

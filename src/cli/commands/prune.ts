@@ -1,11 +1,10 @@
 import { Option } from 'commander'
-import type { StoredSandbox } from '../../backend.js'
 import { STATES } from '../../state/machine.js'
-import type { Cli } from '../cli.js'
 import type { CommandSpec } from '../command.js'
 import { objectJson } from '../json.js'
 import { WITH_LABEL } from '../labels.js'
 import { CHANGE_FORMAT, DRY_RUN, olderThanOption } from '../options.js'
+import { printIds, Sweep } from '../sweep.js'
 import { counted } from '../words.js'
 
 export const command: CommandSpec = {
@@ -37,31 +36,11 @@ meanwhile stays, and so does one that is running or cannot be read.`,
     { olderThan = Number.POSITIVE_INFINITY, state = 'stopped', label: labels = {}, dryRun = false, format },
   ) =>
     cli.withStore(async store => {
-      let count = 0
-      let failure: unknown
-      // Ends at a failure, which is thrown once the array is whole and the count is given.
-      const pruned = async function* (): AsyncGenerator<StoredSandbox> {
-        try {
-          for await (const entry of store.prune({ olderThan, state, labels, dryRun })) {
-            count++
-            yield entry
-          }
-        } catch (error) {
-          failure = error
-        }
-      }
-      if (format === 'json') await cli.printJson(pruned(), entry => objectJson(entry))
-      else await printIds(pruned(), cli)
-      const sandboxes = counted(count, 'sandbox', 'sandboxes')
+      const pruned = new Sweep(store.prune({ olderThan, state, labels, dryRun }))
+      if (format === 'json') await cli.printJson(pruned, entry => objectJson(entry))
+      else await printIds(pruned, cli)
+      const sandboxes = counted(pruned.count, 'sandbox', 'sandboxes')
       await cli.remark(`${sandboxes} ${dryRun ? 'would be deleted from' : 'deleted from'} ${cli.rootWords}`)
-      if (failure !== undefined) throw failure
+      pruned.throwFailure()
     }),
-}
-
-/** Each at once: should the sweep be interrupted, what is gone was printed. */
-async function printIds(pruned: AsyncIterable<StoredSandbox>, cli: Cli): Promise<void> {
-  for await (const { id } of pruned) {
-    await cli.out.write(`${id}\n`)
-    await cli.out.flush()
-  }
 }

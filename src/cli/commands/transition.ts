@@ -1,8 +1,7 @@
 import { Argument, Option } from 'commander'
-import { checkMove } from '../../change.js'
 import { STATES, type StateString, TRANSITIONS } from '../../state/machine.js'
-import type { SandboxState } from '../../state/sandbox-state.js'
 import { changeCommand } from '../change.js'
+import { move } from '../move.js'
 import { changeOptions, REASON } from '../options.js'
 
 const MOVES = STATES.map(state => `  ${state.padEnd(7)} -> ${TRANSITIONS[state].join(', ')}`).join('\n')
@@ -30,14 +29,7 @@ With --from, only one of several commands that race for the same move succeeds.`
     const how = changeOptions(options)
     if (from !== undefined)
       return { state: await store.transition(id, from, to, how), words: `${from} -> ${to}` }
-    let before: StateString = to
-    const move = (current: SandboxState) => {
-      before = current.state
-      // An update may leave the state as it is, but a transition to the present state is refused.
-      checkMove(id, before, before, to)
-      return { ...current, state: to }
-    }
-    const state = await store.update(id, move, how)
+    const { before, state } = await move(store, id, to, how)
     return { state, words: `${before} -> ${to}` }
   },
 })

@@ -1,0 +1,33 @@
+import type { CommandSpec } from '../command.js'
+import { REAPED_COLUMNS } from '../listing.js'
+import { DRY_RUN, formatOption } from '../options.js'
+import { printSweep, Sweep } from '../sweep.js'
+import { counted } from '../words.js'
+
+export const command: CommandSpec = {
+  description:
+    'Move each orphan to stopped: each sandbox that is said to be running or paused, but whose owner died without releasing it.',
+  notes: `Under the lock of each it looks again. What is owned, or was never owned, stays
+as it is, and so does what somebody changes meanwhile.
+
+Formats:
+  table  each as it was, and the reason that its history has; without any
+         orphan no line at all
+  json   one array of {id, state: {...}, changedAt, revision, owner, reason}
+  ids    one id a line`,
+  examples: [
+    ['reap --dry-run', 'what it would stop, and why'],
+    ['reap', 'do it'],
+  ],
+  done: 'they are stopped (with --dry-run: would be), also when there were none',
+  failed:
+    'LOCK_TIMEOUT (somebody held one of them; the others are stopped) or IO_ERROR; those that were printed are stopped',
+  takes: [DRY_RUN, formatOption('how to print them', ['table', 'json', 'ids'])],
+  run: (cli, { dryRun = false, format }) =>
+    cli.withStore(async store => {
+      const reaped = new Sweep(store.reap({ dryRun }))
+      await printSweep(reaped, REAPED_COLUMNS, format, cli)
+      const orphans = counted(reaped.count, 'orphan')
+      await cli.remark(`${orphans} ${dryRun ? 'would be stopped' : 'stopped'} in ${cli.rootWords}`)
+    }),
+}

@@ -1,0 +1,101 @@
+import { Argument, Option } from 'commander'
+import type { Ownership } from '../../backend.js'
+import { checkMove } from '../../change.js'
+import { type ErrorCode, StateStoreError } from '../../errors.js'
+import type { SandboxStore } from '../../store.js'
+import type { CommandSpec } from '../command.js'
+import { CommandError, EXIT, UsageError } from '../errors.js'
+import { labelOption } from '../labels.js'
+import { move } from '../move.js'
+import { changeOptions, ID, type Options, REASON } from '../options.js'
+import { supervise } from '../supervise.js'
+
+export const command: CommandSpec = {
+  description: 'Own a sandbox, move it to running, run a command, and move it to stopped when that ends.',
+  notes: `The history says how the command ended: "exited 3", "killed by SIGKILL". It reads
+and writes what this one would. INT, TERM, HUP, QUIT, USR1, USR2, WINCH, TSTP
+and CONT are passed on to it; those that a terminal sends to all that runs in
+its foreground (INT, QUIT, TSTP, WINCH) are not sent a second time.
+
+The command inherits the ownership, as a descriptor that it need not know: if
+this process is killed, the command still owns the sandbox. When it ends, too,
+the sandbox is an orphan, which "sandbox-state reap" stops.
+
+Nothing is wrong if somebody has stopped or deleted the sandbox meanwhile.`,
+  examples: [
+    ['run a -- firecracker --no-api --config-file a.json', 'run a VM'],
+    ['run a --create --label team=x -- sleep 60', 'create a first, unless it is there'],
+  ],
+  done: 'the command exited with 0',
+  failed:
+    'OWNED (somebody else owns it), INVALID_TRANSITION (it is running already: reap it if it is an orphan), NOT_FOUND, INVALID_ID, INVALID_STATE, CORRUPT_STATE, LOCK_TIMEOUT, UNSUPPORTED or IO_ERROR; or it ran, but the sandbox could not be moved to stopped',
+  others: [
+    ['126', 'COMMAND: it cannot be executed'],
+    ['127', 'COMMAND: it was not found'],
+    ['128+N', 'it was killed by signal N'],
+    ['else', 'that of the command'],
+  ],
+  takes: [
+    ID,
+    new Argument('<command...>', 'the command and its arguments, after --'),
+    new Option('--create', 'create the sandbox, unless it is there'),
+    labelOption('with --create: a label of a new one; may be repeated'),
+    REASON,
+  ],
+  run(cli, options, id, ...words) {
+    if (options.label !== undefined && !options.create) throw new UsageError('--label needs --create')
+    return cli.withStore(async store => {
+      const owner = await own(store, id, options)
+      try {
+        await move(store, id, 'running', changeOptions(options))
+      } catch (error) {
+        await owner.release()
+        throw error
+      }
+      await supervise(words, owner.fd, async ({ status, words: reason, failure }) => {
+        cli.status = status
+        try {
+          await stop(store, id, reason)
+          await owner.release()
+        } catch (error) {
+          await cli.report(error, false)
+          cli.status ||= EXIT.failed
+        }
+        if (failure !== undefined) throw new CommandError(`${words[0]}: ${failure}`, status)
+      })
+    })
+  },
+}
+
+/** Leaves an orphan that is said to be running for reap, which says in the history why it was stopped. */
+async function own(store: SandboxStore, id: string, options: Options): Promise<Ownership> {
+  const { create = false, label: labels = {} } = options
+  const found = await unlessCode(['NOT_FOUND'], store.inspect(id))
+  if (found !== undefined && found.owner?.state !== 'owned')
+    checkMove(id, found.state.state, found.state.state, 'running')
+  const owner = await unlessCode(create ? ['NOT_FOUND'] : [], store.own(id))
+  if (owner !== undefined) return owner
+  await store.create(id, { labels }, changeOptions(options))
+  return store.own(id)
+}
+
+/** Unless somebody has, or has deleted it; another sandbox that was created in its place is not ours. */
+async function stop(store: SandboxStore, id: string, reason: string): Promise<void> {
+  for (;;) {
+    const found = await unlessCode(['NOT_FOUND'], store.inspect(id))
+    if (found?.owner?.pid !== process.pid || found.state.state === 'stopped') return
+    const stopping = move(store, id, 'stopped', { reason, ifRevision: found.revision })
+    const stopped = await unlessCode(['NOT_FOUND', 'REVISION_MISMATCH'], stopping)
+    if (stopped !== undefined) return
+  }
+}
+
+/** @returns undefined for an error with one of these codes */
+async function unlessCode<T>(codes: readonly ErrorCode[], result: Promise<T>): Promise<T | undefined> {
+  try {
+    return await result
+  } catch (error) {
+    if (error instanceof StateStoreError && codes.includes(error.code)) return undefined
+    throw error
+  }
+}
