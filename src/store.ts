@@ -417,7 +417,9 @@ export class SandboxStore<Data = unknown> {
 
   async *#orphans(): AsyncGenerator<Orphan<StateOf<Data>>, void, undefined> {
     for await (const entry of this.#entries({ owner: 'orphaned' })) {
-      if (!('error' in entry) && isOrphan(entry)) yield entry
+      if ('error' in entry || entry.owner === undefined) continue
+      const { owner } = entry
+      if (MAY_BE_ORPHANED.has(entry.state.state)) yield { ...entry, owner }
     }
   }
 
@@ -809,11 +811,6 @@ const STAYS: ReadonlySet<ErrorCode> = new Set([
   'INVALID_STATE',
   'LOCK_TIMEOUT',
 ])
-
-/** Whether a sandbox is said to run, but its owner died without releasing it. */
-export function isOrphan<State extends SandboxState>(entry: StoredSandbox<State>): entry is Orphan<State> {
-  return entry.owner?.state === 'orphaned' && MAY_BE_ORPHANED.has(entry.state.state)
-}
 
 const MAY_BE_ORPHANED: ReadonlySet<StateString> = new Set(['running', 'paused'])
 

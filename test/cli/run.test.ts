@@ -1,250 +1,250 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { text } from 'node:stream/consumers'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it } from 'vitest'
+import { COMMANDS } from '#src/cli/commands.js'
 import { temporaryFolder } from '../support/root.js'
-import { BIN, Root, spawnCli } from './support.js'
-import { hasTmux, Tmux } from './tmux.js'
+import { BIN, cli, HOSTILE, Root, spawnCli, UNPRINTABLE } from './support.js'
 
-/** Says each signal that it gets, after its own pid; ends with 7 at SIGTERM, and when its standard input ends. */
-const TELLER = `
-  for (const signal of ['SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH', 'SIGTSTP', 'SIGCONT'])
-    process.on(signal, () => console.log(signal))
-  process.on('SIGTERM', () => { console.log('SIGTERM'); process.exit(7) })
-  process.stdin.on('end', () => process.exit()).resume()
-  console.log(process.pid)
-`
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
 
-const PATIENT = { timeout: 15_000 }
-
-interface Run {
-  readonly wrapper: ChildProcess
-  /** The pid of the command. */
-  readonly pid: number
-  readonly next: () => Promise<string>
-}
-
-/** In a process group of its own, so that no terminal of the tests sends it anything. */
-async function runTeller(root: Root, id = 'a'): Promise<Run> {
-  const words = ['--root', root.path, 'run', id, '--create', '--', process.execPath, '-e', TELLER]
-  const wrapper = spawn(process.execPath, [BIN, ...words], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-    detached: true,
+describe('help', () => {
+  it('is printed for --help, -h and help, and names every command', async () => {
+    const { status, stdout, stderr } = await cli(['--help'])
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    for (const { name, summary } of COMMANDS)
+      expect(stdout).toMatch(new RegExp(`^  ${name} +${summary}$`, 'm'))
+    expect(await cli(['-h'])).toEqual({ status, stdout, stderr })
+    expect(await cli(['help'])).toEqual({ status, stdout, stderr })
   })
-  onTestFinished(() => void wrapper.kill('SIGKILL'))
-  const lines = createInterface(wrapper.stdout)[Symbol.asyncIterator]()
-  const next = async () => (await lines.next()).value
-  const pid = Number(await next())
-  onTestFinished(() => {
-    if (isRunning(pid)) process.kill(pid, 'SIGKILL')
+
+  it('goes to stderr when there is no command, with exit status 2', async () => {
+    const { stdout } = await cli(['--help'])
+    expect(await cli([])).toEqual({ status: 2, stdout: '', stderr: stdout })
+    expect(await cli(['--root', '/x'])).toEqual({ status: 2, stdout: '', stderr: stdout })
   })
-  return { wrapper, pid, next }
-}
 
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch {
-    return false
-  }
-}
+  it.each(COMMANDS.map(({ name }) => name))('explains %s: arguments, examples, exit status', async name => {
+    const { status, stdout, stderr } = await cli([name, '--help'])
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    expect(stdout).toMatch(new RegExp(`^Usage: sandbox-state ${name} `))
+    for (const part of ['Options:', 'Global Options:', '--root <dir>', 'Examples:', 'Exit status:\n  0  ']) {
+      expect(stdout).toContain(part)
+    }
+    expect(await cli(['help', name])).toEqual({ status, stdout, stderr })
+    expect(Math.max(...stdout.split('\n').map(line => line.length))).toBeLessThanOrEqual(80)
+  })
+})
 
-const run = (root: Root, ...words: string[]) => spawnCli(['--root', root.path, 'run', ...words])
+describe('--version', () => {
+  it.each(['--version', '-V'])('%s prints the version of the package', async option => {
+    expect(await cli([option])).toEqual({ status: 0, stdout: `${version}\n`, stderr: '' })
+  })
+})
 
-async function inspect(root: Root, id = 'a') {
-  const { state, owner, history } = JSON.parse(await root.done(`inspect ${id} --json`))
-  return { state: state.state, owner: owner?.state, reason: history.at(-1).reason }
-}
+describe('a wrong command line', () => {
+  const wrong: readonly (readonly [name: string, argv: readonly string[], message: string])[] = [
+    ['unknown command', ['nonsense'], "unknown command 'nonsense' (see: sandbox-state --help)"],
+    ['misspelt command', ['lsit'], "unknown command 'lsit', did you mean list? (see: sandbox-state --help)"],
+    ['unknown option', ['--nonsense', 'list'], "unknown option '--nonsense' (see: sandbox-state --help)"],
+    ["a command's unknown option", ['list', '-x'], "unknown option '-x' (see: sandbox-state list --help)"],
+    ['a missing argument', ['state'], "missing required argument 'id' (see: sandbox-state state --help)"],
+    ['an import of what', ['import'], "missing required argument 'program'"],
+    [
+      'too many arguments',
+      ['state', 'a', 'b'],
+      "too many arguments for 'state'. Expected 1 argument but got 2",
+    ],
+    [
+      'an option without its value',
+      ['list', '--root'],
+      "option '--root <dir>' needs a value (see: sandbox-state --help)",
+    ],
+    ['a command named as a property', ['constructor'], "unknown command 'constructor' (see"],
+    [
+      'too many states',
+      ['transition', 'a', 'ready', 'running'],
+      "too many arguments for 'transition'. Expected 2 arguments but got 3",
+    ],
+    ['a ~ that no shell expanded', ['list', '--root=~/x'], 'no shell expanded the ~ of ~/x: write $HOME'],
+    ['one that is all', ['create', 'a', '--root', '~'], 'no shell expanded the ~'],
+    [
+      'an address without its slashes',
+      ['list', '--root', 'etcd:2379'],
+      '"etcd:2379" is not an address such as etcd://',
+    ],
+    ['an empty root', ['list', '--root', ''], '"" is not a path (see: sandbox-state list --help)'],
+    ['a root of an unknown kind', ['list', '--root', 'gopher://h/'], '"gopher://h/"'],
+    ['an unknown state', ['transition', 'a', 'asleep'], "USAGE: 'asleep' is invalid for argument 'to'"],
+    [
+      'an unknown state in --from',
+      ['transition', 'a', 'ready', '--from', 'x'],
+      "option '--from <state>' argument 'x'",
+    ],
+    [
+      'an unknown state in --state',
+      ['list', '--state', 'Ready'],
+      "option '--state <state>' argument 'Ready'",
+    ],
+    [
+      'a misspelt state',
+      ['transition', 'a', 'runing'],
+      "'runing' is invalid for argument 'to'. Allowed choices are ready, running, ",
+    ],
+    [
+      'a misspelt format',
+      ['list', '--format', 'JSON'],
+      "argument 'JSON' is invalid. Allowed choices are table, ",
+    ],
+    ['an unknown format', ['list', '--format', 'yaml'], 'Allowed choices are table, json, ids (see'],
+    [
+      'a format that another command has',
+      ['create', 'a', '--format', 'ids'],
+      'Allowed choices are text, json (see',
+    ],
+    [
+      'an unknown command to explain',
+      ['help', 'lsit'],
+      "'lsit' is invalid for argument 'command'. Allowed choices are list, state, inspect, create, ",
+    ],
+    ...['', 'x', '-1', '1e3', 'Infinity', '0x1', ' 1', '1.'].map(
+      text =>
+        [`--lock-timeout '${text}'`, ['list', '--lock-timeout', text], 'It must be in seconds'] as const,
+    ),
+    ...['', 'x', '1.5', '1e3', '+1', '--1', '9007199254740992', '-9007199254740992', 'NaN', '٣'].map(
+      text =>
+        [`--block-index '${text}'`, ['create', 'a', '--block-index', text], 'It must be an integer'] as const,
+    ),
+    ...['-1', '4294967296', 'x'].map(
+      text =>
+        [
+          `--memory-block-size '${text}'`,
+          ['update', 'a', '--memory-block-size', text],
+          'from 0 to 2^32 - 1',
+        ] as const,
+    ),
+  ]
 
-describe('run', () => {
-  it.each([
-    ['exit 0', 0, 'exited 0'],
-    ['exit 3', 3, 'exited 3'],
-    ['kill -9 $$', 137, 'killed by SIGKILL'],
-    ['kill -TERM $$', 143, 'killed by SIGTERM'],
-  ])('ends as its command does: %s', async (script, status, reason) => {
+  it.each(wrong)('%s: exit status 2 and one line', async (_, argv, message) => {
     const root = new Root()
-    await root.done('create a')
-    expect(await run(root, 'a', '--', 'sh', '-c', script)).toEqual({ status, stdout: '', stderr: '' })
-    expect(await inspect(root)).toEqual({ state: 'stopped', owner: undefined, reason })
+    const { status, stdout, stderr } = await root.cli(argv)
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
+    expect(stderr).toMatch(/^sandbox-state: USAGE: [^\n]+ \(see: sandbox-state( [a-z]+)? --help\)\n$/)
+    expect(stderr).toContain(message)
+    expect(() => root.snapshot()).toThrow('ENOENT') // Nothing was made.
   })
 
-  it('is 127 for a command that is not there, and 126 for one that cannot be executed', async () => {
-    const root = new Root()
-    await root.done('create a')
-    const file = join(temporaryFolder(), 'file')
-    writeFileSync(file, '', { mode: 0o600 })
-    for (const [command, status, words] of [
-      ['no-such-command', 127, 'not found'],
-      ['', 127, 'not found'],
-      [file, 126, 'cannot be executed (EACCES)'],
-    ] as const) {
-      const stderr = `sandbox-state: COMMAND: ${command}: ${words}\n`
-      expect(await run(root, 'a', '--', command)).toEqual({ status, stdout: '', stderr })
-      expect(await inspect(root)).toEqual({ state: 'stopped', owner: undefined, reason: words })
+  it.each([['--format', 'json'], ['--format=json']])('is told as JSON with %s %s', async (...format) => {
+    const { status, stdout, stderr } = await cli(['state', ...format])
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
+    expect(JSON.parse(stderr)).toEqual({
+      code: 'USAGE',
+      message: "missing required argument 'id' (see: sandbox-state state --help)",
+    })
+    expect(stderr).toMatch(/^[^\n]+\n$/)
+  })
+
+  it('is not told as JSON because of what follows --', async () => {
+    const { stderr } = await cli(['state', 'a', '--', '--format', 'json'])
+    expect(stderr).toMatch(/^sandbox-state: USAGE: too many arguments/)
+  })
+})
+
+describe('an error', () => {
+  it('is one line that no terminal obeys', async () => {
+    for (const argv of [
+      ['state', HOSTILE],
+      [HOSTILE],
+      ['list', `--${HOSTILE}`],
+      ['list', '--state', HOSTILE],
+      ['state', 'none', '--root', join('/proc/self/status', HOSTILE)],
+    ]) {
+      const { status, stdout, stderr } = await cli(argv)
+      expect(status).toBeGreaterThan(0)
+      expect(stdout).toBe('')
+      expect(stderr).toMatch(/^sandbox-state: [A-Z_]+: [^\n]+\n$/)
+      expect(stderr).not.toMatch(UNPRINTABLE)
     }
   })
 
-  it('is owned and running while the command runs, which has the standard files and its arguments', async () => {
+  it('says as JSON what it is about', async () => {
+    const root = new Root(join(temporaryFolder(), HOSTILE))
+    root.put('a', 'nonsense')
+    const { status, stdout, stderr } = await root.cli('state a --format json')
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
+    expect(stderr).not.toMatch(UNPRINTABLE)
+    const path = join(root.path, 'a', 'state.json')
+    expect(JSON.parse(stderr)).toEqual({
+      code: 'CORRUPT_STATE',
+      message: expect.stringContaining(path),
+      id: 'a',
+      path,
+    })
+  })
+})
+
+describe('what the operating system refuses', () => {
+  it('is an IO_ERROR, wherever it comes up', async () => {
+    const gone = temporaryFolder()
+    const program = `process.chdir(${JSON.stringify(gone)}); fs.rmdirSync(${JSON.stringify(gone)});
+      import(${JSON.stringify(join(BIN, '..', 'run.js'))}).then(async ({ run }) => {
+        process.exitCode = await run(['list', '--root', 'x'], process)
+      })`
+    const ran = spawnSync(process.execPath, ['-e', program], { encoding: 'utf8' })
+    expect(ran).toMatchObject({
+      status: 1,
+      stdout: '',
+      stderr: 'sandbox-state: IO_ERROR: the current folder does not exist any more\n',
+    })
+    const demo = await spawnCli(['demo'], { TMPDIR: '/dev/null' })
+    expect(demo).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/^sandbox-state: IO_ERROR: ENOTDIR/),
+    })
+  })
+})
+
+describe('a sandbox that does not exist', () => {
+  it('is told with the root where it was looked for', async () => {
+    const root = new Root()
+    for (const line of [
+      'state a',
+      'transition a running',
+      'update a --block-index 1',
+      'delete a',
+      'history a',
+      'wait a running',
+    ]) {
+      expect(await root.cli(line)).toEqual({
+        status: 1,
+        stdout: '',
+        stderr: `sandbox-state: NOT_FOUND: there is no sandbox a in ${root.path}\n`,
+      })
+    }
+  })
+})
+
+describe('the root', () => {
+  it('may stand before the command, after it, or in the environment', async () => {
     const root = new Root()
     await root.done('create a')
-    const script = 'cat; printf "%s\\n" "$@" >&2; "$NODE" "$BIN" list --json'
-    const words = ['run', 'a', '--reason', 'go', '--', 'sh', '-c', script, 'sh', '--json', '--', 'x  y']
-    const env = { ...process.env, NODE: process.execPath, BIN, SANDBOX_STATE_ROOT: root.path }
-    const child = spawn(process.execPath, [BIN, ...words], { env, stdio: 'pipe' })
-    onTestFinished(() => void child.kill('SIGKILL'))
-    child.stdin.end('first line\n')
-    const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)])
-    const [line, ...json] = out.split('\n')
-    expect({ line, err }).toEqual({ line: 'first line', err: '--json\n--\nx  y\n' })
-    expect(JSON.parse(json.join('\n'))).toMatchObject([
-      { id: 'a', state: { state: 'running' }, owner: { state: 'owned', pid: child.pid } },
-    ])
-    expect(JSON.parse(await root.done('history a --json'))).toMatchObject([
-      {},
-      { to: 'running', reason: 'go' },
-      { to: 'stopped', reason: 'exited 0' },
-    ])
+    for (const argv of [
+      ['--root', root.path, 'list', '--format', 'ids'],
+      ['list', '--root', root.path, '--format', 'ids'],
+      ['list', '--format', 'ids', `--root=${root.path}`],
+    ]) {
+      expect(await cli(argv)).toEqual({ status: 0, stdout: 'a\n', stderr: '' })
+    }
+    const env = { SANDBOX_STATE_ROOT: root.path }
+    expect(await cli(['list', '--format', 'ids'], { env })).toEqual({ status: 0, stdout: 'a\n', stderr: '' })
   })
 
-  it('creates the sandbox when asked to, unless it is there', async () => {
-    const root = new Root()
-    expect(await run(root, 'a', '--', 'true')).toMatchObject({
-      status: 1,
-      stderr: expect.stringContaining('NOT_FOUND'),
-    })
-    expect(await run(root, 'a', '--create', '--label', 'team=x', '--', 'true')).toMatchObject({ status: 0 })
-    expect(await run(root, 'a', '--create', '--label', 'team=y', '--', 'false')).toMatchObject({ status: 1 })
-    expect(root.file('a')).toMatchObject({ labels: { team: 'x' } })
-  })
-
-  it.each(['SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH', 'SIGCONT'] as const)(
-    'passes %s on',
-    async signal => {
-      const { wrapper, next } = await runTeller(new Root())
-      wrapper.kill(signal)
-      expect(await next()).toBe(signal)
-      wrapper.kill('SIGTERM')
-      expect(await next()).toBe('SIGTERM')
-      expect(await once(wrapper, 'exit')).toEqual([7, null])
-    },
-  )
-
-  it('stops with SIGTSTP as its command does, and goes on with SIGCONT', async () => {
-    const { wrapper, next } = await runTeller(new Root())
-    wrapper.kill('SIGTSTP')
-    expect(await next()).toBe('SIGTSTP')
-    wrapper.kill('SIGUSR1') // Not passed on before it goes on.
-    wrapper.kill('SIGCONT')
-    expect([await next(), await next()].sort()).toEqual(['SIGCONT', 'SIGUSR1'])
-    wrapper.stdin?.end()
-    expect(await once(wrapper, 'exit')).toEqual([0, null])
-  })
-
-  it('leaves the sandbox to the command when it is killed, and then it is an orphan', async () => {
-    const root = new Root()
-    const { wrapper, pid } = await runTeller(root)
-    process.kill(pid, 'SIGSTOP') // The end of its standard input does not end it.
-    wrapper.kill('SIGKILL')
-    await once(wrapper, 'exit')
-    expect(await inspect(root)).toMatchObject({ state: 'running', owner: 'owned' })
-    expect(await root.cli('orphans')).toEqual({ status: 0, stdout: '', stderr: '' })
-    expect(await root.done('reap')).toBe('')
-    const { stderr } = await run(root, 'a', '--', 'true')
-    expect(stderr).toMatch(/^sandbox-state: OWNED: sandbox a is owned by /)
-    process.kill(pid, 'SIGKILL')
-    await expect.poll(() => inspect(root), PATIENT).toMatchObject({ owner: 'orphaned' })
-    expect(await run(root, 'a', '--', 'true')).toMatchObject({
-      status: 1,
-      stderr: expect.stringContaining('INVALID_TRANSITION'),
-    })
-    expect(await root.done('reap --format ids')).toBe('a\n')
-    expect(await inspect(root)).toEqual({
-      state: 'stopped',
-      owner: undefined,
-      reason: expect.stringMatching(/^owner died: pid \d+ /),
-    })
-  })
-
-  it('fails with OWNED beside another, and changes nothing', async () => {
-    const root = new Root()
-    const { wrapper } = await runTeller(root)
-    const { status, stderr } = await run(root, 'a', '--create', '--', 'true')
-    expect({ status, stderr }).toEqual({
-      status: 1,
-      stderr: expect.stringContaining(`OWNED: sandbox a is owned by pid ${wrapper.pid} `),
-    })
-    expect(await inspect(root)).toMatchObject({ state: 'running', owner: 'owned' })
-    wrapper.kill('SIGTERM')
-    await once(wrapper, 'exit')
-    expect(await inspect(root)).toMatchObject({ state: 'stopped', reason: 'exited 7' })
-  })
-
-  it.each([
-    ['stopped', ['transition a stopped --reason before'], { state: 'stopped', reason: 'before' }],
-    ['paused', ['transition a paused'], { state: 'stopped', reason: 'exited 7' }],
-    [
-      'deleted and created',
-      ['delete a --force', 'create a --reason anew'],
-      { state: 'ready', reason: 'anew' },
-    ],
-  ])('is no error when somebody has %s it', async (_, lines, expected) => {
-    const root = new Root()
-    const { wrapper } = await runTeller(root)
-    for (const line of lines) await root.done(line)
-    wrapper.kill('SIGTERM')
-    expect(await once(wrapper, 'exit')).toEqual([7, null])
-    expect(await inspect(root)).toEqual({ owner: undefined, ...expected })
-  })
-
-  it('is no error when somebody has deleted it', async () => {
-    const root = new Root()
-    const { wrapper } = await runTeller(root)
-    await root.done('delete a --force')
-    wrapper.kill('SIGTERM')
-    expect(await once(wrapper, 'exit')).toEqual([7, null])
-    expect(await root.done('list')).toBe('')
-  })
-
-  it.skipIf(!hasTmux)('works with the keys and the job control of a terminal', async () => {
-    const root = new Root()
-    const terminal = new Tmux(100, 24)
-    const file = join(temporaryFolder(), 'teller.js')
-    writeFileSync(file, TELLER.replace("'SIGTSTP', ", ''))
-    const command = `${process.execPath} ${BIN} --root ${root.path} run a --create -- ${process.execPath} ${file}`
-    terminal.type(`clear; ${command}`, 'Enter')
-    await terminal.until(/^\d+$/m)
-    terminal.type('', 'C-c')
-    await terminal.until(/SIGINT/)
-    terminal.type('', 'C-z')
-    await terminal.until(/Stopped/)
-    terminal.type('fg', 'Enter')
-    await terminal.until(/SIGCONT/)
-    terminal.type('', 'C-\\')
-    await terminal.until(/SIGQUIT/)
-    terminal.type('', 'C-d')
-    await expect.poll(() => inspect(root), PATIENT).toMatchObject({ state: 'stopped' })
-    const screen = terminal.lines().join('\n')
-    expect(screen.match(/SIGINT/g)).toHaveLength(1)
-    expect(screen.match(/SIGQUIT/g)).toHaveLength(1)
-    expect(await inspect(root)).toMatchObject({ reason: 'exited 0' })
-  })
-
-  it.each([
-    ['run a', "missing required argument 'command'"],
-    ['run a --', "missing required argument 'command'"],
-    ['run a --label team=x -- true', '--label needs --create'],
-    ['run a --no-such -- true', "unknown option '--no-such'"],
-    [`run a --reason ${'x'.repeat(257)} -- true`, '--reason must have at most 256 characters'],
-  ])('refuses %j', async (line, message) => {
-    const root = new Root()
-    await root.done('create a')
-    const before = root.snapshot()
-    const { status, stderr } = await root.cli(line)
-    expect({ status, stderr }).toEqual({ status: 2, stderr: expect.stringContaining(message) })
-    expect(root.snapshot()).toEqual(before)
+  it('is below $XDG_STATE_HOME or the home otherwise, and made by the first create', async () => {
+    const home = temporaryFolder()
+    for (const env of [{ XDG_STATE_HOME: home }, { HOME: home }]) {
+      expect((await cli(['create', 'a'], { env })).status).toBe(0)
+    }
+    expect(new Root(join(home, 'sandbox-state')).file('a')).toMatchObject({ state: 'ready' })
+    expect(new Root(join(home, '.local/state/sandbox-state')).file('a')).toMatchObject({ state: 'ready' })
   })
 })

@@ -1,6 +1,7 @@
 import { isEtcdRoot } from '../../root.js'
 import { STATES } from '../../state/machine.js'
-import { isOrphan, type SandboxStore } from '../../store.js'
+import type { SandboxStore } from '../../store.js'
+import { collect } from '../cli.js'
 import type { CommandSpec } from '../command.js'
 
 export const command: CommandSpec = {
@@ -35,7 +36,6 @@ interface Metric {
 
 async function metrics(store: SandboxStore, isEtcd: boolean, now: number): Promise<Metric[]> {
   const states = new Map(STATES.map(state => [state, 0]))
-  let orphans = 0
   let unreadable = 0
   let oldest = Number.POSITIVE_INFINITY
   for await (const entry of store.list()) {
@@ -46,8 +46,8 @@ async function metrics(store: SandboxStore, isEtcd: boolean, now: number): Promi
     const { state } = entry.state
     states.set(state, (states.get(state) ?? 0) + 1)
     oldest = Math.min(oldest, Date.parse(entry.changedAt))
-    if (isOrphan(entry)) orphans++
   }
+  const orphans = isEtcd ? 0 : (await collect(store.orphans())).length
   const held = isEtcd ? 0 : await countLocked(store)
   const byState = [...states].map(([state, count]) => [`{state="${state}"}`, count] as const)
   const age = Math.max(now - oldest, 0) / 1000

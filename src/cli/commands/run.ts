@@ -12,10 +12,11 @@ import { supervise } from '../supervise.js'
 
 export const command: CommandSpec = {
   description: 'Own a sandbox, move it to running, run a command, and move it to stopped when that ends.',
-  notes: `The history says how the command ended: "exited 3", "killed by SIGKILL". It reads
-and writes what this one would. INT, TERM, HUP, QUIT, USR1, USR2, WINCH, TSTP
-and CONT are passed on to it; those that a terminal sends to all that runs in
-its foreground (INT, QUIT, TSTP, WINCH) are not sent a second time.
+  notes: `The history says how the command ended, as "exited 3" or "killed by SIGKILL".
+Its standard input and outputs are those of this process. INT, TERM, HUP, QUIT,
+USR1, USR2, WINCH, TSTP and CONT are passed on to it. In the foreground of a
+terminal, INT, QUIT, TSTP and WINCH are not, since the terminal sends them to
+both.
 
 The command inherits the ownership, as a descriptor that it need not know: if
 this process is killed, the command still owns the sandbox. When it ends, too,

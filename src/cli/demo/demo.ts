@@ -86,7 +86,7 @@ async function play(stage: Stage): Promise<void> {
 
   await stage.say('', '5. All processes have ended; another one sees')
   const list = await stage.command('list --wide')
-  const rows = ['cache +ready +\\S+ +0', 'db +running +\\S+ +0', `web +ready +\\S+ +${expected}`]
+  const rows = ['cache +ready +\\S+ +- +0', 'db +running +\\S+ +- +0', `web +ready +\\S+ +- +${expected}`]
   const isThere = rows.every(row => new RegExp(`^${row} `, 'm').test(list))
   await stage.check('what was acknowledged is there', isThere)
 

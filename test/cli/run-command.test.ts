@@ -1,0 +1,250 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { temporaryFolder } from '../support/root.js'
+import { BIN, Root, spawnCli } from './support.js'
+import { hasTmux, Tmux } from './tmux.js'
+
+/** Says each signal that it gets, after its own pid; ends with 7 at SIGTERM, and when its standard input ends. */
+const TELLER = `
+  for (const signal of ['SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH', 'SIGTSTP', 'SIGCONT'])
+    process.on(signal, () => console.log(signal))
+  process.on('SIGTERM', () => { console.log('SIGTERM'); process.exit(7) })
+  process.stdin.on('end', () => process.exit()).resume()
+  console.log(process.pid)
+`
+
+const PATIENT = { timeout: 15_000 }
+
+interface Run {
+  readonly wrapper: ChildProcess
+  /** The pid of the command. */
+  readonly pid: number
+  readonly next: () => Promise<string>
+}
+
+/** In a process group of its own, so that no terminal of the tests sends it anything. */
+async function runTeller(root: Root, id = 'a'): Promise<Run> {
+  const words = ['--root', root.path, 'run', id, '--create', '--', process.execPath, '-e', TELLER]
+  const wrapper = spawn(process.execPath, [BIN, ...words], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    detached: true,
+  })
+  onTestFinished(() => void wrapper.kill('SIGKILL'))
+  const lines = createInterface(wrapper.stdout)[Symbol.asyncIterator]()
+  const next = async () => (await lines.next()).value
+  const pid = Number(await next())
+  onTestFinished(() => {
+    if (isRunning(pid)) process.kill(pid, 'SIGKILL')
+  })
+  return { wrapper, pid, next }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+const run = (root: Root, ...words: string[]) => spawnCli(['--root', root.path, 'run', ...words])
+
+async function inspect(root: Root, id = 'a') {
+  const { state, owner, history } = JSON.parse(await root.done(`inspect ${id} --json`))
+  return { state: state.state, owner: owner?.state, reason: history.at(-1).reason }
+}
+
+describe('run', () => {
+  it.each([
+    ['exit 0', 0, 'exited 0'],
+    ['exit 3', 3, 'exited 3'],
+    ['kill -9 $$', 137, 'killed by SIGKILL'],
+    ['kill -TERM $$', 143, 'killed by SIGTERM'],
+  ])('ends as its command does: %s', async (script, status, reason) => {
+    const root = new Root()
+    await root.done('create a')
+    expect(await run(root, 'a', '--', 'sh', '-c', script)).toEqual({ status, stdout: '', stderr: '' })
+    expect(await inspect(root)).toEqual({ state: 'stopped', owner: undefined, reason })
+  })
+
+  it('is 127 for a command that is not there, and 126 for one that cannot be executed', async () => {
+    const root = new Root()
+    await root.done('create a')
+    const file = join(temporaryFolder(), 'file')
+    writeFileSync(file, '', { mode: 0o600 })
+    for (const [command, status, words] of [
+      ['no-such-command', 127, 'not found'],
+      ['', 127, 'not found'],
+      [file, 126, 'cannot be executed (EACCES)'],
+    ] as const) {
+      const stderr = `sandbox-state: COMMAND: ${command}: ${words}\n`
+      expect(await run(root, 'a', '--', command)).toEqual({ status, stdout: '', stderr })
+      expect(await inspect(root)).toEqual({ state: 'stopped', owner: undefined, reason: words })
+    }
+  })
+
+  it('is owned and running while the command runs, which has the standard files and its arguments', async () => {
+    const root = new Root()
+    await root.done('create a')
+    const script = 'cat; printf "%s\\n" "$@" >&2; "$NODE" "$BIN" list --json'
+    const words = ['run', 'a', '--reason', 'go', '--', 'sh', '-c', script, 'sh', '--json', '--', 'x  y']
+    const env = { ...process.env, NODE: process.execPath, BIN, SANDBOX_STATE_ROOT: root.path }
+    const child = spawn(process.execPath, [BIN, ...words], { env, stdio: 'pipe' })
+    onTestFinished(() => void child.kill('SIGKILL'))
+    child.stdin.end('first line\n')
+    const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)])
+    const [line, ...json] = out.split('\n')
+    expect({ line, err }).toEqual({ line: 'first line', err: '--json\n--\nx  y\n' })
+    expect(JSON.parse(json.join('\n'))).toMatchObject([
+      { id: 'a', state: { state: 'running' }, owner: { state: 'owned', pid: child.pid } },
+    ])
+    expect(JSON.parse(await root.done('history a --json'))).toMatchObject([
+      {},
+      { to: 'running', reason: 'go' },
+      { to: 'stopped', reason: 'exited 0' },
+    ])
+  })
+
+  it('creates the sandbox when asked to, unless it is there', async () => {
+    const root = new Root()
+    expect(await run(root, 'a', '--', 'true')).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('NOT_FOUND'),
+    })
+    expect(await run(root, 'a', '--create', '--label', 'team=x', '--', 'true')).toMatchObject({ status: 0 })
+    expect(await run(root, 'a', '--create', '--label', 'team=y', '--', 'false')).toMatchObject({ status: 1 })
+    expect(root.file('a')).toMatchObject({ labels: { team: 'x' } })
+  })
+
+  it.each(['SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH', 'SIGCONT'] as const)(
+    'passes %s on',
+    async signal => {
+      const { wrapper, next } = await runTeller(new Root())
+      wrapper.kill(signal)
+      expect(await next()).toBe(signal)
+      wrapper.kill('SIGTERM')
+      expect(await next()).toBe('SIGTERM')
+      expect(await once(wrapper, 'exit')).toEqual([7, null])
+    },
+  )
+
+  it('stops with SIGTSTP as its command does, and goes on with SIGCONT', async () => {
+    const { wrapper, next } = await runTeller(new Root())
+    wrapper.kill('SIGTSTP')
+    expect(await next()).toBe('SIGTSTP')
+    wrapper.kill('SIGUSR1') // Not passed on before it goes on.
+    wrapper.kill('SIGCONT')
+    expect([await next(), await next()].sort()).toEqual(['SIGCONT', 'SIGUSR1'])
+    wrapper.stdin?.end()
+    expect(await once(wrapper, 'exit')).toEqual([0, null])
+  })
+
+  it('leaves the sandbox to the command when it is killed, and then it is an orphan', async () => {
+    const root = new Root()
+    const { wrapper, pid } = await runTeller(root)
+    process.kill(pid, 'SIGSTOP') // The end of its standard input does not end it.
+    wrapper.kill('SIGKILL')
+    await once(wrapper, 'exit')
+    expect(await inspect(root)).toMatchObject({ state: 'running', owner: 'owned' })
+    expect(await root.cli('orphans')).toEqual({ status: 0, stdout: '', stderr: '' })
+    expect(await root.done('reap')).toBe('')
+    const { stderr } = await run(root, 'a', '--', 'true')
+    expect(stderr).toMatch(/^sandbox-state: OWNED: sandbox a is owned by /)
+    process.kill(pid, 'SIGKILL')
+    await expect.poll(() => inspect(root), PATIENT).toMatchObject({ owner: 'orphaned' })
+    expect(await run(root, 'a', '--', 'true')).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('INVALID_TRANSITION'),
+    })
+    expect(await root.done('reap --format ids')).toBe('a\n')
+    expect(await inspect(root)).toEqual({
+      state: 'stopped',
+      owner: undefined,
+      reason: expect.stringMatching(/^owner died: pid \d+ /),
+    })
+  })
+
+  it('fails with OWNED beside another, and changes nothing', async () => {
+    const root = new Root()
+    const { wrapper } = await runTeller(root)
+    const { status, stderr } = await run(root, 'a', '--create', '--', 'true')
+    expect({ status, stderr }).toEqual({
+      status: 1,
+      stderr: expect.stringContaining(`OWNED: sandbox a is owned by pid ${wrapper.pid} `),
+    })
+    expect(await inspect(root)).toMatchObject({ state: 'running', owner: 'owned' })
+    wrapper.kill('SIGTERM')
+    await once(wrapper, 'exit')
+    expect(await inspect(root)).toMatchObject({ state: 'stopped', reason: 'exited 7' })
+  })
+
+  it.each([
+    ['stopped', ['transition a stopped --reason before'], { state: 'stopped', reason: 'before' }],
+    ['paused', ['transition a paused'], { state: 'stopped', reason: 'exited 7' }],
+    [
+      'deleted and created',
+      ['delete a --force', 'create a --reason anew'],
+      { state: 'ready', reason: 'anew' },
+    ],
+  ])('is no error when somebody has %s it', async (_, lines, expected) => {
+    const root = new Root()
+    const { wrapper } = await runTeller(root)
+    for (const line of lines) await root.done(line)
+    wrapper.kill('SIGTERM')
+    expect(await once(wrapper, 'exit')).toEqual([7, null])
+    expect(await inspect(root)).toEqual({ owner: undefined, ...expected })
+  })
+
+  it('is no error when somebody has deleted it', async () => {
+    const root = new Root()
+    const { wrapper } = await runTeller(root)
+    await root.done('delete a --force')
+    wrapper.kill('SIGTERM')
+    expect(await once(wrapper, 'exit')).toEqual([7, null])
+    expect(await root.done('list')).toBe('')
+  })
+
+  it.skipIf(!hasTmux)('works with the keys and the job control of a terminal', async () => {
+    const root = new Root()
+    const terminal = new Tmux(100, 24)
+    const file = join(temporaryFolder(), 'teller.js')
+    writeFileSync(file, TELLER.replace("'SIGTSTP', ", ''))
+    const command = `${process.execPath} ${BIN} --root ${root.path} run a --create -- ${process.execPath} ${file}`
+    terminal.type(`clear; ${command}`, 'Enter')
+    await terminal.until(/^\d+$/m)
+    terminal.type('', 'C-c')
+    await terminal.until(/SIGINT/)
+    terminal.type('', 'C-z')
+    await terminal.until(/Stopped/)
+    terminal.type('fg', 'Enter')
+    await terminal.until(/SIGCONT/)
+    terminal.type('', 'C-\\')
+    await terminal.until(/SIGQUIT/)
+    terminal.type('', 'C-d')
+    await expect.poll(() => inspect(root), PATIENT).toMatchObject({ state: 'stopped' })
+    const screen = terminal.lines().join('\n')
+    expect(screen.match(/SIGINT/g)).toHaveLength(1)
+    expect(screen.match(/SIGQUIT/g)).toHaveLength(1)
+    expect(await inspect(root)).toMatchObject({ reason: 'exited 0' })
+  })
+
+  it.each([
+    ['run a', "missing required argument 'command'"],
+    ['run a --', "missing required argument 'command'"],
+    ['run a --label team=x -- true', '--label needs --create'],
+    ['run a --no-such -- true', "unknown option '--no-such'"],
+    [`run a --reason ${'x'.repeat(257)} -- true`, '--reason must have at most 256 characters'],
+  ])('refuses %j', async (line, message) => {
+    const root = new Root()
+    await root.done('create a')
+    const before = root.snapshot()
+    const { status, stderr } = await root.cli(line)
+    expect({ status, stderr }).toEqual({ status: 2, stderr: expect.stringContaining(message) })
+    expect(root.snapshot()).toEqual(before)
+  })
+})
