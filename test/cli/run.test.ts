@@ -53,7 +53,7 @@ describe('a wrong command line', () => {
     [
       'too many arguments',
       ['state', 'a', 'b'],
-      "too many arguments for 'state'. Expected 1 argument but got 2",
+      "too many arguments for 'state'. Expected 1 argument but got 2; text with spaces needs quotes (see: sandbox-state state --help)",
     ],
     [
       'an option without its value',
