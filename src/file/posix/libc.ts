@@ -78,9 +78,12 @@ export function systemError(syscall: string, path?: string): Error {
   return errorOf(koffi.errno(), syscall, path)
 }
 
+let systemErrors: ReturnType<typeof getSystemErrorMap> | undefined
+
 /** An errno as `node:fs` throws it. */
 export function errorOf(number: number, syscall: string, path?: string): Error {
-  const [code, message] = getSystemErrorMap().get(-number) ?? [nameOf(number), 'the system refuses']
+  systemErrors ??= getSystemErrorMap() // A copy each time.
+  const [code, message] = systemErrors.get(-number) ?? [nameOf(number), 'the system refuses']
   const text = `${code}: ${message}, ${syscall}${path === undefined ? '' : ` '${path}'`}`
   return Object.assign(new Error(text), { errno: -number, code, syscall, path })
 }
