@@ -298,11 +298,9 @@ export class SandboxStore<Data = unknown> {
    */
   async delete(id: string, options: DeleteOptions = {}): Promise<void> {
     this.#assertUsable(id)
+    assertOptions(options, 'force', 'ifRevision', 'signal')
     const { force = false, ...others } = options
-    await this.#change(id, others, ['ifRevision', 'signal'], () => {
-      assertOptions({ force }, 'force')
-      return { kind: 'delete', force }
-    })
+    await this.#change(id, others, ['ifRevision', 'signal'], () => ({ kind: 'delete', force }))
   }
 
   /**

@@ -319,7 +319,9 @@ export function describeDataContract(name: string, makeRoot: () => string | Prom
       expect(await store.read('a')).toMatchObject({ state: 'ready', blockIndex: 1 })
       await store.delete('a', { ifRevision: (await store.inspect('a')).revision })
       await expect(store.delete('a', { ifRevision })).rejects.toMatchObject({ code: 'NOT_FOUND' })
-      await expect(store.delete('a', { ifRevision: 1 as never })).rejects.toThrow(TypeError)
+      for (const options of [{ ifRevision: 1 }, { reason: 'x' }, 5, null]) {
+        await expect(store.delete('a', options as never)).rejects.toThrow(TypeError)
+      }
     })
 
     test('tells when a state was changed', async () => {
