@@ -11,7 +11,7 @@ export const FINDING_CODES = [
   'NUL_STATE',
   /** A state that is JSON, but a field or the state itself is not valid. */
   'INVALID_STATE',
-  /** A history with a line that is none. */
+  /** A history file that contains a malformed line. */
   'DAMAGED_HISTORY',
   /** A file larger than any that is read, or a folder of more entries than are looked at. */
   'OVERSIZE',

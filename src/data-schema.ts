@@ -6,9 +6,9 @@ import { show, visible } from './state/show.js'
 import { validState } from './state/validate.js'
 
 /**
- * What validates and types the `data` of each state: any schema that implements Standard Schema, version 1, such as one
- * of zod, valibot or arktype. It must be synchronous. What it returns is kept as JSON, which it must accept when it reads that
- * back: a default is fine, and so is a date that it also takes as text.
+ * Validates each state's `data` and gives it its type: any Standard Schema (version 1), from zod, valibot or arktype for
+ * example. It must be synchronous. Its result is stored as JSON, and it must accept that JSON when the state is read
+ * again. Defaults do; so does a date, if the schema also accepts it as text.
  */
 export interface DataSchema<Data = unknown> {
   /** What Standard Schema asks of a schema. */

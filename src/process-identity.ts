@@ -59,7 +59,7 @@ export function commandOfPid(pid: number): string | undefined {
   return plain(commandOf(hasScript ? [program, first] : [program]), 100) || undefined
 }
 
-/** Of another program the first argument may be anything. */
+/** Programs whose first argument is a script; another program's may be anything. */
 const INTERPRETER = /^(node|bun|deno|python|ruby|perl|php|sh$|bash|dash|zsh|ksh)/
 
 function commandOf([program = '', script = '']: readonly string[]): string {

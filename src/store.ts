@@ -298,9 +298,10 @@ export class SandboxStore<Data = unknown> {
    */
   async delete(id: string, options: DeleteOptions = {}): Promise<void> {
     this.#assertUsable(id)
-    assertOptions(options, 'force', 'ifRevision', 'signal')
-    const { force = false, ...others } = options
-    await this.#change(id, others, ['ifRevision', 'signal'], () => ({ kind: 'delete', force }))
+    await this.#change(id, options, ['force', 'ifRevision', 'signal'], () => ({
+      kind: 'delete',
+      force: options.force ?? false,
+    }))
   }
 
   /**
@@ -636,7 +637,7 @@ export class SandboxStore<Data = unknown> {
   async #changed(
     id: string,
     options: ChangeOptions,
-    names: readonly (keyof ChangeOptions)[],
+    names: readonly string[],
     make: () => Change,
   ): Promise<StateOf<Data>> {
     this.#assertUsable(id)
@@ -651,7 +652,7 @@ export class SandboxStore<Data = unknown> {
   #change(
     id: string,
     options: ChangeOptions,
-    names: readonly (keyof ChangeOptions)[],
+    names: readonly string[],
     make: () => Change,
     ifOrphanOf?: Owner,
   ): Promise<SandboxState | undefined> {

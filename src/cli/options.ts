@@ -54,7 +54,7 @@ export const CHANGE_FORMAT = formatOption('what to print', ['text', 'json'])
 
 export const DRY_RUN = new Option('--dry-run', 'only print what would be done')
 
-export const DATA = new Option('--data <json>', 'data of your own: any JSON').argParser(parseData)
+export const DATA = new Option('--data <json>', 'your own data, as JSON').argParser(parseData)
 
 export const REASON = new Option('--reason <text>', 'why, for the history').argParser(text => {
   if (text.length <= MAX_REASON) return text

@@ -5,7 +5,7 @@ import { isInForeground } from './foreground.js'
 
 /** How a command ended. */
 export interface End {
-  /** As that of env(1): the command's own; 126: it cannot be executed; 127: there is none; 128 + N: killed by signal N. */
+  /** As env(1): the command's own; 126 if it cannot be executed; 127 if it is not found; 128 + N if signal N killed it. */
   readonly status: number
   /** Such as `exited 3` or `killed by SIGKILL`. */
   readonly words: string

@@ -7,7 +7,7 @@ import { Dir } from './posix/dir.js'
 import { type OpenFile, readTail, withRegularFile } from './posix/regular-file.js'
 import { versionOf } from './state-file.js'
 
-/** No file of ours is as large. Of one that is larger, by whatever hand, the last part is read. */
+/** Our files are smaller than this. If another program made one larger, only its end is read. */
 const MAX_BYTES = 2 * ROTATE_AT
 
 /** How often to begin again because a rotation came between; they are hundreds of changes apart. */
@@ -38,7 +38,7 @@ export function readHistory(root: string, id: string): HistoryEntry[] {
   }
 }
 
-/** Of a file that is too large, the first line of what is read is not whole. */
+/** Reading starts in the middle of a line if the file is too large. */
 function readText(file: OpenFile): { readonly text: string; readonly version: string } {
   const { stat } = file
   const text = readTail(file, MAX_BYTES).toString('utf8')

@@ -129,7 +129,7 @@ function excludesNobody(id: string, path: string): StateStoreError {
   return new StateStoreError('UNSUPPORTED', message, { id, path })
 }
 
-/** With every so many looks, about once a second, the file is looked for: its sandbox may have been deleted. */
+/** Every 12th look, about once a second, also checks that the file is still there: its sandbox may have been deleted. */
 const LOOK_FOR_FILE = 12
 
 /** Waits until nobody holds the `owner` file, or there is another one or none. */
@@ -194,7 +194,7 @@ class FileOwnership implements Ownership {
     private readonly file: OwnerFile,
     private readonly options: { readonly lockTimeout: number; readonly durable: boolean },
   ) {
-    // In the context of whoever owns it, not in that of another who looks, too.
+    // Runs in the owner's async context: one timer serves all callers.
     const lose = AsyncResource.bind(() => this.lost.abort(deleted(id)))
     let count = 0
     this.endLooks = lookOften(() => {

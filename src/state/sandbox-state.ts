@@ -39,7 +39,7 @@ export interface SandboxState {
   /** Your own labels, sorted by name; absent when there are none. Kata ignores them when it reads a state. */
   labels?: Labels
   /**
-   * Your own data: any JSON value, nested at most 1,000 levels deep; absent when there is none. A store that was opened with
+   * Your own data: any JSON value, nested at most 1,000 levels deep; absent if none was set. A store that was opened with
    * a schema validates it, and types it. Data that a change leaves alone keeps its text in the file, byte for byte.
    */
   data?: unknown

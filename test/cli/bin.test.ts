@@ -109,7 +109,7 @@ describe('the program', () => {
     expect(root.file('a')).toMatchObject({ state: 'running' })
   })
 
-  it.runIf(tellsOpenFiles)('is ended by SIGINT, as any program, also while it waits for a lock', async () => {
+  it.runIf(tellsOpenFiles)('ends on SIGINT like any program, even while it waits for a lock', async () => {
     const root = new Root()
     await root.done('create a')
     using _ = holdLock(root, 'a')

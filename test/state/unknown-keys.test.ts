@@ -91,7 +91,7 @@ describe('unknown keys', () => {
     expect(encodeState(decodeState(`{${KNOWN},"pid":1,"Pid":2}`))).toBe(`{${KNOWN},"pid":1,"Pid":2}`)
   })
 
-  it('called __proto__, constructor or NUL are keys as any other', () => {
+  it('called __proto__, constructor or NUL are keys like any other', () => {
     const keys = ',"__proto__":{"state":"dead"},"constructor":1,"toString":null,"\\u0000":[]'
     const state = decodeState(`{${KNOWN}${keys}}`)
     expect(Object.getPrototypeOf(state)).toBe(Object.prototype)

@@ -7,12 +7,13 @@ import { printSweep, Sweep } from '../sweep.js'
 export const command: CommandSpec = {
   description:
     'List the orphans: sandboxes that are said to be running or paused, but whose owner died without releasing them. Changes nothing.',
-  notes: `After a reboot all that were owned are orphans. What nobody ever owned is none.
+  notes: `After a reboot all that were owned are orphans. A sandbox that never had an
+owner is not one.
 
 Formats:
-  table  a line for each, in columns; without any orphan no line at all
+  table  one line per orphan, in columns; nothing if there are none
   json   one array of {id, state: {...}, changedAt, revision, owner}
-  ids    one id a line`,
+  ids    one id per line`,
   examples: [
     ['orphans', 'all of them'],
     ['orphans > /dev/null || sandbox-state reap', 'stop them, if there are any'],

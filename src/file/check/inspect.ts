@@ -102,7 +102,7 @@ class Inspector {
   }
 
   /**
-   * @param faultIn looks at the content of a file that has any
+   * @param faultIn checks the content of a file that is not empty
    * @returns whether there is something of that name
    */
   private inspectFile(name: string, faultIn?: ContentInspection): boolean {

@@ -120,7 +120,7 @@ interface Lockfile {
   lock(file: string, options: object, done: (error: unknown, unlock: Unlock | undefined) => void): void
 }
 
-/** Of the package retry, what it takes to try once. */
+/** Stands in for the package retry: tries once. */
 function tryOnce() {
   let failure: unknown
   const retry = (error: unknown) => {

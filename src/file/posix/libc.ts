@@ -88,7 +88,7 @@ export function errorOf(number: number, syscall: string, path?: string): Error {
   return Object.assign(new Error(text), { errno: -number, code, syscall, path })
 }
 
-/** Of an errno that Node has no words for, such as ENOLCK. */
+/** The name of an errno that Node has no message for, such as ENOLCK. */
 function nameOf(number: number): string {
   return Object.entries(constants.errno).find(([, value]) => value === number)?.[0] ?? `errno ${number}`
 }

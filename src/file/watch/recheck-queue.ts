@@ -11,7 +11,7 @@ const PAUSE = 25
 const RECHECKS = 3
 
 interface Unreadable {
-  /** Of the error that was met first. */
+  /** The first error's. */
   readonly message: string
   /** The rechecks to come. */
   left: number

@@ -22,7 +22,7 @@ const CLOSED_AT_ONCE = 100
 interface Sandbox {
   readonly id: string
   watch: FolderWatch | undefined
-  /** Of the state file when it was last read; undefined if it may be readable by now though it did not change. */
+  /** The state file's version when it was last read; undefined if it may be readable by now though unchanged. */
   version: string | undefined
 }
 
