@@ -18,7 +18,7 @@ import {
 import { tryDotLock } from './lock/dot-lock.js'
 import { assertOrphanOf, releaseOrphan, removeOwner } from './lock/owner.js'
 import { SandboxLock } from './lock/sandbox-lock.js'
-import { Dir, removeFile } from './posix/dir.js'
+import { Dir } from './posix/dir.js'
 import { statFd } from './posix/file-stat.js'
 import { isInMemory } from './posix/filesystem.js'
 import { replaceError, writeReplacement } from './replace.js'
@@ -230,8 +230,8 @@ export function removeDir(lock: SandboxLock): void {
     removeHistory(dir)
     if (names.includes(OWNER_FILE)) removeOwner(dir)
     if (names.some(name => !OURS.has(name))) return
-    removeFile(dir, TEMPORARY_FILE)
-    removeFile(dir, LOCK_FILE)
+    dir.unlinkIfFile(TEMPORARY_FILE)
+    dir.unlinkIfFile(LOCK_FILE)
     rmdirSync(dir.path)
   } catch {
     // What is left is an unfinished create: no sandbox, and no obstacle to one.

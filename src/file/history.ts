@@ -6,7 +6,7 @@ import type { SandboxState } from '../state/sandbox-state.js'
 import { type HistoryLine, type LastLine, lastLine } from './history-line.js'
 import { HISTORY_FILE, OLD_HISTORY_FILE } from './layout.js'
 import { createFile } from './posix/create-file.js'
-import { type Dir, removeFile } from './posix/dir.js'
+import type { Dir } from './posix/dir.js'
 import { writeAll } from './posix/file-io.js'
 import { type OpenFile, readTail, withRegularFile } from './posix/regular-file.js'
 import { type StateFile, versionOf } from './state-file.js'
@@ -47,7 +47,7 @@ export function appendHistory(dir: Dir, change: Recorded): void {
 export function removeHistory(dir: Dir): void {
   for (const name of [HISTORY_FILE, OLD_HISTORY_FILE]) {
     try {
-      removeFile(dir, name)
+      dir.unlinkIfFile(name)
     } catch {
       // As the comment above says.
     }

@@ -6,7 +6,7 @@ import { StateStoreError } from '../../errors.js'
 import { thisProcess } from '../../process-identity.js'
 import { QUARANTINE } from '../layout.js'
 import { chownLike, createFile } from '../posix/create-file.js'
-import { closeFile, Dir, removeFile } from '../posix/dir.js'
+import { closeFile, Dir } from '../posix/dir.js'
 import { LOCK_EX, tryFlock, unlockAndClose } from '../posix/flock.js'
 import { openOrMakeDir } from '../sandbox-dir.js'
 import { type Fault, faultAt } from './fault.js'
@@ -131,7 +131,7 @@ async function writeNote(entry: Dir, files: readonly string[], request: Quaranti
 
 function discard(quarantine: Dir, entry: Dir): void {
   try {
-    removeFile(entry, NOTE)
+    entry.unlinkIfFile(NOTE)
     quarantine.rmdir(entry.id)
   } catch {
     // An entry with nothing but its note does no harm.

@@ -4,7 +4,7 @@ import { ioError, isErrno } from '../../errno.js'
 import { StateStoreError } from '../../errors.js'
 import { isAlive } from '../../process-identity.js'
 import { OWNER_FILE } from '../layout.js'
-import { type Dir, removeFile } from '../posix/dir.js'
+import type { Dir } from '../posix/dir.js'
 import { isRegularFile, statFd } from '../posix/file-stat.js'
 import { LOCK_SH, tryFlock, unlockAndClose } from '../posix/flock.js'
 import { notRegular, withRegularFile } from '../posix/regular-file.js'
@@ -87,7 +87,7 @@ export function releaseOrphan(dir: Dir): void {
 /** A sandbox that is made, or is no more, has no owner. @throws StateStoreError `IO_ERROR` */
 export function removeOwner(dir: Dir): void {
   try {
-    removeFile(dir, OWNER_FILE)
+    dir.unlinkIfFile(OWNER_FILE)
   } catch (error) {
     throw ioError(error, 'remove', dir.id, dir.displayPath(OWNER_FILE))
   }

@@ -11,7 +11,8 @@ import { errno, libc, systemError, uninterrupted } from './libc.js'
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants
 const [O_CLOEXEC, AT_REMOVEDIR] = process.platform === 'darwin' ? [0x1000000, 0x80] : [0o2000000, 0x200]
 
-const { ENOENT, EINVAL } = osConstants.errno
+const { ENOENT, EISDIR, EPERM, EINVAL } = osConstants.errno
+const NO_FILE: ReadonlySet<number> = new Set([ENOENT, EISDIR, EPERM])
 const NOWHERE = Buffer.alloc(1)
 const [AT_FDCWD, AT_SYMLINK_FOLLOW] = [-100, 0x400]
 
@@ -118,6 +119,14 @@ export class Dir {
     if (libc.unlinkat(this.fd, name, 0) === -1) this.fail('unlink', name)
   }
 
+  /**
+   * unlink(2) of a file or a link, if there is one; a folder of that name stays. (Not `rmSync`: it looks first, and once
+   * it has seen a folder it removes all that is below, links swapped in on the way included.)
+   */
+  unlinkIfFile(name: string): void {
+    if (libc.unlinkat(this.fd, name, 0) === -1 && !NO_FILE.has(errno())) this.fail('unlink', name)
+  }
+
   /** rename(2) of a file in this folder to a name in this or another one. */
   rename(from: string, to: string, folder: Dir = this): void {
     if (libc.renameat(this.fd, from, folder.fd, to) === -1) this.fail('rename', from)
@@ -173,16 +182,4 @@ export function statPath(path: string): FileStat | undefined {
 /** Closes what {@link Dir.open} opened. */
 export function closeFile(fd: number): void {
   libc.close(fd)
-}
-
-/**
- * Removes a file or a link, if there is one; a folder of that name stays. (Not `rmSync`: it looks first, and once it
- * has seen a folder it removes all that is below, links swapped in on the way included.)
- */
-export function removeFile(folder: Dir, name: string): void {
-  try {
-    folder.unlink(name)
-  } catch (error) {
-    if (!isErrno(error, 'ENOENT', 'EISDIR', 'EPERM')) throw error
-  }
 }
