@@ -179,8 +179,8 @@ export interface Backend {
   /** The recorded changes of a sandbox, oldest first; none when it does not exist or nothing was recorded. */
   history(id: string): AsyncIterable<HistoryEntry>
 
-  /** The locks that are held now, of one sandbox or of all, sorted by id; undefined where nothing can be told. */
-  locks?(id: string | undefined): AsyncGenerator<HeldLock, void, undefined>
+  /** The locks that are held now, of these sandboxes or of all, sorted by id; undefined where nothing can be told. */
+  locks?(ids: readonly string[] | undefined): AsyncGenerator<HeldLock, void, undefined>
 
   /**
    * Takes the ownership of a sandbox; with `wait`, when its present owner is gone. Undefined where nothing can be owned.

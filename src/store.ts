@@ -20,7 +20,7 @@ import { applyChange, assertRevision, type Change, notFound, type Update } from 
 import type { CheckOptions, Finding, Repair, RepairOptions } from './check.js'
 import { type DataSchema, type StateOf, withCheckedData, withTypedData } from './data-schema.js'
 import { type ChangeTrace, withDiagnostics } from './diagnostics.js'
-import { type ErrorCode, isUnreadable, StateStoreError, withCaller, withSubject } from './errors.js'
+import { type ErrorCode, isUnreadable, ownError, StateStoreError, withCaller, withSubject } from './errors.js'
 import type { EtcdOptions } from './etcd/options.js'
 import { FileBackend } from './file/backend.js'
 import { assertOptions, assertState } from './options.js'
@@ -131,6 +131,12 @@ export interface Inspection<State = SandboxState> extends Omit<StoredSandbox<Sta
   readonly history: readonly HistoryEntry[]
   /** What `check` reports about it. */
   readonly findings: readonly Finding[]
+}
+
+/** Who has a sandbox now: see {@link SandboxStore.holdersOf}. @internal */
+export interface Holders {
+  readonly owner: Owner | undefined
+  readonly lock: LockHolder | undefined
 }
 
 /** Filters for `locks()`. */
@@ -334,7 +340,7 @@ export class SandboxStore<Data = unknown> {
       const found = existing(id, await this.#backend.find(id))
       const entry = { ...found, state: this.#typed(found.state, id) }
       const history = await collect(this.#backend.history(id))
-      const [held] = await collect(this.#backend.locks?.(id))
+      const [held] = await collect(this.#backend.locks?.([id]))
       const findings = await collect(this.#backend.check?.({ id }))
       const since = sinceWhen(entry, history)
       const { owner = null } = entry
@@ -534,6 +540,24 @@ export class SandboxStore<Data = unknown> {
   }
 
   /**
+   * Who owns and who locks each of some sandboxes, for a view that looks again and again: all their locks are looked up at
+   * once. Of one that cannot be read, the owner is not known.
+   * @internal
+   */
+  async holdersOf(ids: readonly string[]): Promise<ReadonlyMap<string, Holders>> {
+    return this.#track(async () => {
+      this.#assertOpen()
+      const held = await collect(this.#backend.locks?.(ids))
+      const looks = ids.map(async (id): Promise<[string, Holders]> => {
+        const found = await this.#backend.find(id).catch(ownError)
+        const owner = found instanceof StateStoreError ? undefined : found?.owner
+        return [id, { owner, lock: held.find(lock => lock.id === id)?.holder }]
+      })
+      return new Map(await Promise.all(looks))
+    })
+  }
+
+  /**
    * Every lock that is held now, by us, Kata, flock(1) or a program with proper-lockfile, sorted by id. Makes and
    * changes nothing, and keeps no change from its lock.
    * @param options filters for the locks
@@ -543,7 +567,11 @@ export class SandboxStore<Data = unknown> {
   locks(options: LocksOptions = {}): AsyncGenerator<HeldLock, void, undefined> {
     return this.#loop(() => {
       assertOptions(options, 'id')
-      return supported(this.#backend.locks?.(options.id), 'a store of this kind has no locks')
+      const { id } = options
+      return supported(
+        this.#backend.locks?.(id === undefined ? undefined : [id]),
+        'a store of this kind has no locks',
+      )
     })
   }
 

@@ -11,6 +11,7 @@ import { mountExt4, smallFilesystems } from './support/mount.js'
 import { temporaryFolder } from './support/root.js'
 
 const BENCH = fileURLToPath(new URL('../bench/run.mjs', import.meta.url))
+const ADOPTED = fileURLToPath(new URL('../bench/adopted.mjs', import.meta.url))
 const DOCUMENT = fileURLToPath(new URL('../bench/document.mjs', import.meta.url))
 const PERFORMANCE = fileURLToPath(new URL('../docs/performance.md', import.meta.url))
 const run = promisify(execFile)
@@ -139,4 +140,9 @@ test.skipIf(missing)('an ext4 without a journal is told apart', () => {
   execFileSync('tune2fs', ['-O', '^has_journal', image])
   execFileSync('mount', ['-o', 'loop', image, folder])
   expect(filesystemOf(folder)).toBe('ext4 without a journal')
+})
+
+test('what waits for adopted VMs take is measured until their owner is killed', async () => {
+  const { stdout } = await run(process.execPath, [ADOPTED, '3', '0.1'])
+  expect(stdout).toMatch(/^3 waits: \d+\.\d % of a core\n$/)
 })

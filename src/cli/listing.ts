@@ -48,7 +48,7 @@ export function listColumns(wide: boolean, now: number): readonly Column<StoredS
   ]
 }
 
-function ownerCell(owner: Owner | undefined): Cell | string {
+export function ownerCell(owner: Owner | undefined): Cell | string {
   if (owner === undefined) return '-'
   return owner.state === 'owned' ? whoWords(owner) : { text: 'orphaned', color: 'red' }
 }

@@ -20,8 +20,8 @@ import { CommitPool } from './commit-pool.js'
 import { readHistory } from './history-read.js'
 import { recordContention, yieldIfHogging } from './lock/fairness.js'
 import { listLocks } from './lock/list-locks.js'
-import { SHORTEST_TURN, turns } from './lock/turn.js'
-import { LockWait } from './lock/wait.js'
+import { inTurn } from './lock/turn.js'
+import type { LockWait } from './lock/wait.js'
 import { own } from './own.js'
 import { modifiedAt } from './posix/file-stat.js'
 import { listIds, readSandbox } from './read.js'
@@ -52,53 +52,53 @@ export class FileBackend implements Backend {
   }
 
   async change(id: string, change: ChangeRequest): Promise<SandboxState | undefined> {
-    const { kind, force, reason, ifOrphanOf, signal, trace } = change
-    const { lockTimeout, durable, history } = this.options
+    const { signal, trace } = change
+    const { lockTimeout } = this.options
     const path = `${this.root}/${id}`
-    const wait = new LockWait(path, id, { timeout: lockTimeout, signal, trace })
+    this.changes++
+    try {
+      return await inTurn(path, id, { lockTimeout, signal, trace }, wait => this.retry(id, change, wait))
+    } finally {
+      this.changes--
+    }
+  }
+
+  private async retry(id: string, change: ChangeRequest, wait: LockWait): Promise<SandboxState | undefined> {
+    const { kind, force, reason, ifOrphanOf } = change
+    const { durable, history } = this.options
+    const path = `${this.root}/${id}`
     let next: SandboxState | undefined
     const apply: Apply = (current, revision) => {
       next = change.apply(current, revision)
       return next
     }
-    this.changes++
-    const turn = turns.enter(path, lockTimeout || SHORTEST_TURN, signal)
-    const isIn = turn === undefined || (await turn)
-    try {
-      signal?.throwIfAborted()
-      if (!isIn) wait.timeOut('flock')
-      for (let losses = 0; ; ) {
-        if (sliceExpired()) await yieldToEventLoop()
-        const rest = yieldIfHogging(path, wait.left)
-        if (rest !== undefined) await rest
-        const flushRoot = !this.rootIsFlushed
-        const testLock = !this.lockIsTested
-        const how = { durable, history, testLock, flushRoot, spin: wait.spin }
-        const request = { kind, force, reason, ifOrphanOf, ...how }
-        const attempted = this.pool.attempt(id, request, apply, this.changes === 1)
-        const attempt = 'then' in attempted ? await attempted : attempted
-        if (wait.wasBlocked && attempt.kind !== 'blocked') recordContention(path)
-        switch (attempt.kind) {
-          case 'committed':
-            this.lockIsTested = true
-            if (kind === 'create') this.rootIsFlushed = true
-            return next
-          case 'missing':
-            if (kind !== 'create') throw notFound(id)
-            await wait.backOff('flock') // Somebody removed the folder that was made for it.
-            break
-          case 'blocked':
-            await wait.backOff(attempt.by)
-            break
-          case 'lost':
-            // Nobody need be in the way now: once it is tried again even if the time is up.
-            if (losses++ > 0) await wait.backOff('proper-lockfile')
-        }
+    for (let losses = 0; ; ) {
+      if (sliceExpired()) await yieldToEventLoop()
+      const rest = yieldIfHogging(path, wait.left)
+      if (rest !== undefined) await rest
+      const flushRoot = !this.rootIsFlushed
+      const testLock = !this.lockIsTested
+      const how = { durable, history, testLock, flushRoot, spin: wait.spin }
+      const request = { kind, force, reason, ifOrphanOf, ...how }
+      const attempted = this.pool.attempt(id, request, apply, this.changes === 1)
+      const attempt = 'then' in attempted ? await attempted : attempted
+      if (wait.wasBlocked && attempt.kind !== 'blocked') recordContention(path)
+      switch (attempt.kind) {
+        case 'committed':
+          this.lockIsTested = true
+          if (kind === 'create') this.rootIsFlushed = true
+          return next
+        case 'missing':
+          if (kind !== 'create') throw notFound(id)
+          await wait.backOff('flock') // Somebody removed the folder that was made for it.
+          break
+        case 'blocked':
+          await wait.backOff(attempt.by)
+          break
+        case 'lost':
+          // Nobody need be in the way now: once it is tried again even if the time is up.
+          if (losses++ > 0) await wait.backOff('proper-lockfile')
       }
-    } finally {
-      this.changes--
-      if (isIn) turns.leave(path)
-      wait.end()
     }
   }
 
@@ -136,9 +136,9 @@ export class FileBackend implements Backend {
     yield* readHistory(this.root, id)
   }
 
-  async *locks(id: string | undefined): AsyncGenerator<HeldLock, void, undefined> {
+  async *locks(ids: readonly string[] | undefined): AsyncGenerator<HeldLock, void, undefined> {
     if (sliceExpired()) await yieldToEventLoop()
-    yield* listLocks(this.root, id)
+    yield* listLocks(this.root, ids)
   }
 
   async own(id: string, options: OwnOptions): Promise<Ownership> {

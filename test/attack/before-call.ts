@@ -11,12 +11,12 @@ const PROMISES = ['open']
 const LIBC = Object.keys(libc)
 
 /**
- * Runs `act` just before each call of node:fs and of the C library that `during` makes in this thread, with the call's number from 1: what
- * another process could do between any two system calls, and here does for certain.
+ * Runs `act` just before each call of node:fs and of the C library that `during` makes in this thread, with the call's number
+ * from 1 and its name: what another process could do between any two system calls, and here does for certain.
  * @returns how many calls there were
  */
 export async function beforeEachCall(
-  act: (n: number) => void,
+  act: (n: number, name: string) => void,
   during: () => Promise<unknown>,
 ): Promise<number> {
   let count = 0
@@ -39,17 +39,17 @@ export async function beforeEachCall(
     const originals = Object.fromEntries(names.map(name => [name, functions[name] as Call]))
     for (const [name, original] of Object.entries(originals)) {
       functions[name] = Object.assign((...args: unknown[]) => {
-        if (!acting) attack()
+        if (!acting) attack(name)
         return original(...args)
       }, original)
     }
     return () => Object.assign(functions, originals)
   }
 
-  function attack(): void {
+  function attack(name: string): void {
     acting = true
     try {
-      act(++count)
+      act(++count, name)
     } finally {
       acting = false
     }

@@ -5,9 +5,23 @@ import { frame, rowsThatFit } from '#src/cli/live/live.js'
 const NOW = 1_800_000_000_000
 
 const sights: readonly Sight[] = [
-  { id: 'a', now: 'running', since: NOW - 5_000, by: 'pid 7 (x)', reason: 'first request' },
+  {
+    id: 'a',
+    now: 'running',
+    since: NOW - 5_000,
+    by: 'pid 7 (x)',
+    reason: 'first request',
+    owner: { state: 'owned', pid: 7, command: 'x' },
+  },
   { id: 'bad', now: 'CORRUPT_STATE', since: undefined },
-  { id: 'z', now: 'paused', since: NOW, by: 'pid 9 (y)', holder: 'pid 1 (z)' },
+  {
+    id: 'z',
+    now: 'paused',
+    since: NOW,
+    by: 'pid 9 (y)',
+    owner: { state: 'orphaned', pid: 7, command: 'x' },
+    lock: { lock: 'flock', pid: 1, command: 'z' },
+  },
 ]
 
 function view(rows: number, all = sights) {
@@ -35,9 +49,9 @@ describe('a frame of the live view', () => {
     expect(frame(view(8, a && z ? [a, z] : []), 8, false, NOW)).toEqual([
       '/r: 2 sandboxes',
       '',
-      expect.stringMatching(/^ID {2}STATE +FOR +LOCK HELD BY +LAST CHANGE BY +REASON$/),
-      expect.stringMatching(/^a {3}running +5\.0s {2}- +pid 7 \(x\) +first request$/),
-      expect.stringMatching(/^z {3}paused +0s {2}pid 1 \(z\) +pid 9 \(y\)$/),
+      expect.stringMatching(/^ID {2}STATE +FOR +OWNER +LOCK HELD BY +LAST CHANGE BY +REASON$/),
+      expect.stringMatching(/^a {3}running +5\.0s {2}pid 7 \(x\) +- +pid 7 \(x\) +first request$/),
+      expect.stringMatching(/^z {3}paused +0s {2}orphaned +pid 1 \(z\) +pid 9 \(y\)$/),
       'Ctrl-C quits',
     ])
     expect(frame(view(5), 5, false, NOW)).toMatchObject({

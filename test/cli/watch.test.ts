@@ -107,30 +107,45 @@ async function expectClean(tmux: Tmux): Promise<void> {
 }
 
 describe.skipIf(!hasTmux)(`watch on a terminal${hasTmux ? '' : ' (skipped: there is no tmux)'}`, () => {
-  it('shows each sandbox, its state in colour, who changed it and who holds it, as they change', async () => {
+  it('shows each sandbox, its state in colour, who changed it and who locks it, as they change', async () => {
     const root = new Root()
     for (const id of ['a', 'b', 'c']) await root.done(`create ${id}`)
     root.put('bad', 'nonsense')
     const tmux = watchOn(root, 120, 12)
-    const lines = await tmux.until(/^c +ready +[\d.]+s +- +pid /m)
+    const lines = await tmux.until(/^c +ready +[\d.]+s +- +- +pid /m)
     expect(lines[0]).toBe(`${root.path}: 4 sandboxes`)
-    expect(lines[2]).toMatch(/^ID +STATE +FOR +LOCK HELD BY +LAST CHANGE BY +REASON$/)
-    expect(lines[3]).toMatch(new RegExp(`^a +ready +[\\d.]+s +- +pid ${process.pid} \\(.+\\) +-$`))
+    expect(lines[2]).toMatch(/^ID +STATE +FOR +OWNER +LOCK HELD BY +LAST CHANGE BY +REASON$/)
+    expect(lines[3]).toMatch(new RegExp(`^a +ready +[\\d.]+s +- +- +pid ${process.pid} \\(.+\\) +-$`))
     expect(lines[5]).toMatch(/^bad +CORRUPT_STATE +- +-( +-)*$/)
     expect(lines.at(-1)).toBe('Ctrl-C quits')
 
     await root.done(['transition', 'b', 'running', '--reason', `first \u001b[2J`])
-    await tmux.until(/^b +running +[\d.]+s +- +pid .+ +first \\u001b\[2J$/m)
+    await tmux.until(/^b +running +[\d.]+s +- +- +pid .+ +first \\u001b\[2J$/m)
     expect(tmux.lines('-e').join('\n')).toContain('\u001b[32mrunning')
     const holder = startProgram('holder', [root.path, 'c'])
     await nextMessage(holder)
-    await tmux.until(new RegExp(`^c +ready +[\\d.]+s +pid ${holder.pid} \\(`, 'm'))
+    await tmux.until(new RegExp(`^c +ready +[\\d.]+s +- +pid ${holder.pid} \\(`, 'm'))
     await root.done('delete a')
     const left = await tmux.until(/: 3 sandboxes$/m)
     expect(left.join('\n')).not.toMatch(/^a /m)
     // The clock goes on without any event.
     await tmux.until(/^b +running +[3-9]\.\ds/m)
 
+    await quit(tmux)
+  })
+
+  it('shows who owns a sandbox, and that its owner died', async () => {
+    const root = new Root()
+    await root.done('create a')
+    const tmux = watchOn(root, 80, 6)
+    await tmux.until(/^a +ready +[\d.]+s +- +- +pid /m)
+    const owner = startProgram('owner', [root.path])
+    await nextMessage(owner)
+    owner.send(['own', 'a'])
+    await tmux.until(new RegExp(`^a +ready +[\\d.]+s +pid ${owner.pid} \\(node owner\\.mjs\\) +- `, 'm'))
+    owner.kill('SIGKILL')
+    await tmux.until(/^a +ready +[\d.]+s +orphaned +- /m)
+    expect(tmux.lines('-e').join('\n')).toContain('\u001b[31morphaned')
     await quit(tmux)
   })
 

@@ -1,19 +1,16 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { get } from 'node:http'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { openStore } from 'sandbox-state'
+import { openStore, type SandboxStore } from 'sandbox-state'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { all } from '../support/all.js'
 import { temporaryFolder } from '../support/root.js'
 
 const EXAMPLES = fileURLToPath(new URL('../../examples/', import.meta.url))
-
-/** The supervisor tells processes apart by /proc. */
-const onLinux = test.runIf(process.platform === 'linux')
 
 interface Example {
   readonly child: ChildProcess
@@ -22,10 +19,16 @@ interface Example {
   until(text: string): Promise<void>
 }
 
+function fileOf(name: string): string {
+  return join(EXAMPLES, `${name}.mjs`)
+}
+
 function start(name: string, ...args: string[]): Example {
-  const child = spawn(process.execPath, [join(EXAMPLES, `${name}.mjs`), ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  return startNode(fileOf(name), ...args)
+}
+
+function startNode(...argv: string[]): Example {
+  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] })
   onTestFinished(() => void child.kill('SIGKILL'))
   const lines: string[] = []
   const reader = createInterface({ input: child.stdout })
@@ -41,121 +44,121 @@ function start(name: string, ...args: string[]): Example {
   }
 }
 
-async function run(name: string, ...args: string[]): Promise<{ code: number | null; lines: string[] }> {
-  const { child, lines } = start(name, ...args)
+interface Outcome {
+  readonly code: number | null
+  readonly lines: string[]
+}
+
+function run(name: string, ...args: string[]): Promise<Outcome> {
+  return outcome(start(name, ...args))
+}
+
+async function outcome({ child, lines }: Example): Promise<Outcome> {
   const [code] = await once(child, 'close')
   return { code, lines }
 }
 
-function pidOf(folder: string, id: string): number {
-  return JSON.parse(readFileSync(join(folder, 'processes', `${id}.json`), 'utf8')).pid
+async function opened(root: string): Promise<SandboxStore> {
+  const store = await openStore(root)
+  onTestFinished(() => store.close())
+  return store
 }
 
-onLinux('the supervisor finds its sandboxes again after it was killed', async () => {
-  const folder = temporaryFolder()
-  const store = await openStore(join(folder, 'states'))
-  onTestFinished(() => store.close())
-  const first = start('supervisor', folder, '3')
-  await first.until('all sandboxes run')
-  const pids = [1, 2, 3].map(i => pidOf(folder, `sandbox-${i}`))
-  onTestFinished(() => {
-    for (const pid of [...pids, ...[1, 2, 3].map(i => pidSafely(folder, `sandbox-${i}`))]) kill(pid)
-  })
-  first.child.kill('SIGKILL')
-  await once(first.child, 'exit')
-  // One of the sandboxes dies while nobody watches, and one was started by a supervisor that could not say so.
-  kill(pids[1])
-  await store.transition('sandbox-3', 'running', 'stopped')
-  await store.delete('sandbox-3')
-  await store.create('sandbox-3')
+/** The processes of a supervisor's sandboxes; they end with the test. */
+async function pidsOf(store: SandboxStore): Promise<number[]> {
+  const pids = (await all(store.list())).map(entry =>
+    'state' in entry ? (entry.state.data as { pid: number }).pid : 0,
+  )
+  onTestFinished(() => pids.forEach(kill))
+  return pids
+}
 
-  const second = start('supervisor', folder, '3')
+/** Kills a supervisor, then one of its sandboxes, and waits until that is an orphan. */
+async function killBoth({ child }: Example, store: SandboxStore, pid: number | undefined): Promise<void> {
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+  kill(pid)
+  await vi.waitFor(async () => expect(await all(store.orphans())).toHaveLength(1), 20_000)
+}
+
+async function end({ child }: Example): Promise<void> {
+  child.kill('SIGTERM')
+  expect(await once(child, 'exit')).toEqual([0, null])
+}
+
+test('the supervisor finds its sandboxes again after it was killed, and reaps those that died', async () => {
+  const root = temporaryFolder()
+  const store = await opened(root)
+  const first = start('supervisor', root, '3')
+  await first.until('all sandboxes run')
+  const pids = await pidsOf(store)
+  await killBoth(first, store, pids[1])
+
+  const second = start('supervisor', root, '3', '--reap')
   await second.until('all sandboxes run')
+  const [, anew] = await pidsOf(store)
   expect(second.lines).toEqual([
+    `sandbox-2: stopped, owner died: pid ${first.child.pid} (node supervisor.mjs)`,
     `sandbox-1: found again, process ${pids[0]} still runs`,
-    'sandbox-2: its process died meanwhile, stopped',
     `sandbox-3: found again, process ${pids[2]} still runs`,
-    `sandbox-2: process ${pidOf(folder, 'sandbox-2')} started`,
+    `sandbox-2: process ${anew} started`,
     'all sandboxes run',
   ])
-  const states = (await all(store.list())).map(entry => 'state' in entry && entry.state.state)
-  expect(states).toEqual(['running', 'running', 'running'])
-
   kill(pids[0])
   await second.until('sandbox-1: its process died, stopped')
-  await store.transition('sandbox-2', 'running', 'paused')
-  second.child.kill('SIGTERM')
-  const [code] = await once(second.child, 'exit')
-  expect(code).toBe(0)
-  expect(await all(store.list())).toMatchObject([{ id: 'sandbox-1', state: { state: 'stopped' } }])
+  kill(anew)
+  await second.until('sandbox-2: its process died, stopped')
+  await store.transition('sandbox-3', 'running', 'paused')
+  await end(second)
+  expect(second.lines.at(-1)).toBe('sandbox-3: ended')
+  const stopped = { state: { state: 'stopped' } }
+  const left = await all(store.list())
+  expect(left).toMatchObject([
+    { id: 'sandbox-1', ...stopped },
+    { id: 'sandbox-2', ...stopped },
+  ])
+  expect(left.filter(entry => 'owner' in entry)).toEqual([])
 })
 
-test.runIf(process.platform === 'linux').each(['start', 'boot'])(
-  'a process of the same pid and another %s is not the sandbox',
-  async field => {
-    const folder = temporaryFolder()
-    const first = start('supervisor', folder, '1')
-    await first.until('all sandboxes run')
-    const pid = pidOf(folder, 'sandbox-1')
-    onTestFinished(() => kill(pid))
-    first.child.kill('SIGKILL')
-    await once(first.child, 'exit')
-    const file = join(folder, 'processes', 'sandbox-1.json')
-    writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), [field]: 'another' }))
+test('the supervisor leaves an orphan alone unless it is asked to reap, and so the next process of that pid', async () => {
+  const root = temporaryFolder()
+  const store = await opened(root)
+  const first = start('supervisor', root, '1')
+  await first.until('all sandboxes run')
+  await killBoth(first, store, (await pidsOf(store))[0])
+  const stranger = spawn('sleep', ['60'], { stdio: 'ignore' })
+  onTestFinished(() => void stranger.kill())
+  await store.update('sandbox-1', state => ({ ...state, data: { pid: stranger.pid } }))
 
-    const second = start('supervisor', folder, '0')
-    await second.until('all sandboxes run')
-    expect(second.lines[0]).toBe('sandbox-1: its process died meanwhile, stopped')
-    second.child.kill('SIGTERM')
-    await once(second.child, 'exit')
-    expect(() => process.kill(pid, 0)).not.toThrow()
-  },
-)
+  const second = start('supervisor', root, '1')
+  await second.until('all sandboxes run')
+  expect(second.lines[0]).toBe('sandbox-1: left alone, orphaned')
+  await end(second)
+  expect(stranger).toMatchObject({ exitCode: null, signalCode: null })
+  expect(await all(store.orphans())).toHaveLength(1)
+})
 
-onLinux(
-  'the supervisor finds a sandbox that was being started again, and stops a paused one that died',
+test.runIf(process.platform === 'linux')(
+  'a sandbox whose process could not be noted leaves none behind',
   async () => {
     const folder = temporaryFolder()
-    const store = await openStore(join(folder, 'states'))
-    onTestFinished(() => store.close())
-    const first = start('supervisor', folder, '2')
-    await first.until('all sandboxes run')
-    const pids = [1, 2].map(i => pidOf(folder, `sandbox-${i}`))
-    onTestFinished(() => {
-      for (const pid of [...pids, ...[1, 2].map(i => pidSafely(folder, `sandbox-${i}`))]) kill(pid)
+    // A state cannot be written.
+    const store = await opened(folder)
+    await store.create('sandbox-1')
+    mkdirSync(join(folder, 'sandbox-1', '.state.json.tmp'))
+    // The sandbox inherits its environment: that is how to find it.
+    const mark = `SANDBOX_STATE_TEST=${folder}`
+    const [name = '', value] = mark.split('=')
+    const { status } = spawnSync(process.execPath, [fileOf('supervisor'), folder, '1'], {
+      env: { ...process.env, [name]: value },
+      stdio: 'ignore',
     })
-    first.child.kill('SIGKILL')
-    await once(first.child, 'exit')
-    await store.transition('sandbox-1', 'running', 'stopped')
-    await store.transition('sandbox-2', 'running', 'paused')
-    kill(pids[1])
-
-    const second = start('supervisor', folder, '1')
-    await second.until('all sandboxes run')
-    expect(second.lines).toEqual([
-      `sandbox-1: found again, process ${pids[0]} still runs`,
-      'sandbox-2: its process died meanwhile, stopped',
-      'all sandboxes run',
-    ])
-    second.child.kill('SIGTERM')
-    await once(second.child, 'exit')
+    onTestFinished(() => processesWith(mark).forEach(kill))
+    expect(status).toBe(1)
+    expect(await store.read('sandbox-1')).toMatchObject({ state: 'ready' })
+    await vi.waitFor(() => expect(processesWith(mark)).toEqual([]), { timeout: 10_000 })
   },
 )
-
-onLinux('a sandbox whose process could not be noted leaves none behind', async () => {
-  const folder = temporaryFolder()
-  mkdirSync(join(folder, 'processes', 'sandbox-1.json'), { recursive: true })
-  // The sandbox inherits its environment: that is how to find it.
-  const mark = `SANDBOX_STATE_TEST=${folder}`
-  const [name = '', value] = mark.split('=')
-  const { status } = spawnSync(process.execPath, [join(EXAMPLES, 'supervisor.mjs'), folder, '1'], {
-    env: { ...process.env, [name]: value },
-    stdio: 'ignore',
-  })
-  onTestFinished(() => processesWith(mark).forEach(kill))
-  expect(status).toBe(1)
-  await vi.waitFor(() => expect(processesWith(mark)).toEqual([]), { timeout: 10_000 })
-})
 
 function processesWith(mark: string): number[] {
   return readdirSync('/proc')
@@ -168,28 +171,6 @@ function processesWith(mark: string): number[] {
       }
     })
     .map(Number)
-}
-
-onLinux('a sandbox that died before its start was noted does not count as alive', async () => {
-  const folder = temporaryFolder()
-  const store = await openStore(join(folder, 'states'))
-  onTestFinished(() => store.close())
-  await store.create('sandbox-1')
-  await store.transition('sandbox-1', 'ready', 'running')
-  mkdirSync(join(folder, 'processes'))
-  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-  writeFileSync(join(folder, 'processes', 'sandbox-1.json'), JSON.stringify({ pid: 2 ** 30, boot }))
-  const supervisor = start('supervisor', folder, '0')
-  await supervisor.until('all sandboxes run')
-  expect(supervisor.lines[0]).toBe('sandbox-1: its process died meanwhile, stopped')
-})
-
-function pidSafely(folder: string, id: string): number | undefined {
-  try {
-    return pidOf(folder, id)
-  } catch {
-    return undefined
-  }
 }
 
 function kill(pid: number | undefined): void {
@@ -212,15 +193,31 @@ async function twoRunning() {
   return { root, store }
 }
 
-onLinux('a reaper that comes too late takes the next one', async () => {
+test('a reaper that comes too late takes the next one', async () => {
   const { root, store } = await twoRunning()
-  const reaper = run('two-services', root, 'reaper', '1')
+  const asks = join(temporaryFolder(), 'asks')
+  const note = `
+    import { subscribe } from 'node:diagnostics_channel'
+    import { writeFileSync } from 'node:fs'
+    subscribe('tracing:sandbox-state:change:start', ({ id }) => id === 'a' && writeFileSync('${asks}', ''))
+  `
+  let reaper: Example | undefined
   await store.update('a', state => {
-    // By then it has seen that a runs, and waits to stop it.
-    until(() => hasOpen(join(root, 'a', 'lock')))
+    reaper = startNode(
+      '--import',
+      `data:text/javascript,${encodeURIComponent(note)}`,
+      fileOf('two-services'),
+      root,
+      'reaper',
+      '1',
+    )
+    until(() => existsSync(asks)) // By then it has seen that a runs.
     return { ...state, state: 'paused' }
   })
-  expect(await reaper).toEqual({ code: 0, lines: ['reaper: stopped and deleted 1, came too late for 1'] })
+  expect(reaper && (await outcome(reaper))).toEqual({
+    code: 0,
+    lines: ['reaper: stopped and deleted 1, came too late for 1'],
+  })
   expect(await all(store.list())).toMatchObject([{ id: 'a', state: { state: 'paused' } }])
 })
 
@@ -236,20 +233,8 @@ function until(isSo: () => boolean): void {
   const end = performance.now() + 20_000
   while (!isSo()) {
     if (performance.now() > end) throw new Error('waited in vain')
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
   }
-}
-
-/** Whether another process has a file open, as one that waits for a lock has at each attempt. */
-function hasOpen(file: string): boolean {
-  return readdirSync('/proc')
-    .filter(name => /^\d+$/.test(name) && name !== String(process.pid))
-    .some(pid => {
-      try {
-        return readdirSync(`/proc/${pid}/fd`).some(fd => readlinkSync(`/proc/${pid}/fd/${fd}`) === file)
-      } catch {
-        return false
-      }
-    })
 }
 
 test('what agents run, and who owns it, is in their states', async () => {
@@ -266,7 +251,7 @@ test('what agents run, and who owns it, is in their states', async () => {
     ['start', 'ann', 'alpine'],
     ['open', id, '99999'],
   ]) {
-    const refused = spawnSync(process.execPath, [join(EXAMPLES, 'agents.mjs'), root, ...wrong], {
+    const refused = spawnSync(process.execPath, [fileOf('agents'), root, ...wrong], {
       encoding: 'utf8',
     })
     expect(refused).toMatchObject({
@@ -342,7 +327,7 @@ async function fetched(url: string): Promise<{ status?: number; type?: string; t
 }
 
 test.each(['supervisor', 'two-services', 'exporter'])('%s without arguments says how it is used', name => {
-  const { status, stderr } = spawnSync(process.execPath, [join(EXAMPLES, `${name}.mjs`)], {
+  const { status, stderr } = spawnSync(process.execPath, [fileOf(name)], {
     encoding: 'utf8',
   })
   expect(status).toBe(2)

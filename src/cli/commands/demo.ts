@@ -6,8 +6,9 @@ export const command: CommandSpec = {
   description: 'Show on a temporary store what this program is for, and check it on the way.',
   notes: `Several processes share sandboxes. One is killed (kill -9) in the middle of a
 change, and the others go on. Commands race for a transition, and one of them
-wins. The store is closed and opened again. It takes a few seconds, ends its
-processes and removes its store. It touches no other store and ignores --root.`,
+wins. The owner of a running sandbox is killed, and the sandbox is reaped. It
+takes some seconds, ends its processes and removes its store. It touches no
+other store and ignores --root.`,
   examples: [
     ['demo', 'watch it'],
     ['demo --keep', 'and look at the files afterwards'],

@@ -8,8 +8,9 @@ export const command: CommandSpec = {
   description: 'Follow the sandboxes, no matter who changes them. Takes no lock and creates no file.',
   notes: `Formats:
   table  on a terminal, unless TERM is dumb: each sandbox with its state, how
-         long it has been in it, who holds it now, who changed it last, and
-         why. Those that do not fit are counted.
+         long it has been in it, who owns it (or "orphaned", when the owner
+         died), who holds its lock, who changed it last, and why. Those that
+         do not fit are counted.
   json   a line for each event: first one {type: "created", id, state} for each
          sandbox that is there, then what happens: created, changed (with
          previous), deleted (with previous), error (with {code, message}). A

@@ -84,14 +84,30 @@ async function play(stage: Stage): Promise<void> {
   const refused = await stage.command('transition cache paused')
   await stage.check('it is refused', refused.startsWith('INVALID_TRANSITION: '))
 
-  await stage.say('', '5. All processes have ended; another one sees')
+  await stage.say('', '5. The process that owns cache is killed, while cache is running')
+  const owner = stage.start('./owner.js', stage.root, 'cache')
+  await owner.printed('running')
+  await stage.say(`   pid ${owner.child.pid} owns cache, and has moved it to running`)
+  owner.child.kill('SIGKILL')
+  await owner.ended
+  await stage.say(`   kill -9 ${owner.child.pid}`)
+  const orphans = await stage.command('orphans')
+  await stage.check('cache is found to be an orphan', /^cache +running /m.test(orphans))
+  const reaped = await stage.command('reap')
+  const died = `owner died: pid ${owner.child.pid} `
+  await stage.check(
+    'cache was stopped, and db, which nobody owned, was left alone',
+    reaped.includes(died) && !reaped.includes('db'),
+  )
+
+  await stage.say('', '6. All processes have ended; another one sees')
   const list = await stage.command('list --wide')
-  const rows = ['cache +ready +\\S+ +- +0', 'db +running +\\S+ +- +0', `web +ready +\\S+ +- +${expected}`]
+  const rows = ['cache +stopped +\\S+ +- +0', 'db +running +\\S+ +- +0', `web +ready +\\S+ +- +${expected}`]
   const isThere = rows.every(row => new RegExp(`^${row} `, 'm').test(list))
   await stage.check('what was acknowledged is there', isThere)
 
-  await stage.say('', '6. What became of db, and who changed it')
-  await stage.command('history db')
+  await stage.say('', '7. What became of cache, who changed it, and why')
+  await stage.command('history cache')
 }
 
 function together(start: () => DemoProcess): DemoProcess[] {

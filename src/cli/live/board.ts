@@ -1,10 +1,10 @@
-import type { HistoryEntry } from '../../backend.js'
+import type { HistoryEntry, LockHolder, Owner } from '../../backend.js'
 import { ownError, StateStoreError } from '../../errors.js'
 import type { SandboxStore } from '../../store.js'
 import type { StateEvent } from '../../watch.js'
 import { collect } from '../cli.js'
 import { reasonWords } from '../history-table.js'
-import { holderWords, whoWords } from '../words.js'
+import { whoWords } from '../words.js'
 
 /** What a row of the live view shows. */
 export interface Sight {
@@ -17,8 +17,9 @@ export interface Sight {
   readonly by?: string
   /** Why. */
   readonly reason?: string
+  readonly owner?: Owner | undefined
   /** Who holds its lock, if anybody does. */
-  readonly holder?: string | undefined
+  readonly lock?: LockHolder | undefined
 }
 
 /** The history is written after the state: for how long to look for the line of a change, in ms. */
@@ -49,17 +50,28 @@ export class Board {
     return [...this.sights.keys()].sort()
   }
 
-  /** Looks up who changed a sandbox last and who holds it; undefined if it was deleted meanwhile. */
-  async sight(id: string): Promise<Sight | undefined> {
-    const [lock] = await allOrNone(this.store.locks({ id }))
+  /** Looks up who owns sandboxes, who locks them and who changed them last; those deleted meanwhile are left out. */
+  async look(ids: readonly string[]): Promise<Sight[]> {
+    const holders = await this.store.holdersOf(ids)
+    await Promise.all(ids.map(id => this.lookBack(id)))
+    return ids.flatMap(id => {
+      const sight = this.sights.get(id)
+      return sight === undefined ? [] : [{ ...sight, ...holders.get(id) }]
+    })
+  }
+
+  private async lookBack(id: string): Promise<void> {
     const seen = this.sights.get(id)
-    if (seen !== undefined && (seen.by === undefined || Date.now() - seen.changed < HISTORY_DELAY)) {
-      const known = { ...seen, ...lastChange(await allOrNone(this.store.history(id)), seen.now) }
-      // An event that came meanwhile knows better.
-      if (this.sights.get(id) === seen) this.sights.set(id, known)
-    }
-    const sight = this.sights.get(id)
-    return sight && { ...sight, holder: lock && holderWords(lock.holder) }
+    if (seen === undefined || (seen.by !== undefined && Date.now() - seen.changed >= HISTORY_DELAY)) return
+    const known = { ...seen, ...lastChange(await this.history(id), seen.now) }
+    // An event that came meanwhile knows better.
+    if (this.sights.get(id) === seen) this.sights.set(id, known)
+  }
+
+  /** None if it cannot be read, as the sandbox may be gone. */
+  private async history(id: string): Promise<HistoryEntry[]> {
+    const history = await collect(this.store.history(id)).catch(ownError)
+    return history instanceof StateStoreError ? [] : history
   }
 }
 
@@ -72,10 +84,4 @@ function lastChange(entries: readonly HistoryEntry[], now: string): Partial<Sigh
     reason: reasonWords(last.reason),
     ...(start && { since: Date.parse(start.time) }),
   }
-}
-
-/** Nothing if it cannot be read: the sandbox may be gone, or its backend may not support it. */
-async function allOrNone<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const all = await collect(items).catch(ownError)
-  return all instanceof StateStoreError ? [] : all
 }

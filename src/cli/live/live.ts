@@ -2,11 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isValidState } from '../../state/machine.js'
 import type { SandboxStore } from '../../store.js'
 import type { Cli } from '../cli.js'
+import { ownerCell } from '../listing.js'
 import { type Row, STATE_COLORS, tableLines } from '../table.js'
-import { counted, duration } from '../words.js'
+import { counted, duration, holderWords } from '../words.js'
 import { Board, type Sight } from './board.js'
 
-/** How often the table is redrawn, in ms. */
+/** How often the table is redrawn, in ms. Each time it is asked who owns and locks what it shows: no event tells. */
 const PACE = 500
 
 /** xterm's control sequences, which every terminal of today knows. */
@@ -35,9 +36,8 @@ export async function live(store: SandboxStore, cli: Cli, id: string | undefined
     while (!signal.aborted) {
       const { rows } = cli.out
       const ids = board.ids()
-      const looked = await Promise.all(ids.slice(0, rowsThatFit(rows)).map(id => board.sight(id)))
+      const sights = await board.look(ids.slice(0, rowsThatFit(rows)))
       if (signal.aborted) return
-      const sights = looked.filter(sight => sight !== undefined)
       // The root may be created meanwhile.
       const view = { root: cli.rootWords, id, sights, more: ids.length - sights.length }
       const text = frame(view, rows, cli.colors, Date.now()).join(`${CLEAR_LINE}\n`)
@@ -70,15 +70,16 @@ export function rowsThatFit(rows: number): number {
 /** The lines of a screen. */
 export function frame(view: View, rows: number, colors: boolean, time: number): string[] {
   const { root, id, sights, more } = view
-  const headings = ['ID', 'STATE', 'FOR', 'LOCK HELD BY', 'LAST CHANGE BY', 'REASON']
+  const headings = ['ID', 'STATE', 'FOR', 'OWNER', 'LOCK HELD BY', 'LAST CHANGE BY', 'REASON']
   const table = tableLines([headings, ...sights.map(sight => rowOf(sight, time))], colors)
   const body = id !== undefined && sights.length === 0 ? [`no sandbox ${id} yet`] : table
   const lines = [`${root}: ${counted(sights.length + more, 'sandbox', 'sandboxes')}`, '', ...body]
   return [...lines.slice(0, rows - 1), `${more > 0 ? `${more} more do not fit; ` : ''}Ctrl-C quits`]
 }
 
-function rowOf({ id, now, since, holder = '-', by = '', reason = '' }: Sight, time: number): Row {
+function rowOf({ id, now, since, owner, lock, by = '', reason = '' }: Sight, time: number): Row {
   const color = isValidState(now) ? STATE_COLORS[now] : 'red'
   const age = since === undefined ? '-' : duration(time - since)
-  return [id, { text: now, color }, { text: age, align: 'right' }, holder, by, reason]
+  const holder = lock === undefined ? '-' : holderWords(lock)
+  return [id, { text: now, color }, { text: age, align: 'right' }, ownerCell(owner), holder, by, reason]
 }

@@ -94,8 +94,7 @@ class SandboxRepair {
   }
 
   async run(faults: readonly Fault[]): Promise<readonly Repair[]> {
-    const { lockTimeout: timeout } = this.options
-    const wait = new LockWait(this.path, this.id, { timeout, signal: undefined, trace: undefined })
+    const wait = new LockWait(this.path, this.id, this.options)
     try {
       while (!(await this.repair(faults, wait.spin))) await wait.backOff('flock')
     } catch (error) {

@@ -3,16 +3,8 @@ import { LOCK_FILE } from '../layout.js'
 import { Dir } from '../posix/dir.js'
 import { tryDotLock } from './dot-lock.js'
 import { SandboxLock } from './sandbox-lock.js'
-import { SHORTEST_TURN, turns } from './turn.js'
-import { LockWait } from './wait.js'
-
-/** How to wait for the locks. */
-export interface LockOptions {
-  /** In ms. */
-  readonly lockTimeout: number
-  /** Ends the wait, with its reason. */
-  readonly signal?: AbortSignal | undefined
-}
+import { inTurn } from './turn.js'
+import type { LockOptions } from './wait.js'
 
 /** A sandbox's folder, while both of its locks are held. */
 export interface Locked {
@@ -29,25 +21,16 @@ export interface Locked {
 export async function withBothLocks<T>(
   root: string,
   id: string,
-  { lockTimeout, signal }: LockOptions,
+  options: LockOptions,
   act: (locked: Locked) => Promise<T | undefined>,
 ): Promise<T> {
-  const path = `${root}/${id}`
-  const wait = new LockWait(path, id, { timeout: lockTimeout, signal, trace: undefined })
-  const turn = turns.enter(path, lockTimeout || SHORTEST_TURN, signal)
-  const isIn = turn === undefined || (await turn)
-  try {
-    signal?.throwIfAborted()
-    if (!isIn) wait.timeOut('flock')
+  return inTurn(`${root}/${id}`, id, options, async wait => {
     for (;;) {
       const attempt = await tryWithBothLocks(root, id, wait.spin, act)
       if ('result' in attempt) return attempt.result
       await wait.backOff(attempt.blockedBy)
     }
-  } finally {
-    if (isIn) turns.leave(path)
-    wait.end()
-  }
+  })
 }
 
 async function tryWithBothLocks<T>(

@@ -13,14 +13,17 @@ import { openLockToRead } from './sandbox-lock.js'
  * Every lock that is held now on a sandbox below a root, by us, Kata, flock(1) or a program with proper-lockfile,
  * sorted by id; a sandbox can be locked in both ways at once. Makes and changes nothing, and keeps nobody out: the
  * kernel lists who holds what. Where it does not, a lock is tried for some microseconds.
- * @param id only this sandbox's, which need not exist
+ * @param ids only these sandboxes', which need not exist; all by default
  * @throws StateStoreError `IO_ERROR` when the root cannot be read
  */
-export async function* listLocks(root: string, id?: string): AsyncGenerator<HeldLock, void, undefined> {
+export async function* listLocks(
+  root: string,
+  ids: readonly string[] = listIds(root),
+): AsyncGenerator<HeldLock, void, undefined> {
   const seesAll = seesAllKernelLocks()
   let locks = kernelLocks()
-  for (const one of id === undefined ? listIds(root) : [id]) {
-    for (const holder of holdersOf(root, one, locks, seesAll)) yield { id: one, holder }
+  for (const id of ids) {
+    for (const holder of holdersOf(root, id, locks, seesAll)) yield { id, holder }
     if (!sliceExpired()) continue
     await yieldToEventLoop()
     locks = kernelLocks()

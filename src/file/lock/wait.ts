@@ -32,27 +32,29 @@ export async function pause(attempt: number, left: number): Promise<void> {
   await sleep(Math.min(step * (0.5 + Math.random() / 2), Math.max(left, 0)))
 }
 
+/** How to wait for locks. */
+export interface LockOptions {
+  /** In ms. */
+  readonly lockTimeout: number
+  /** Ends the wait, with its reason. */
+  readonly signal?: AbortSignal | undefined
+  /** Is completed with how long the change waited, and for whom. */
+  readonly trace?: ChangeTrace | undefined
+}
+
 /** The wait of one change for the locks of others. */
 export class LockWait {
   private readonly deadline: number
   private attempt = 0
   private since: number | undefined
 
-  /**
-   * @param path of the sandbox's folder
-   * @param limits how long to wait, in ms; what ends the wait before; and what is to be completed with how long the change
-   * waited, and for whom
-   */
+  /** @param path of the sandbox's folder */
   constructor(
     private readonly path: string,
     private readonly id: string,
-    private readonly limits: {
-      readonly timeout: number
-      readonly signal: AbortSignal | undefined
-      readonly trace: ChangeTrace | undefined
-    },
+    private readonly options: LockOptions,
   ) {
-    this.deadline = performance.now() + limits.timeout
+    this.deadline = performance.now() + options.lockTimeout
   }
 
   /** What is left of the time, in ms. */
@@ -91,28 +93,28 @@ export class LockWait {
    */
   async backOff(by: LockHolder['lock']): Promise<void> {
     if (this.since === undefined) {
-      if (this.limits.trace !== undefined)
-        this.limits.trace.lockWait = { duration: 0, holder: this.holder(by) }
+      if (this.options.trace !== undefined)
+        this.options.trace.lockWait = { duration: 0, holder: this.holder(by) }
       this.since = performance.now()
     }
     const { left } = this
     if (left <= 0) this.timeOut(by)
     await pause(this.attempt++, left)
-    this.limits.signal?.throwIfAborted() // No pause is longer than 12 ms.
+    this.options.signal?.throwIfAborted() // No pause is longer than 12 ms.
   }
 
   /** @throws StateStoreError `LOCK_TIMEOUT`, which names the holder */
   timeOut(by: LockHolder['lock']): never {
     const { path, id } = this
     const holder = describeHolder(this.holder(by))
-    const message = `${path} is locked by ${holder}; gave up after ${this.limits.timeout / 1000} s`
+    const message = `${path} is locked by ${holder}; gave up after ${this.options.lockTimeout / 1000} s`
     throw new StateStoreError('LOCK_TIMEOUT', message, { id, path: join(path, LOCK_FILE) })
   }
 
   /** The wait is over, one way or the other. */
   end(): void {
-    if (this.since === undefined || this.limits.trace?.lockWait === undefined) return
-    this.limits.trace.lockWait = { ...this.limits.trace.lockWait, duration: performance.now() - this.since }
+    if (this.since === undefined || this.options.trace?.lockWait === undefined) return
+    this.options.trace.lockWait = { ...this.options.trace.lockWait, duration: performance.now() - this.since }
   }
 
   private holder(lock: LockHolder['lock']): LockHolder {
