@@ -29,16 +29,19 @@ async function pack(folder: string): Promise<Packed> {
 test('the package holds what is needed to use it, and nothing else', async () => {
   const { files } = await pack(temporaryFolder())
   const paths = files.map(({ path }) => path)
-  const schemas = readdirSync(join(PROJECT, 'schemas')).filter(name => name.endsWith('.json'))
-  expect(schemas).toContain('state.json')
-  expect(paths.filter(path => !path.startsWith('dist/')).sort()).toEqual([
-    'CHANGELOG.md',
-    'LICENSE',
-    'README.md',
-    'SECURITY.md',
-    'package.json',
-    ...schemas.map(name => `schemas/${name}`),
-  ])
+  const inRepository = (folder: string, ending: RegExp) =>
+    readdirSync(join(PROJECT, folder))
+      .filter(name => ending.test(name))
+      .map(name => join(folder, name))
+  const beside = [
+    ...['LICENSE', 'llms.txt', 'package.json', 'dist/sandbox-state.1'],
+    ...inRepository('.', /\.md$/),
+    ...inRepository('docs', /\.(md|svg)$/),
+    ...inRepository('examples', /\.(md|mjs)$/),
+    ...inRepository('schemas', /\.json$/),
+  ]
+  expect(beside).toEqual(expect.arrayContaining(['README.md', 'docs/demo.svg', 'schemas/state.json']))
+  expect(paths.filter(path => !/^dist\/.*\.(js|d\.ts)$/.test(path)).sort()).toEqual(beside.sort())
   // Each module of the source, with its types; and none that was left by an earlier build.
   const modules = paths.filter(path => path.endsWith('.js')).map(path => path.slice(5, -3))
   const types = paths.filter(path => path.endsWith('.d.ts')).map(path => path.slice(5, -5))
@@ -47,7 +50,11 @@ test('the package holds what is needed to use it, and nothing else', async () =>
   )
   expect(modules.sort()).toEqual(source.map(path => path.slice(0, -3)).sort())
   expect(types.sort()).toEqual(modules)
-  expect(paths).toHaveLength(modules.length * 2 + 5 + schemas.length)
+  for (const document of ['README.md', 'docs/README.md', 'llms.txt', 'examples/README.md']) {
+    const links = readFileSync(join(PROJECT, document), 'utf8').matchAll(/\]\((?!https?:)([^)#\s]+)/g)
+    const targets = Array.from(links, ([, target = '']) => join(document, '..', target))
+    expect(targets.filter(target => !paths.includes(target))).toEqual([])
+  }
 })
 
 test('the library does not load zod; its subpath with the schemas does', async () => {

@@ -46,19 +46,34 @@ export function define(command: Command, { takes = [], run, ...help }: CommandSp
 }
 
 /** Gives a command its help: arguments and options in the middle, the notes, examples and exit statuses after them. */
-export function describe(command: Command, { description, notes, ...text }: HelpText): Command {
-  const { examples, done, failed = 'the output could not be written', others = [] } = text
+export function describe(command: Command, help: HelpText): Command {
   const sections = [
-    ...(notes === undefined ? [] : [notes]),
-    `Examples:\n${columns(examples.map(([line, meaning]) => [`sandbox-state ${line}`, meaning]))}`,
-    `Exit status:\n${columns([['0', done], ['1', failed], ['2', 'the command line is wrong'], ...others])}`,
+    ...(help.notes === undefined ? [] : [help.notes]),
+    `Examples:\n${columns(examplesOf(help))}`,
+    `Exit status:\n${columns(statusesOf(help))}`,
   ]
-  return command.description(description).addHelpText('after', `\n${sections.join('\n\n')}`)
+  return command.description(help.description).addHelpText('after', `\n${sections.join('\n\n')}`)
+}
+
+type Row = readonly [left: string, right: string]
+
+/** Whole command lines, each with what it does. */
+export function examplesOf({ examples }: HelpText): Row[] {
+  return examples.map(([line, meaning]) => [`sandbox-state ${line}`, meaning])
+}
+
+/** All exit statuses, each with what it means. */
+export function statusesOf({
+  done,
+  failed = 'the output could not be written',
+  others = [],
+}: HelpText): Row[] {
+  return [['0', done], ['1', failed], ['2', 'the command line is wrong'], ...others]
 }
 
 const LAYOUT = Object.assign(new Help(), { helpWidth: WIDTH, minWidthToWrap: 1 })
 
-function columns(rows: readonly (readonly [left: string, right: string])[]): string {
+function columns(rows: readonly Row[]): string {
   const width = Math.max(...rows.map(([left]) => left.length))
   return rows.map(([left, right]) => LAYOUT.formatItem(left, width, right, LAYOUT)).join('\n')
 }

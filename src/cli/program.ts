@@ -5,7 +5,7 @@ import { describe, type HelpText, WIDTH } from './command.js'
 import { COMMANDS, defineCommand } from './commands.js'
 import { seconds } from './options.js'
 
-const HELP: HelpText = {
+export const HELP: HelpText = {
   description:
     'Keeps the state of each sandbox in a JSON file of its own. A change is made under a lock, checked ' +
     'against the state machine, and replaces the whole file.',

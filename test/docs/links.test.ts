@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 const project = fileURLToPath(new URL('../..', import.meta.url))
 const documents = [project, join(project, 'docs')].flatMap(folder =>
   readdirSync(folder)
-    .filter(name => name.endsWith('.md'))
+    .filter(name => name.endsWith('.md') || name === 'llms.txt')
     .map(name => join(folder, name)),
 )
 const { scripts } = JSON.parse(readFileSync(join(project, 'package.json'), 'utf8'))
@@ -53,6 +53,27 @@ describe.each(documents.map(file => [relative(project, file), file]))('%s', (_, 
     const missing = Array.from(files, ([, path = '']) => path).filter(path => !isThere(path))
     expect(missing).toEqual([])
   })
+})
+
+describe.each(['docs/README.md', 'llms.txt'])('%s', name => {
+  const text = readFileSync(join(project, name), 'utf8')
+
+  test('leads to every document', () => {
+    const linked = Array.from(text.matchAll(/\]\(([^)]+)\)/g), ([, path = '']) =>
+      join(project, dirname(name), path),
+    )
+    expect(
+      documents.filter(file => !/llms\.txt$|docs\/README\.md$/.test(file) && !linked.includes(file)),
+    ).toEqual([])
+  })
+})
+
+test('llms.txt has the form of llmstxt.org: a title, a summary, notes, and lists of links', () => {
+  const text = readFileSync(join(project, 'llms.txt'), 'utf8')
+  const [head = '', ...sections] = text.split(/^## /m)
+  expect(head).toMatch(/^# .+\n\n> .+\n\n(- .+\n)+\n$/)
+  expect(sections.map(section => section.split('\n', 1)[0])).toEqual(['Docs', 'Examples', 'Optional'])
+  for (const section of sections) expect(section).toMatch(/^\w+\n\n(- \[[^\]]+\]\([^)]+\): .+\n)+\n?$/)
 })
 
 /** Paths of what is yet to be made are written with capitals, and what a benchmark writes is not kept. */

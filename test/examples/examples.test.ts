@@ -2,6 +2,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { get } from 'node:http'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -318,6 +319,27 @@ test('the exporter counts by state, and what it cannot read by code', async () =
   const [code] = await once(exporter.child, 'exit')
   expect(code).toBe(0)
 })
+
+const noTelemetry = whyNoTelemetry()
+if (noTelemetry !== undefined) console.warn(`the example with OpenTelemetry is not run: ${noTelemetry}`)
+
+test.skipIf(noTelemetry !== undefined)('the spans of OpenTelemetry are as the document shows', async () => {
+  const document = readFileSync(new URL('../../docs/observability.md', import.meta.url), 'utf8')
+  const [, shown = ''] = /^\$ node examples\/opentelemetry\.mjs .*\n([\s\S]*?)^```$/m.exec(document) ?? []
+  const { code, lines } = await run('opentelemetry', temporaryFolder())
+  expect({ code, lines }).toEqual({ code: 0, lines: shown.trimEnd().split('\n') })
+  const transition = JSON.parse(lines[1] ?? '')
+  expect(transition).toMatchObject({ isChild: true, attributes: { 'sandbox.reason': 'first request' } })
+})
+
+function whyNoTelemetry(): string | undefined {
+  try {
+    createRequire(EXAMPLES).resolve('@opentelemetry/sdk-trace-base')
+    return undefined
+  } catch (error) {
+    return String(error)
+  }
+}
 
 async function fetched(url: string): Promise<{ status?: number; type?: string; text: string }> {
   const [response] = await once(get(url, { agent: false }), 'response')

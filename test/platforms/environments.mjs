@@ -1,6 +1,6 @@
 // Tries the packed package in other environments than plain Node: node test/platforms/environments.mjs --help
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -8,7 +8,8 @@ import { fileURLToPath } from 'node:url'
 const HELP = `Usage: npm run test:environments -- [NAME...]
 
 Packs this package, installs it in temporary folders, and runs test/platforms/checks.mjs in each environment, or in those
-whose names begin with one of the NAMEs. Installs from the npm registry. Prints a line for each environment:
+whose names begin with one of the NAMEs; in "Testing", what docs/testing.md says. Installs from the npm registry. Prints a line
+for each environment:
 
   ok             every check passed
   failed         followed by the output; the exit status is then 1
@@ -29,11 +30,14 @@ const ENVIRONMENTS = {
   'Node, require()': { command: ['node', 'main.cjs'] },
   'Node, a worker thread': { command: ['node', 'worker.mjs'] },
   'Node, --frozen-intrinsics': { command: ['node', '--frozen-intrinsics', '--no-warnings', 'main.mjs'] },
-  'Jest, node': jest('node'),
-  'Jest, jsdom': jest('jsdom', 'jest-environment-jsdom'),
-  'vitest, threads': vitest('threads'),
-  'vitest, vmThreads': vitest('vmThreads'),
-  'vitest, vmForks': vitest('vmForks'),
+  'Jest, node': jest('node', ['checks']),
+  'Jest, jsdom': jest('jsdom', ['checks'], 'jest-environment-jsdom'),
+  'vitest, threads': vitest('threads', ['checks']),
+  'vitest, vmThreads': vitest('vmThreads', ['checks']),
+  'vitest, vmForks': vitest('vmForks', ['checks']),
+  'Testing, Jest': jest('node', ['testing', 'example-jest']),
+  'Testing, vitest': vitest('forks', ['testing', 'example-vitest']),
+  'Testing, vitest in a realm': vitest('vmThreads', ['testing', 'example-vitest']),
   'Yarn PnP': { setUp: installWithYarn, command: ['node', YARN, 'node', 'main.mjs'] },
   Bun: { packages: ['bun'], command: ['node_modules/.bin/bun', 'main.mjs'] },
   'Deno, which is refused': {
@@ -44,6 +48,10 @@ const ENVIRONMENTS = {
   'no inotify': nodeUnder(...straceInjecting('inotify_init1', 'error=EMFILE')),
 }
 
+const [, example] = /<!-- example -->\n```js\n(.*?)```/s.exec(
+  readFileSync(join(PROJECT, 'docs', 'testing.md'), 'utf8'),
+)
+
 /** What the projects hold; `checks.mjs` is copied beside them. */
 const FILES = {
   'package.json': '{"private":true}',
@@ -52,16 +60,19 @@ const FILES = {
   'worker.mjs': "import { Worker } from 'node:worker_threads'\nnew Worker('./main.mjs')\n",
   'checks.test.mjs':
     "import { check } from './checks.mjs'\ntest('checks', () => check(process.env.ROOT), 60_000)\n",
+  'testing.test.mjs': readFileSync(join(HERE, 'testing.mjs')),
+  'example-vitest.test.mjs': example,
+  'example-jest.test.mjs': example.replace("'vitest'", "'@jest/globals'"),
 }
 
-function jest(environment, ...packages) {
+function jest(environment, tests, ...packages) {
   const node = ['node', '--experimental-vm-modules', '--no-warnings']
-  const options = [`--env=${environment}`, '--testMatch=**/checks.test.mjs']
+  const options = [`--env=${environment}`, ...tests.map(name => `--testMatch=**/${name}.test.mjs`)]
   return { packages: ['jest', ...packages], command: [...node, 'node_modules/jest/bin/jest.js', ...options] }
 }
 
-function vitest(pool) {
-  const options = ['run', '--globals', `--pool=${pool}`, 'checks.test.mjs']
+function vitest(pool, tests) {
+  const options = ['run', '--globals', `--pool=${pool}`, ...tests.map(name => `${name}.test.mjs`)]
   return { packages: ['vitest'], command: ['node', 'node_modules/vitest/vitest.mjs', ...options] }
 }
 

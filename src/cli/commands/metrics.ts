@@ -18,7 +18,7 @@ export const command: CommandSpec = {
 On etcd there are neither orphans nor locks, and no metrics of them.`,
   examples: [
     ['metrics', 'all of them'],
-    ['metrics > sandboxes.prom', "for node_exporter's textfile collector"],
+    ['metrics > a.tmp && mv a.tmp a.prom', "for node_exporter's textfile collector"],
   ],
   done: 'printed, also when sandboxes cannot be read',
   failed: 'the root cannot be read (IO_ERROR)',
