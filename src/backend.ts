@@ -59,17 +59,19 @@ export interface Ownership {
   readonly id: string
   /**
    * What a child inherits: with `spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit', owner.fd] })` the sandbox
-   * is owned for as long as either process lives. -1 once it is released.
+   * is owned for as long as either process lives. -1 once it is released, and always on etcd, where no child inherits it.
    */
   readonly fd: number
   /**
-   * Aborted, within about a second, when the ownership is lost: the sandbox was deleted. Does not keep the process from
-   * ending.
+   * Aborted when the ownership is lost, with an error of a code: `NOT_FOUND` when the sandbox was deleted, which is noticed
+   * within about a second. On etcd also `IO_ERROR` when the lease was not renewed in time, before etcd can give the sandbox
+   * to another, and `OWNED` when another has it. Does not keep the process from ending.
    */
   readonly signal: AbortSignal
   /**
    * The orderly end: the sandbox is unowned, also if a child inherited it and still runs. The locks of the sandbox are
-   * waited for. After an error it is still owned, unless the error says otherwise, and can be released again.
+   * waited for. After an error it is still owned, unless the error says otherwise, and can be released again. What was lost
+   * is not released: on etcd it is another's, or an orphan.
    * @throws StateStoreError `LOCK_TIMEOUT` `OUTCOME_UNKNOWN` `IO_ERROR`
    */
   release(): Promise<void>
@@ -183,10 +185,10 @@ export interface Backend {
   locks?(ids: readonly string[] | undefined): AsyncGenerator<HeldLock, void, undefined>
 
   /**
-   * Takes the ownership of a sandbox; with `wait`, when its present owner is gone. Undefined where nothing can be owned.
+   * Takes the ownership of a sandbox; with `wait`, when its present owner is gone.
    * @param options the signal ends every wait, with its reason
    */
-  own?(id: string, options: OwnOptions): Promise<Ownership>
+  own(id: string, options: OwnOptions): Promise<Ownership>
 
   /** Every fault of what is kept, of one sandbox or of all, each once; changes nothing. Undefined where nothing can be told. */
   check?(options: CheckOptions & { readonly id?: string }): AsyncGenerator<Finding, void, undefined>

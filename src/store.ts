@@ -312,12 +312,11 @@ export class SandboxStore<Data = unknown> {
 
   /**
    * Every sandbox, sorted by id; one that cannot be read is an entry with its error. Takes no lock and makes nothing.
-   * @throws StateStoreError `IO_ERROR` when the root cannot be read, `CLOSED`; `UNSUPPORTED` for `owner` on etcd
+   * @throws StateStoreError `IO_ERROR` when the root cannot be read, `CLOSED`
    */
   list(options: ListOptions = {}): AsyncGenerator<ListEntry<StateOf<Data>>, void, undefined> {
     return this.#loop(() => {
       assertOptions(options, 'state', 'labels', 'changedBefore', 'owner')
-      if (options.owner !== undefined) this.#assertOwnable()
       return this.#entries(options)
     })
   }
@@ -381,27 +380,27 @@ export class SandboxStore<Data = unknown> {
 
   /**
    * Takes the ownership of a sandbox, which lasts until it is released, or until this process and all children that
-   * inherited its `fd` have ended, however they end. Closing the store does not end it. An orphan is taken over.
+   * inherited its `fd` have ended, however they end. On etcd no child inherits it, it lasts up to 10 s longer than this
+   * process, and it can be lost: heed its `signal`. Closing the store does not end it. An orphan is taken over.
    * @param options with `wait`, waits until the present owner is gone, which is noticed within 100 ms
    * @throws what the `signal` was aborted with; StateStoreError `OWNED` when somebody else is the owner, which it names;
-   * `NOT_FOUND` `INVALID_ID` `CORRUPT_STATE` `INVALID_STATE` `LOCK_TIMEOUT` `IO_ERROR` `CLOSED`; `UNSUPPORTED` on etcd, and
-   * where flock(2) does nothing
+   * `NOT_FOUND` `INVALID_ID` `CORRUPT_STATE` `INVALID_STATE` `LOCK_TIMEOUT` `IO_ERROR` `CLOSED`; `UNSUPPORTED` where flock(2)
+   * does nothing; on etcd `OUTCOME_UNKNOWN`: it may be owned for 10 s, and is an orphan then
    */
   own(id: string, options: OwnOptions = {}): Promise<Ownership> {
     return this.#track(async () => {
       assertOptions(options, 'wait', 'signal')
       this.#assertUsable(id)
-      this.#assertOwnable()
       const { wait = false, signal } = options
       signal?.throwIfAborted()
-      if (!wait) return supported(this.#backend.own?.(id, signal === undefined ? {} : { signal }), NO_OWNERS)
+      if (!wait) return this.#backend.own(id, signal === undefined ? {} : { signal })
       const ended = new AbortController()
       const takeBack = [
         onAbort(this.#closing.signal, () => ended.abort(closedError())),
         signal && onAbort(signal, () => ended.abort(signal.reason)),
       ]
       try {
-        return await supported(this.#backend.own?.(id, { wait, signal: ended.signal }), NO_OWNERS)
+        return await this.#backend.own(id, { wait, signal: ended.signal })
       } finally {
         for (const back of takeBack) back?.()
       }
@@ -411,13 +410,10 @@ export class SandboxStore<Data = unknown> {
   /**
    * Each running or paused sandbox whose owner died without releasing it, sorted by id; after a reboot all that were owned.
    * What cannot be read is left out. Takes no lock and makes nothing.
-   * @throws StateStoreError `IO_ERROR` when the root cannot be read, `UNSUPPORTED` on etcd, `CLOSED`
+   * @throws StateStoreError `IO_ERROR` when the root cannot be read, `CLOSED`
    */
   orphans(): AsyncGenerator<Orphan<StateOf<Data>>, void, undefined> {
-    return this.#loop(() => {
-      this.#assertOwnable()
-      return this.#orphans()
-    })
+    return this.#loop(() => this.#orphans())
   }
 
   async *#orphans(): AsyncGenerator<Orphan<StateOf<Data>>, void, undefined> {
@@ -433,12 +429,11 @@ export class SandboxStore<Data = unknown> {
    * lock: one that has an owner by then, that was released or that somebody changes meanwhile stays as it is.
    * With `dryRun`, yields what would be stopped.
    * @throws StateStoreError `LOCK_TIMEOUT` after all the others, when a sandbox was locked for too long; `IO_ERROR`
-   * `OUTCOME_UNKNOWN` `CLOSED`; `UNSUPPORTED` on etcd
+   * `OUTCOME_UNKNOWN` `CLOSED`
    */
   reap(options: ReapOptions = {}): AsyncGenerator<Reaped<StateOf<Data>>, void, undefined> {
     return this.#loop(() => {
       assertOptions(options, 'dryRun')
-      this.#assertOwnable()
       const { dryRun = false } = options
       return sweep(this.#reapable(), async ({ id, state, owner, reason }) => {
         const make = (): Change => ({ kind: 'transition', from: state.state, to: 'stopped' })
@@ -453,10 +448,6 @@ export class SandboxStore<Data = unknown> {
       const reason = `owner died: ${pid === undefined ? 'an unknown process' : `pid ${pid} (${command})`}`
       yield { ...orphan, reason }
     }
-  }
-
-  #assertOwnable(): void {
-    supported(this.#backend.own, NO_OWNERS)
   }
 
   /**
@@ -840,8 +831,6 @@ const STAYS: ReadonlySet<ErrorCode> = new Set([
 ])
 
 const MAY_BE_ORPHANED: ReadonlySet<StateString> = new Set(['running', 'paused'])
-
-const NO_OWNERS = 'a store of this kind has no owners'
 
 /** A generator runs in the context of whoever asks for its next value; the caller's function runs in the caller's. */
 function inCallersContext({ onProgress }: CheckOptions): CheckOptions {

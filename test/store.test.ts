@@ -7,6 +7,7 @@ import { copyStore, openStore, type SandboxStore, type StoreOptions } from 'sand
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { describeContract } from './contract.js'
 import { describeDataContract } from './contract-data.js'
+import { describeOwnerContract } from './contract-owner.js'
 import { all } from './support/all.js'
 import { picture } from './support/picture.js'
 import { filesystems, temporaryFolder } from './support/root.js'
@@ -14,6 +15,7 @@ import { filesystems, temporaryFolder } from './support/root.js'
 for (const { name, folder } of filesystems) {
   describeContract(name, () => temporaryFolder(folder))
   describeDataContract(name, () => temporaryFolder(folder))
+  describeOwnerContract(name, () => temporaryFolder(folder))
 }
 
 test('opening, reading and listing make nothing', async () => {

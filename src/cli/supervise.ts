@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
+import { onAbort } from '../abort.js'
+import type { Ownership } from '../backend.js'
 import { errnoOf, isErrno } from '../errno.js'
 import { isInForeground } from './foreground.js'
 
@@ -25,14 +27,19 @@ const PASSED_ON: readonly NodeJS.Signals[] = [
   'SIGCONT',
 ]
 
+/** How long a command has to end once it is told to, in ms; then it is killed. */
+const GRACE = 5_000
+
 /**
  * Runs a command on the standard input and outputs of this process, passes signals on to it, and waits for its end. From
  * then on they are ignored until `finish` is done.
- * @param inherited a descriptor that the command gets, too
+ * @param owner its descriptor, if it has one, is inherited by the command
+ * @param lost ends the command
  */
 export async function supervise(
   [command = '', ...args]: readonly string[],
-  inherited: number,
+  { fd }: Pick<Ownership, 'fd'>,
+  lost: AbortSignal,
   finish: (end: End) => Promise<void>,
 ): Promise<void> {
   let child: ChildProcess | undefined
@@ -45,13 +52,22 @@ export async function supervise(
   try {
     await finish(
       await endOf(() => {
-        child = spawn(command, args, { stdio: ['inherit', 'inherit', 'inherit', inherited] })
-        return child
+        const started = spawn(command, args, {
+          stdio: ['inherit', 'inherit', 'inherit', ...(fd < 0 ? [] : [fd])],
+        })
+        child = started
+        onAbort(lost, () => endCommand(started))
+        return started
       }),
     )
   } finally {
     for (const signal of PASSED_ON) process.off(signal, pass)
   }
+}
+
+function endCommand(child: ChildProcess): void {
+  child.kill('SIGTERM')
+  setTimeout(() => child.kill('SIGKILL'), GRACE).unref() // Does nothing to one that has ended.
 }
 
 async function endOf(start: () => ChildProcess): Promise<End> {

@@ -4,6 +4,8 @@ import type {
   HistoryEntry,
   ListEntry,
   Observation,
+  Ownership,
+  OwnOptions,
   StoredSandbox,
 } from '../backend.js'
 import type { CheckOptions, Finding } from '../check.js'
@@ -15,11 +17,15 @@ import { changeEtcd } from './change.js'
 import { checkEtcd } from './check.js'
 import { Cluster } from './cluster.js'
 import { historyEtcd } from './history.js'
+import { ownEtcd } from './own.js'
 import { decodeEntry, findEtcd, listEtcd } from './read.js'
 import { watchEtcd } from './watch.js'
 
 /** The shortest wait for etcd, in ms: an election takes about two seconds. */
 const MIN_TIMEOUT = 5_000
+
+/** How long the lease of an owner lasts unless it is renewed, in seconds. */
+const LEASE = 10
 
 /** Changes of one sandbox in this process queue here, so that they do not compete in etcd. */
 const queue = new KeyedQueue()
@@ -27,13 +33,20 @@ const queue = new KeyedQueue()
 /** Keeps each sandbox's state under a key of its own in etcd. */
 export class EtcdBackend implements Backend {
   private readonly cluster: Cluster
+  private ownerships = 0
+  private isClosed = false
 
   /** @throws TypeError when the address `root` or the option `etcd` of `openStore` is malformed */
   constructor(
     root: string,
     etcd: unknown,
-    /** `lockTimeout`: how long a change starts over when other writers win, in ms. */
-    private readonly options: { readonly lockTimeout: number; readonly history: boolean },
+    private readonly options: {
+      /** How long a change starts over when other writers win, in ms. */
+      readonly lockTimeout: number
+      readonly history: boolean
+      /** A shorter lease of owners than {@link LEASE}, for tests, in seconds. */
+      readonly lease?: number
+    },
   ) {
     const timeout = Math.max(options.lockTimeout, MIN_TIMEOUT)
     this.cluster = new Cluster(parseAddress(root), etcd, timeout)
@@ -84,7 +97,24 @@ export class EtcdBackend implements Backend {
     return checkEtcd(this.cluster, options)
   }
 
+  async own(id: string, options: OwnOptions): Promise<Ownership> {
+    const { lease: leaseSeconds = LEASE } = this.options
+    const onEnd = () => {
+      this.ownerships--
+      this.closeUnused()
+    }
+    const ownership = await ownEtcd(this.cluster, id, { ...options, leaseSeconds, onEnd })
+    this.ownerships++
+    return ownership
+  }
+
   async close(): Promise<void> {
-    this.cluster.close()
+    this.isClosed = true
+    this.closeUnused()
+  }
+
+  /** What is owned stays owned when the store is closed, and its lease is renewed. */
+  private closeUnused(): void {
+    if (this.isClosed && this.ownerships === 0) this.cluster.close()
   }
 }

@@ -8,7 +8,10 @@ export function retryDelay(attempt: number, first = 50, max = 1_000): number {
   return Math.min(first * 2 ** attempt, max) * Math.random()
 }
 
-/** Waits some ms, or until the signal is aborted. */
-export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  await sleep(ms, undefined, { signal }).catch(() => {})
+/**
+ * Waits some ms, or until the signal is aborted.
+ * @param ref whether that keeps the process from ending
+ */
+export async function pause(ms: number, signal?: AbortSignal, ref = true): Promise<void> {
+  await sleep(ms, undefined, { signal, ref }).catch(() => {})
 }

@@ -2,12 +2,14 @@ import { randomUUID } from 'node:crypto'
 import type { ChangeRequest } from '../backend.js'
 import { alreadyExists } from '../change.js'
 import { StateStoreError, withSubject } from '../errors.js'
+import { assertOrphanOf } from '../owner.js'
 import { encodeState } from '../state/codec.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { pause, retryDelay } from './backoff.js'
 import { type Cluster, outcomeUnknown } from './cluster.js'
 import { authorOf, differences, MAX_RECORDS, operationOf, record } from './history.js'
 import { type Keys, keysBelow } from './keys.js'
+import { type OwnerKeys, ownerOf } from './owner.js'
 import { decodeEntry } from './read.js'
 import { deleteRange, isAt, type KeyValue, put, type Result, range, type Transaction } from './wire.js'
 
@@ -30,6 +32,7 @@ interface Snapshot {
   readonly state: KeyValue | undefined
   /** The last write of the key for deletions; 0 when there was none yet. */
   readonly deletionRevision: bigint
+  readonly owner: OwnerKeys
 }
 
 /** A change of a sandbox on top of a snapshot, which takes effect completely or not at all. */
@@ -65,20 +68,27 @@ export async function changeEtcd(cluster: Cluster, request: EtcdChange): Promise
 }
 
 async function readSnapshot(cluster: Cluster, request: EtcdChange, at?: bigint): Promise<Snapshot> {
-  const state = { key: cluster.keys.state(request.id), revision: at }
-  const deletion = { key: cluster.keys.deletions(request.id), revision: at, keysOnly: true }
-  const { revision, ranges } = await cluster.read([state, deletion], request)
-  const [[current] = [], [lastDeletion] = []] = ranges
-  return { revision, state: current, deletionRevision: lastDeletion?.modRevision ?? 0n }
+  const { keys } = cluster
+  const { id } = request
+  const deletions = { key: keys.deletions(id), keysOnly: true }
+  const wanted = [{ key: keys.state(id) }, deletions, { key: keys.owner(id) }, { key: keys.alive(id) }]
+  const requests = wanted.map(each => ({ ...each, revision: at }))
+  const { revision, ranges } = await cluster.read(requests, request)
+  const [[state] = [], [lastDeletion] = [], [record] = [], [alive] = []] = ranges
+  const deletionRevision = lastDeletion?.modRevision ?? 0n
+  return { revision, state, deletionRevision, owner: { record, alive } }
 }
 
 function buildTxn(keys: Keys, snapshot: Snapshot, { id, change, history }: EtcdChange): Txn {
+  if (change.ifOrphanOf !== undefined) assertOrphanOf(id, ownerOf(snapshot.owner), change.ifOrphanOf)
   const { before, after } = applyTo(snapshot.state, change, id)
   const op = randomUUID()
   const seq = (snapshot.state?.version ?? 0n) + 1n
   const [state, deletions, nextRecord] = [keys.state(id), keys.deletions(id), keys.record(id, seq)]
+  const [owner, alive] = [keys.owner(id), keys.alive(id)]
   const compare = [isAt(state, snapshot.state?.modRevision ?? 0n)]
   if (snapshot.state === undefined) compare.push(isAt(deletions, snapshot.deletionRevision))
+  if (change.ifOrphanOf !== undefined) compare.push(isAt(owner, snapshot.owner.record?.modRevision ?? 0n))
   const recordKey = after === undefined ? deletions : nextRecord
   const success =
     after === undefined
@@ -95,6 +105,9 @@ function buildTxn(keys: Keys, snapshot: Snapshot, { id, change, history }: EtcdC
           put(recordKey, record(op, history ? differences(before, after, change.reason) : {})),
           ...removeOldRecords(keys, id, seq),
         ]
+  // A sandbox that is made, is no more or is reaped has no owner.
+  if (snapshot.state === undefined || after === undefined || change.ifOrphanOf !== undefined)
+    success.push(deleteRange({ key: owner }), deleteRange({ key: alive }))
   const failure = [range({ key: recordKey }), range({ key: nextRecord })]
   return { op, recordKey, after, transaction: { compare, success, failure } }
 }

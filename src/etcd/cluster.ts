@@ -18,6 +18,8 @@ export interface Scope {
   readonly deadline?: number
   /** Ends it. */
   readonly signal?: AbortSignal | undefined
+  /** Whether its connection does not keep the process from ending. */
+  readonly background?: boolean
 }
 
 /** The members of an etcd that keeps a store: asks one of them, and another when that one fails. */
@@ -61,8 +63,43 @@ export class Cluster {
    * @throws StateStoreError `IO_ERROR` `CLOSED`; `OUTCOME_UNKNOWN` when it compares; the signal's reason
    */
   async transaction(transaction: wire.Transaction, scope: Scope): Promise<wire.Result> {
-    const { signal, deadline = performance.now() + this.timeout } = scope
-    const body = JSON.stringify(transaction)
+    const parse = (answer: unknown) => wire.parseResult(answer, transaction)
+    const isChange = transaction.compare.length > 0
+    const { result, uncertain } = await this.request('/v3/kv/txn', transaction, parse, scope, isChange)
+    return { ...result, uncertain }
+  }
+
+  /**
+   * A lease that is granted without anyone hearing of it ends by itself.
+   * @throws StateStoreError `IO_ERROR` `CLOSED`
+   */
+  async grantLease(seconds: number, scope: Scope): Promise<wire.Lease> {
+    const message = { TTL: String(seconds) }
+    return (await this.request('/v3/lease/grant', message, wire.parseLease, scope)).result
+  }
+
+  /**
+   * @returns whether there was that lease
+   * @throws StateStoreError `IO_ERROR` `CLOSED`; the signal's reason
+   */
+  async renewLease(lease: string, scope: Scope): Promise<boolean> {
+    return (await this.request('/v3/lease/keepalive', { ID: lease }, wire.parseRenewal, scope)).result
+  }
+
+  /**
+   * Asks one member after another until one answers.
+   * @param isChange whether an answer that is lost leaves open what the sandbox is now
+   * @returns `uncertain`: whether an earlier sending, whose answer was lost, may have taken effect
+   */
+  private async request<T>(
+    path: string,
+    message: object,
+    parse: (answer: unknown) => T,
+    scope: Scope,
+    isChange = false,
+  ): Promise<{ readonly result: T; readonly uncertain: boolean }> {
+    const { signal, background, deadline = performance.now() + this.timeout } = scope
+    const body = JSON.stringify(message)
     let uncertain = false
     let unusable = 0
     // Each member is tried once without delay; after that they all have trouble.
@@ -72,8 +109,8 @@ export class Cluster {
       const credentials = this.authenticate(deadline)
       try {
         const token = await credentials
-        const answer = await member.post({ path: '/v3/kv/txn', body, token, deadline, signal })
-        return { ...wire.parseResult(answer, transaction), uncertain }
+        const answer = await member.post({ path, body, token, deadline, signal, background })
+        return { result: parse(answer), uncertain }
       } catch (thrown) {
         signal?.throwIfAborted()
         const error = this.classify(thrown, member, credentials)
@@ -84,7 +121,7 @@ export class Cluster {
         const final = failure === 'refused' || failure === 'compacted' || unusable >= this.members.length
         if (final || performance.now() + delay >= deadline) {
           const failed = ioError(error, member, scope)
-          throw uncertain && transaction.compare.length > 0 ? outcomeUnknown(scope.id, failed) : failed
+          throw uncertain && isChange ? outcomeUnknown(scope.id, failed) : failed
         }
         await pause(delay, signal ?? this.closing.signal)
       }
@@ -101,7 +138,8 @@ export class Cluster {
     const credentials = this.authenticate(deadline)
     const body = JSON.stringify(wire.watchMessage(request))
     try {
-      const post = { path: '/v3/watch', body, token: await credentials, deadline, signal: scope.signal }
+      const { signal, background } = scope
+      const post = { path: '/v3/watch', body, token: await credentials, deadline, signal, background }
       for await (const answer of member.stream(post)) yield wire.parseWatch(answer)
     } catch (error) {
       throw ioError(this.classify(error, member, credentials), member, { ...scope, key: request.key })

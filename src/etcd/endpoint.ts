@@ -26,6 +26,8 @@ export interface Post {
   readonly deadline: number
   /** Ends it. */
   readonly signal?: AbortSignal | undefined
+  /** Whether its connection does not keep the process from ending. */
+  readonly background?: boolean | undefined
 }
 
 /** One member of etcd, over the JSON gateway of its client port. Idle sockets do not keep the process alive. */
@@ -69,7 +71,7 @@ export class Endpoint {
         if (cause.failure !== 'unknown' && cause.failure !== 'not applied') return
         silence.abort(new GatewayError('unknown', 'the member is silent', { cause }))
       })
-    }, PROBE_INTERVAL)
+    }, PROBE_INTERVAL).unref()
     const signal = AbortSignal.any([post.signal, silence.signal].filter(signal => signal !== undefined))
     try {
       let rest = ''
@@ -99,7 +101,7 @@ export class Endpoint {
    * @throws GatewayError
    */
   private async *answerTo(post: Post, agent: Agent | false): AsyncGenerator<string, void, undefined> {
-    const { path, body, token, deadline, signal } = post
+    const { path, body, token, deadline, signal, background } = post
     const send = this.isTls ? requestHttps : requestHttp
     const request = send(`${this.origin}${path}`, {
       agent,
@@ -127,6 +129,7 @@ export class Endpoint {
     })
     request.once('socket', socket => {
       timer?.refresh()
+      if (background) socket.unref()
       sent = !socket.connecting
       if (!sent) socket.once(this.isTls ? 'secureConnect' : 'connect', () => (sent = true))
     })

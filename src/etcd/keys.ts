@@ -6,11 +6,17 @@ export class Keys {
   readonly states: string
   /** Below it a key for each recorded change. */
   readonly histories: string
+  /** Below it one key for each sandbox that has an owner: who that is. */
+  private readonly owners: string
+  /** Below it one key for each sandbox whose owner lives, with its lease. */
+  private readonly living: string
 
   /** @param prefix such as `/sandbox-state` */
   constructor(private readonly prefix: string) {
     this.states = `${prefix}/state/`
     this.histories = `${prefix}/history/`
+    this.owners = `${prefix}/owner/`
+    this.living = `${prefix}/alive/`
   }
 
   state(id: string): string {
@@ -20,6 +26,20 @@ export class Keys {
   /** The sandbox of a state's key. */
   idOf(stateKey: string): string {
     return stateKey.slice(this.states.length)
+  }
+
+  owner(id: string): string {
+    return `${this.owners}${id}`
+  }
+
+  alive(id: string): string {
+    return `${this.living}${id}`
+  }
+
+  /** All that is kept of the owners of the sandboxes from one to another, in two ranges: their records, and who lives. */
+  ownersBetween(first: string, last: string): readonly [records: KeyRange, alive: KeyRange] {
+    const between = (place: string) => ({ key: `${place}${first}`, end: `${place}${last}\0` })
+    return [between(this.owners), between(this.living)]
   }
 
   historyOf(id: string): string {
@@ -41,7 +61,13 @@ export class Keys {
   }
 }
 
+/** Keys from one up to another, which is not in it. */
+interface KeyRange {
+  readonly key: string
+  readonly end: string
+}
+
 /** The range of all keys that begin with a text that ends in a slash: up to the slash's successor. */
-export function keysBelow(prefix: string): { readonly key: string; readonly end: string } {
+export function keysBelow(prefix: string): KeyRange {
   return { key: prefix, end: `${prefix.slice(0, -1)}0` }
 }

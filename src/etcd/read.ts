@@ -1,4 +1,4 @@
-import type { ListEntry, StateOrError, StoredSandbox } from '../backend.js'
+import type { ListEntry, Owner, StateOrError, StoredSandbox } from '../backend.js'
 import { ownError, type StateStoreError, withSubject } from '../errors.js'
 import { isValidId } from '../sandbox-id.js'
 import { decodeState } from '../state/codec.js'
@@ -7,10 +7,11 @@ import type { Cluster, Scope } from './cluster.js'
 import { failureOf } from './gateway-error.js'
 import { timeOf } from './history.js'
 import { type Keys, keysBelow } from './keys.js'
+import { ownerOf } from './owner.js'
 import type { KeyValue, RangeRequest } from './wire.js'
 
-/** Keys in one answer. */
-const PAGE = 128
+/** Keys in one answer. etcd takes 128 requests at once: one for the record of each key, and two for the owners of all. */
+const PAGE = 126
 
 /** @throws StateStoreError `IO_ERROR` */
 export async function* entriesIn(cluster: Cluster, range: RangeRequest): AsyncIterable<KeyValue> {
@@ -22,37 +23,56 @@ export async function findEtcd(cluster: Cluster, id: string): Promise<StoredSand
   const { revision, ranges } = await cluster.read([{ key: cluster.keys.state(id) }], { id })
   const [[entry] = []] = ranges
   if (entry === undefined) return undefined
-  const [time] = await timesOf(cluster, [entry], revision, { id })
-  return stored(entry, id, time)
+  const [record] = await recordsOf(cluster, [entry], revision, { id })
+  return stored(entry, id, record)
 }
 
-/** When each state was written, according to the records beside them: etcd itself keeps no times. */
-async function timesOf(
+/** What is kept beside a state. */
+interface Records {
+  /** When it was written; undefined when that is not known. etcd itself keeps no times. */
+  readonly time: string | undefined
+  readonly owner: Owner | undefined
+}
+
+/** @param entries some states, sorted by key */
+async function recordsOf(
   cluster: Cluster,
   entries: readonly KeyValue[],
   revision: bigint,
   scope?: Scope,
-): Promise<(string | undefined)[]> {
-  const keys = entries.map(({ key, version }) => cluster.keys.record(cluster.keys.idOf(key), version))
-  const readAt = (at?: bigint) => {
-    const requests = keys.map(key => ({ key, revision: at }))
-    return cluster.read(requests, scope)
-  }
+): Promise<Records[]> {
+  const { keys } = cluster
+  const ids = entries.map(({ key }) => keys.idOf(key))
+  const wanted = [
+    ...keys.ownersBetween(ids[0] ?? '', ids.at(-1) ?? ''),
+    ...entries.map(({ version }, i) => ({ key: keys.record(ids[i] ?? '', version) })),
+  ]
+  const readAt = (at?: bigint) =>
+    cluster.read(
+      wanted.map(request => ({ ...request, revision: at })),
+      scope,
+    )
   const { ranges } = await readAt(revision).catch((error: unknown) => {
     if (failureOf(error) === 'compacted') return readAt() // Some records may be gone by now, but none is wrong.
     throw error
   })
+  const [owners = [], living = [], ...changes] = ranges
+  const [recordOf, aliveOf] = [owners, living].map(found => new Map(found.map(entry => [entry.key, entry])))
   return entries.map(({ modRevision }, i) => {
-    const record = ranges[i]?.[0]
+    const id = ids[i] ?? ''
+    const change = changes[i]?.[0]
     // One that was not written together with the state belongs to an earlier sandbox.
-    return record?.modRevision === modRevision ? timeOf(record.value) : undefined
+    const time = change?.modRevision === modRevision ? timeOf(change.value) : undefined
+    const owner = ownerOf({ record: recordOf?.get(keys.owner(id)), alive: aliveOf?.get(keys.alive(id)) })
+    return { time, owner }
   })
 }
 
 /** A state that another program wrote, without a record, counts as written just now, so that it is never pruned as old. */
-function stored(entry: KeyValue, id: string, time = new Date().toISOString()): StoredSandbox {
+function stored(entry: KeyValue, id: string, records: Records | undefined): StoredSandbox {
   const state = decodeEntry(entry, id)
-  return { id, state, changedAt: time, revision: String(entry.modRevision) }
+  const { time = new Date().toISOString(), owner } = records ?? {}
+  return { id, state, changedAt: time, revision: String(entry.modRevision), ...(owner && { owner }) }
 }
 
 /** @throws StateStoreError `IO_ERROR` */
@@ -60,10 +80,10 @@ export async function* listEtcd(cluster: Cluster): AsyncIterable<ListEntry> {
   for await (const { entries, revision } of pages(cluster, keysBelow(cluster.keys.states))) {
     const sandboxes = entries.filter(({ key }) => isValidId(cluster.keys.idOf(key)))
     if (sandboxes.length === 0) continue
-    const times = await timesOf(cluster, sandboxes, revision)
+    const records = await recordsOf(cluster, sandboxes, revision)
     for (const [i, entry] of sandboxes.entries()) {
       const id = cluster.keys.idOf(entry.key)
-      yield orError(id, () => stored(entry, id, times[i]))
+      yield orError(id, () => stored(entry, id, records[i]))
     }
   }
 }

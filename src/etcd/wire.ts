@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer'
-import { errorOfCode, GatewayError } from './gateway-error.js'
+import { errorIn, errorOfCode, GatewayError } from './gateway-error.js'
 
 // The messages of etcd's JSON gateway: keys and values in base64, 64-bit numbers as strings, and zero, false and empty
 // values omitted. Answers are checked before they are trusted; JSON.stringify drops what is undefined in a request.
@@ -26,7 +26,7 @@ export interface RangeRequest {
 
 /** If each condition holds, `success` is done, otherwise `failure`; all at once. */
 export interface Transaction {
-  /** Made by {@link isAt}. */
+  /** Made by {@link isAt} and {@link exists}. */
   readonly compare: readonly object[]
   /** Made by {@link put}, {@link deleteRange} and {@link range}. */
   readonly success: readonly object[]
@@ -44,6 +44,14 @@ export interface Result {
   readonly uncertain: boolean
 }
 
+/** A lease that was granted. */
+export interface Lease {
+  /** Its number. */
+  readonly lease: string
+  /** How long it lasts unless it is renewed, in ms: what was asked for, or the shortest that etcd grants. */
+  readonly ttl: number
+}
+
 export interface WatchEvent {
   readonly kind: 'put' | 'delete'
   /** Without a value when the key was deleted. */
@@ -55,8 +63,14 @@ export function isAt(key: string, revision: bigint): object {
   return { key: base64(key), target: 'MOD', result: 'EQUAL', mod_revision: revision.toString() }
 }
 
-export function put(key: string, value: string): object {
-  return { request_put: { key: base64(key), value: Buffer.from(value).toString('base64') } }
+/** The condition that there is a key. */
+export function exists(key: string): object {
+  return { key: base64(key), target: 'VERSION', result: 'GREATER', version: '0' }
+}
+
+/** @param lease the number of the lease with which the key ends */
+export function put(key: string, value: string, lease?: string): object {
+  return { request_put: { key: base64(key), value: Buffer.from(value).toString('base64'), lease } }
 }
 
 export function deleteRange(request: Pick<RangeRequest, 'key' | 'end'>): object {
@@ -103,6 +117,18 @@ export function parseWatch(answer: unknown): readonly WatchEvent[] {
     const { type, kv } = object(event)
     return { kind: type === 'DELETE' ? 'delete' : 'put', entry: parseEntry(kv) }
   })
+}
+
+export function parseLease(answer: unknown): Lease {
+  const { ID, TTL } = object(answer)
+  return { lease: int64(ID).toString(), ttl: Number(int64(TTL)) * 1000 }
+}
+
+/** Whether the lease was there to be renewed. */
+export function parseRenewal(answer: unknown): boolean {
+  const error = errorIn(answer)
+  if (error !== undefined) throw error
+  return int64(object(object(answer).result).TTL) > 0n
 }
 
 export function parseToken(answer: unknown): string {

@@ -4,6 +4,7 @@ import type { LockHolder, Owner } from '../backend.js'
 import type { Change } from '../change.js'
 import { ioError, reason } from '../errno.js'
 import { StateStoreError, withSubject } from '../errors.js'
+import { assertOrphanOf } from '../owner.js'
 import { encodeState } from '../state/codec.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { appendHistory, removeHistory } from './history.js'
@@ -16,7 +17,7 @@ import {
   TEMPORARY_FILE,
 } from './layout.js'
 import { tryDotLock } from './lock/dot-lock.js'
-import { assertOrphanOf, releaseOrphan, removeOwner } from './lock/owner.js'
+import { readOwner, releaseOrphan, removeOwner } from './lock/owner.js'
 import { SandboxLock } from './lock/sandbox-lock.js'
 import { Dir } from './posix/dir.js'
 import { statFd } from './posix/file-stat.js'
@@ -119,7 +120,7 @@ function* commit(lock: SandboxLock, request: Request, rules: Rules): Steps<Attem
     if (exists || request.kind === 'create') lock.writeHolder()
     const before = current === 'unreadable' ? undefined : current
     const fileBefore = before && versionOf(before.stat)
-    if (request.ifOrphanOf !== undefined) assertOrphanOf(dir, request.ifOrphanOf)
+    if (request.ifOrphanOf !== undefined) assertOrphanOf(dir.id, readOwner(dir), request.ifOrphanOf)
     const next = current === 'unreadable' ? undefined : yield* rules(before?.state, fileBefore)
     let fileAfter = ''
     if (next === undefined) {

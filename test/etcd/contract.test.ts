@@ -1,6 +1,7 @@
 import { afterAll, beforeAll } from 'vitest'
 import { describeContract } from '../contract.js'
 import { describeDataContract } from '../contract-data.js'
+import { describeOwnerContract } from '../contract-owner.js'
 import { describeEtcd, TestEtcd } from '../support/etcd.js'
 
 describeEtcd('over etcd', () => {
@@ -12,4 +13,5 @@ describeEtcd('over etcd', () => {
 
   describeContract('etcd', () => etcd.newRoot())
   describeDataContract('etcd', () => etcd.newRoot())
+  describeOwnerContract('etcd', () => etcd.newRoot())
 })

@@ -112,6 +112,7 @@ describeEtcd(
       onTestFinished(() => store.close())
       await store.create('a')
       expect((await store.transition('a', 'ready', 'running')).state).toBe('running')
+      await (await store.own('a')).release()
       const elsewhere = await openStore(`etcd://${etcd.hosts}/others`, options)
       onTestFinished(() => elsewhere.close())
       await expect(elsewhere.create('a')).rejects.toMatchObject({

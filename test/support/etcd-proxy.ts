@@ -30,7 +30,9 @@ export class EtcdProxy {
   private readonly server: Server
 
   private constructor(private readonly target: number) {
-    this.server = createServer((incoming, answer) => void this.pass(incoming, answer))
+    this.server = createServer((incoming, answer) => {
+      this.pass(incoming, answer).catch(() => incoming.socket.destroy()) // As where there is no etcd.
+    })
   }
 
   static async start(target: number): Promise<EtcdProxy> {

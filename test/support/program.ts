@@ -28,17 +28,21 @@ function whyNot(): string | undefined {
   return status === 0 ? undefined : 'another user than root cannot load what is in this folder'
 }
 
-/** Starts a program of test/programs; it ends with the test at the latest. */
+/**
+ * Starts a program of test/programs; it ends with the test at the latest.
+ * @param onEnd that of the test, where several run at once
+ */
 export function startProgram(
   name: string,
   args: readonly string[] = [],
   options: ForkOptions = {},
+  onEnd: (end: () => void) => void = onTestFinished,
 ): ChildProcess {
   const child = fork(fileURLToPath(new URL(`../programs/${name}.mjs`, import.meta.url)), [...args], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     ...options,
   })
-  onTestFinished(() => {
+  onEnd(() => {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
   })
   return child

@@ -15,7 +15,7 @@ export const command: CommandSpec = {
   sandbox_state_oldest_age_seconds  since the change of the one that has not
                                     changed for longest; absent without any
 
-On etcd there are neither orphans nor locks, and no metrics of them.`,
+On etcd there are no locks, and no metric of them.`,
   examples: [
     ['metrics', 'all of them'],
     ['metrics > a.tmp && mv a.tmp a.prom', "for node_exporter's textfile collector"],
@@ -47,13 +47,13 @@ async function metrics(store: SandboxStore, isEtcd: boolean, now: number): Promi
     states.set(state, (states.get(state) ?? 0) + 1)
     oldest = Math.min(oldest, Date.parse(entry.changedAt))
   }
-  const orphans = isEtcd ? 0 : (await collect(store.orphans())).length
+  const orphans = (await collect(store.orphans())).length
   const held = isEtcd ? 0 : await countLocked(store)
   const byState = [...states].map(([state, count]) => [`{state="${state}"}`, count] as const)
   const age = Math.max(now - oldest, 0) / 1000
   return [
     { name: 'sandboxes', help: 'Sandboxes in each state.', samples: byState },
-    ...(isEtcd ? [] : [single('orphans', 'Running or paused sandboxes whose owner died.', orphans)]),
+    single('orphans', 'Running or paused sandboxes whose owner died.', orphans),
     single('unreadable', 'Sandboxes that cannot be read.', unreadable),
     ...(isEtcd ? [] : [single('locks_held', 'Sandboxes that somebody holds.', held)]),
     ...(Number.isFinite(oldest) ? [single('oldest_age_seconds', OLDEST, age)] : []),

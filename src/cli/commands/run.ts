@@ -1,7 +1,9 @@
 import { Argument, Option } from 'commander'
-import type { Ownership } from '../../backend.js'
+import { onAbort } from '../../abort.js'
+import type { Owner, Ownership } from '../../backend.js'
 import { checkMove } from '../../change.js'
 import { type ErrorCode, StateStoreError } from '../../errors.js'
+import { thisProcess } from '../../process-identity.js'
 import type { SandboxStore } from '../../store.js'
 import type { CommandSpec } from '../command.js'
 import { CommandError, EXIT, UsageError } from '../errors.js'
@@ -22,6 +24,11 @@ The command inherits the ownership, as a descriptor that it need not know: if
 this process is killed, the command still owns the sandbox. When it ends, too,
 the sandbox is an orphan, which "sandbox-state reap" stops.
 
+On etcd nothing is inherited: if this process is killed, the command goes on,
+and the sandbox is an orphan 10 s later. The ownership can also be lost, as
+when etcd cannot be reached: then the command is sent TERM, and KILL after 5 s,
+and the sandbox is left as it is.
+
 Nothing is wrong if somebody has stopped or deleted the sandbox meanwhile.`,
   examples: [
     ['run a -- firecracker --no-api --config-file a.json', 'run a VM'],
@@ -29,7 +36,7 @@ Nothing is wrong if somebody has stopped or deleted the sandbox meanwhile.`,
   ],
   done: 'the command exited with 0',
   failed:
-    'OWNED (somebody else owns it), INVALID_TRANSITION (it is running already: reap it if it is an orphan), NOT_FOUND, INVALID_ID, INVALID_STATE, CORRUPT_STATE, LOCK_TIMEOUT, UNSUPPORTED or IO_ERROR; or it ran, but the sandbox could not be moved to stopped',
+    'OWNED (somebody else owns it), INVALID_TRANSITION (it is running already: reap it if it is an orphan), NOT_FOUND, INVALID_ID, INVALID_STATE, CORRUPT_STATE, LOCK_TIMEOUT, UNSUPPORTED or IO_ERROR; or it ran, but the sandbox could not be moved to stopped, or its ownership was lost',
   others: [
     ['126', 'COMMAND: it cannot be executed'],
     ['127', 'COMMAND: it was not found'],
@@ -53,9 +60,11 @@ Nothing is wrong if somebody has stopped or deleted the sandbox meanwhile.`,
         await owner.release()
         throw error
       }
-      await supervise(words, owner.fd, async ({ status, words: reason, failure }) => {
+      const lost = lossOf(owner)
+      await supervise(words, owner, lost, async ({ status, words: reason, failure }) => {
         cli.status = status
         try {
+          if (lost.aborted) throw lost.reason
           await stop(store, id, reason)
           await owner.release()
         } catch (error) {
@@ -80,15 +89,31 @@ async function own(store: SandboxStore, id: string, options: Options): Promise<O
   return store.own(id)
 }
 
+/** Aborted when the sandbox may be another's from now on. That it was deleted is no reason to end the command. */
+function lossOf({ signal }: Ownership): AbortSignal {
+  const lost = new AbortController()
+  onAbort(signal, () => {
+    const { reason } = signal
+    const isDeleted = reason instanceof StateStoreError && reason.code === 'NOT_FOUND'
+    if (!isDeleted) lost.abort(reason)
+  })
+  return lost.signal
+}
+
 /** Unless somebody has, or has deleted it; another sandbox that was created in its place is not ours. */
 async function stop(store: SandboxStore, id: string, reason: string): Promise<void> {
   for (;;) {
     const found = await unlessCode(['NOT_FOUND'], store.inspect(id))
-    if (found?.owner?.pid !== process.pid || found.state.state === 'stopped') return
+    if (found === undefined || !isThisProcess(found.owner) || found.state.state === 'stopped') return
     const stopping = move(store, id, 'stopped', { reason, ifRevision: found.revision })
     const stopped = await unlessCode(['NOT_FOUND', 'REVISION_MISMATCH'], stopping)
     if (stopped !== undefined) return
   }
+}
+
+/** On etcd a process of another host may have the same pid. */
+function isThisProcess(owner: Owner | null): boolean {
+  return owner?.pid === process.pid && owner.host === thisProcess().host
 }
 
 /** @returns undefined for an error with one of these codes */

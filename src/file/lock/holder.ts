@@ -1,11 +1,12 @@
 import type { LockHolder } from '../../backend.js'
+import { describeProcess, processOf } from '../../owner.js'
 import { commandOfPid, isAlive, isInOtherPidNamespace } from '../../process-identity.js'
 import { DOT_LOCK } from '../layout.js'
 import type { Dir } from '../posix/dir.js'
 import { modifiedAt, statFd } from '../posix/file-stat.js'
 import { unlockAndClose } from '../posix/flock.js'
 import { isDead } from './dot-lock.js'
-import { type HolderRecord, readHolderRecord } from './holder-record.js'
+import { readHolderRecord } from './holder-record.js'
 import { kernelHolder, kernelLocks } from './kernel-locks.js'
 import { openLockToRead } from './sandbox-lock.js'
 
@@ -19,19 +20,9 @@ export function findHolder(dir: Dir, lock: LockHolder['lock']): LockHolder {
 }
 
 /** A holder in words. */
-export function describeHolder({ lock, pid, otherPidNamespace, host, command, since }: LockHolder): string {
-  if (lock === 'proper-lockfile') {
-    return `another program's proper-lockfile lock on state.json, last refreshed at ${since ?? 'an unknown time'}`
-  }
-  if (pid === undefined) return 'an unknown process'
-  const words = [
-    `pid ${pid}`,
-    otherPidNamespace && 'of another pid namespace',
-    command && `(${command})`,
-    host && `on ${host}`,
-    since && `since ${since}`,
-  ]
-  return words.filter(word => word !== undefined).join(' ')
+export function describeHolder(holder: LockHolder): string {
+  if (holder.lock === 'flock') return describeProcess(holder)
+  return `another program's proper-lockfile lock on state.json, last refreshed at ${holder.since ?? 'an unknown time'}`
 }
 
 /** Our own processes note it in the `lock` file; of Kata and flock(1) the kernel knows. */
@@ -53,12 +44,6 @@ function flockHolder(dir: Dir): LockHolder {
   } finally {
     unlockAndClose(fd)
   }
-}
-
-export function processOf(record: HolderRecord): Omit<LockHolder, 'lock'> {
-  const { pid, host, command, since } = record
-  const isOther = isInOtherPidNamespace(record)
-  return { pid, ...(isOther && { otherPidNamespace: true as const }), host, command, since }
 }
 
 /** Another program's dot-lock that is in force, neither one of ours nor a stale one. @throws the system's error */

@@ -1,14 +1,14 @@
 import { constants } from 'node:fs'
 import type { Owner } from '../../backend.js'
 import { ioError, isErrno } from '../../errno.js'
-import { StateStoreError } from '../../errors.js'
+import type { StateStoreError } from '../../errors.js'
+import { alreadyOwned, processOf } from '../../owner.js'
 import { isAlive } from '../../process-identity.js'
 import { OWNER_FILE } from '../layout.js'
 import type { Dir } from '../posix/dir.js'
 import { isRegularFile, statFd } from '../posix/file-stat.js'
 import { LOCK_SH, tryFlock, unlockAndClose } from '../posix/flock.js'
 import { notRegular, withRegularFile } from '../posix/regular-file.js'
-import { describeHolder, processOf } from './holder.js'
 import { markReleased, readHolderRecord } from './holder-record.js'
 import { openLockToRead } from './sandbox-lock.js'
 
@@ -48,31 +48,11 @@ function withOwnerFile<T>(dir: Dir, use: (fd: number) => T): T | undefined {
   }
 }
 
-/** @param owner as far as is known */
-function alreadyOwned(id: string, owner: Omit<Owner, 'state'>, isHandedOver = false): StateStoreError {
-  const handedOver = isHandedOver ? ', which ended and handed it over to a child' : ''
-  const message = `sandbox ${id} is owned by ${describeHolder({ ...owner, lock: 'flock' })}${handedOver}`
-  return new StateStoreError('OWNED', message, { id })
-}
-
 /** That somebody else owns a sandbox whose `owner` file is open. @throws the system's error */
 export function ownedByOther(id: string, fd: number): StateStoreError {
   const record = readHolderRecord(fd)
   if (record?.held !== true) return alreadyOwned(id, {})
   return alreadyOwned(id, processOf(record), isAlive(record) === false)
-}
-
-/**
- * That a sandbox is still an orphan of the same owner. The caller holds the sandbox's lock, without which nobody becomes
- * its owner.
- * @throws StateStoreError `OWNED`; `REVISION_MISMATCH` when it is unowned by now, or another's orphan
- */
-export function assertOrphanOf(dir: Dir, expected: Owner): void {
-  const owner = readOwner(dir)
-  if (owner?.state === 'owned') throw alreadyOwned(dir.id, owner)
-  if (owner !== undefined && owner.pid === expected.pid && owner.since === expected.since) return
-  const message = `sandbox ${dir.id} is no longer the orphan that it was`
-  throw new StateStoreError('REVISION_MISMATCH', message, { id: dir.id })
 }
 
 /** Notes that an orphan is one no more; what cannot be noted leaves a stopped orphan, which does no harm. */

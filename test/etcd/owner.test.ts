@@ -1,0 +1,372 @@
+import { once } from 'node:events'
+import { syncBuiltinESMExports } from 'node:module'
+import os from 'node:os'
+import { type Ownership, openStore, type SandboxStore } from 'sandbox-state'
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  describe,
+  expect,
+  onTestFinished,
+  type TestContext,
+  test,
+} from 'vitest'
+import { all } from '../support/all.js'
+import { long } from '../support/effort.js'
+import { base64, describeEtcd, TestEtcd, until } from '../support/etcd.js'
+import { openWithLease } from '../support/etcd-owner.js'
+import { EtcdProxy, isChange, type Verdict } from '../support/etcd-proxy.js'
+import { nextMessage, startProgram } from '../support/program.js'
+import { settled } from '../support/wait.js'
+
+/** In seconds: short, but not as short as a machine may stand still. */
+const LEASE = 2
+
+const isRenewal = ({ path }: { readonly path: string }) => path === '/v3/lease/keepalive'
+
+const ownershipOf = async (store: SandboxStore, id = 'a') =>
+  (await store.inspect(id)).owner?.state ?? 'unowned'
+
+async function untilLost({ signal }: Ownership): Promise<unknown> {
+  if (!signal.aborted) await once(signal, 'abort')
+  return signal.reason
+}
+
+/** The record of an owner that died. */
+function recordOf(pid: number): string {
+  const since = new Date(pid).toISOString()
+  return JSON.stringify({ pid, start: '1', boot: 'b', host: 'elsewhere', command: 'node x.js', since })
+}
+
+describeEtcd('an owner on etcd', () => {
+  let etcd: TestEtcd
+  beforeAll(async () => {
+    etcd = await TestEtcd.ready()
+  })
+  afterAll(() => etcd?.stop())
+
+  /** Some running sandboxes; `store` sees etcd through a proxy. */
+  async function setUp({ onTestFinished }: TestContext, lease = LEASE, on = etcd, ids = ['a']) {
+    const proxy = await EtcdProxy.start(on.member.clientPort)
+    const root = on.newRoot()
+    const prefix = new URL(root).pathname
+    const [store, other] = [
+      openWithLease(`etcd://127.0.0.1:${proxy.port}${prefix}`, lease),
+      await openStore(root),
+    ]
+    onTestFinished(async () => {
+      await store.close()
+      await other.close()
+      await proxy.close()
+    })
+    for (const id of ids) {
+      await other.create(id)
+      await other.transition(id, 'ready', 'running')
+    }
+    return { proxy, root, prefix, store, other }
+  }
+
+  test('keeps a record, and a key with a lease of 10 s', async context => {
+    const { expect } = context
+    const { prefix, root, other } = await setUp(context)
+    const owner = await other.own('a')
+    const [alive, record] = await Promise.all(
+      ['alive', 'owner'].map(async place => {
+        const key = base64(`${prefix}/${place}/a`)
+        const { kvs } = await etcd.ask('kv/range', { key })
+        return (kvs as { value: string; lease?: string }[])[0]
+      }),
+    )
+    expect(record?.lease).toBeUndefined()
+    const text = Buffer.from(record?.value ?? '', 'base64').toString()
+    expect(JSON.parse(text)).toMatchObject({
+      pid: process.pid,
+      host: os.hostname(),
+      since: expect.any(String),
+    })
+    const lease = await etcd.ask('lease/timetolive', { ID: alive?.lease })
+    expect(lease).toMatchObject({ grantedTTL: '10' })
+    await owner.release()
+    const left = await etcd.dump(`${new URL(root).pathname}/`)
+    expect(left.map(([key]) => key).filter(key => /owner|alive/.test(key))).toEqual([])
+  })
+
+  describe.skipIf(process.platform !== 'linux')('whose machine was suspended', () => {
+    /** Has the uptime be ahead by some seconds. */
+    function setUptime(ahead: number): void {
+      os.uptime = () => uptime() + ahead
+      syncBuiltinESMExports()
+    }
+    const { uptime } = os
+    afterEach(() => setUptime(0))
+
+    test('for longer than the lease is told when it goes on', async context => {
+      const { store } = await setUp(context, 10)
+      const { signal } = await store.own('a')
+      setUptime(60)
+      await once(signal, 'abort')
+      expect(signal.reason).toMatchObject({ code: 'IO_ERROR', id: 'a' })
+    })
+
+    test('while it renewed the lease counts from before it asked', async context => {
+      const { proxy, store } = await setUp(context, 10)
+      const owner = await store.own('a')
+      let renewals = 0
+      proxy.before = passing => {
+        if (!isRenewal(passing)) return 'pass'
+        if (++renewals > 1) return new Promise(() => {})
+        setUptime(4 + 6)
+        return 'pass'
+      }
+      setUptime(4)
+      // The first was answered, and as that was sent 6 s ago, the next is due.
+      await until('the lease is renewed again', () => renewals === 2)
+      expect(owner.signal.aborted).toBe(false)
+      setUptime(4 + 8.5)
+      expect(owner.signal.aborted).toBe(true)
+    })
+  })
+
+  test('is shown in a list of any length, whatever the ids', async context => {
+    const { expect } = context
+    const ids = ['a', 'a-b', 'a.b', 'a0', ...Array.from({ length: 130 }, (_, i) => `s${i}`)].sort()
+    const { prefix, other } = await setUp(context, LEASE, etcd, [])
+    const orphans = ids.filter((_, i) => i % 5 === 0 || i > 123)
+    const put = (key: string, value: string) => ({ request_put: { key: base64(key), value: base64(value) } })
+    const puts = [
+      ...ids.map(id => put(`${prefix}/state/${id}`, '{"state":"running"}')),
+      ...orphans.map((id, i) => put(`${prefix}/owner/${id}`, recordOf(i + 1))),
+    ]
+    for (const from of [0, 100]) await etcd.ask('kv/txn', { success: puts.slice(from, from + 100) })
+    const owner = await other.own('a-b')
+    expect((await all(other.list({ owner: 'owned' }))).map(({ id }) => id)).toEqual(['a-b'])
+    const told = (await all(other.orphans())).map(({ id, owner: { pid } }) => [id, pid])
+    expect(told).toEqual(orphans.map((id, i) => [id, i + 1]).filter(([id]) => id !== 'a-b'))
+    await owner.release()
+  })
+
+  // Most of these wait for a lease to end, together.
+  describe.concurrent('whose lease ends', () => {
+    test('because it was killed leaves an orphan, which another takes, not before', async context => {
+      const { expect } = context
+      const { root, other } = await setUp(context)
+      const program = startProgram('etcd-owner', [root, String(LEASE)], {}, context.onTestFinished)
+      await nextMessage(program)
+      const ended = once(program, 'exit')
+      program.kill('SIGKILL')
+      await ended
+      await expect(other.own('a')).rejects.toMatchObject({
+        code: 'OWNED',
+        message: expect.stringContaining(`is owned by pid ${program.pid} (node etcd-owner.mjs) on `),
+      })
+      expect(await all(other.reap())).toEqual([])
+      await until('it is an orphan', async () => (await ownershipOf(other)) === 'orphaned')
+      const reason = `owner died: pid ${program.pid} (node etcd-owner.mjs)`
+      expect(await all(other.reap({ dryRun: true }))).toMatchObject([{ id: 'a', reason }])
+      await (await other.own('a')).release()
+      expect(await ownershipOf(other)).toBe('unowned')
+    })
+
+    test('because its event loop was blocked is told as soon as it runs again', async context => {
+      const { expect } = context
+      const { root, other } = await setUp(context)
+      const program = startProgram('etcd-owner', [root, String(LEASE)], {}, context.onTestFinished)
+      await nextMessage(program)
+      program.send(LEASE * 1000 + 700)
+      const owner = await other.own('a', { wait: true })
+      const told = await nextMessage(program)
+      const message = expect.stringMatching(
+        /^sandbox a: the lease of its owner is over: it was not renewed for \d/,
+      )
+      expect(told).toEqual({ asked: true, heard: true, message })
+      expect(await ownershipOf(other)).toBe('owned')
+      await owner.release()
+    })
+
+    test('because etcd is silent is told before another gets in', async context => {
+      const { expect } = context
+      const { proxy, store, other } = await setUp(context)
+      const owner = await store.own('a')
+      proxy.before = passing => (isRenewal(passing) ? new Promise(() => {}) : 'pass')
+      const order: string[] = []
+      owner.signal.addEventListener('abort', () => order.push('lost'))
+      const next = await other.own('a', { wait: true })
+      order.push('taken')
+      expect(order).toEqual(['lost', 'taken'])
+      expect(owner.signal.reason).toMatchObject({ code: 'IO_ERROR', id: 'a' })
+      await owner.release()
+      expect(await ownershipOf(other)).toBe('owned')
+      await next.release()
+    })
+
+    test('because somebody revoked it is told at the next renewal', async context => {
+      const { expect } = context
+      const { prefix, store, other } = await setUp(context)
+      const owner = await store.own('a')
+      const key = base64(`${prefix}/alive/a`)
+      const { kvs } = await etcd.ask('kv/range', { key })
+      await etcd.ask('lease/revoke', { ID: (kvs as { lease: string }[])[0]?.lease })
+      expect(await ownershipOf(other)).toBe('orphaned')
+      const message = 'sandbox a: the lease of its owner is over: etcd no longer has it'
+      expect(await untilLost(owner)).toMatchObject({ code: 'IO_ERROR', message })
+      await owner.release()
+      expect(await ownershipOf(other)).toBe('orphaned')
+    })
+
+    test.runIf(long)(
+      'much later goes on when a release gets no answer, and is told of a delete afterwards',
+      async context => {
+        const { expect } = context
+        const { proxy, prefix, other } = await setUp(context)
+        const hasty = openWithLease(`etcd://127.0.0.1:${proxy.port}${prefix}`, 20, 0)
+        context.onTestFinished(() => hasty.close())
+        const owner = await hasty.own('a')
+        proxy.before = passing => (isChange(passing) ? 'cut' : 'pass')
+        await expect(owner.release()).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN', id: 'a' })
+        proxy.before = () => 'pass'
+        expect(await ownershipOf(other)).toBe('owned')
+        await other.delete('a', { force: true })
+        expect(await untilLost(owner)).toMatchObject({ code: 'NOT_FOUND', id: 'a' })
+      },
+    )
+
+    test.runIf(long)('while etcd is down is told, and the orphan is there once etcd is', async context => {
+      const { expect, onTestFinished } = context
+      const own = await TestEtcd.ready()
+      onTestFinished(() => own.stop())
+      const { prefix, store, other } = await setUp(context, LEASE, own, ['a', 'b', 'c'])
+      await own.put(`${prefix}/owner/b`, recordOf(4711))
+      const [owner, patient] = [await store.own('a'), await other.own('c')]
+      await own.member.kill()
+      await untilLost(owner)
+      own.member.start()
+      await own.untilReady()
+      // What began before its end goes on: a lease begins anew, an orphan stays one.
+      expect((await all(other.orphans())).map(({ id }) => id)).toEqual(['b'])
+      await until('the lease is over', async () => (await ownershipOf(other)) === 'orphaned')
+      expect((await all(other.reap())).map(({ id }) => id)).toEqual(['a', 'b'])
+      expect(patient.signal.aborted).toBe(false)
+      await other.delete('c', { force: true })
+      expect(await untilLost(patient)).toMatchObject({ code: 'NOT_FOUND', id: 'c' })
+    })
+  })
+
+  test("is told at once when its record is another's", async context => {
+    const { expect } = context
+    const { prefix, store } = await setUp(context)
+    const owner = await store.own('a')
+    await etcd.put(`${prefix}/owner/a`, recordOf(4711))
+    const message = expect.stringContaining('sandbox a is owned by pid 4711 (node x.js) on elsewhere')
+    expect(await untilLost(owner)).toMatchObject({ code: 'OWNED', id: 'a', message })
+    await owner.release()
+    expect(await etcd.dump(`${prefix}/owner/`)).toHaveLength(1)
+  })
+
+  test('is one when the answer to its request is lost; and none when that to its release is', async context => {
+    const { expect } = context
+    const { proxy, store, other } = await setUp(context)
+    let cuts = 0
+    proxy.after = passing => (isChange(passing) && cuts++ % 2 === 0 ? 'cut' : 'pass')
+    const owner = await store.own('a')
+    expect(cuts).toBe(2)
+    await expect(other.own('a')).rejects.toMatchObject({ code: 'OWNED' })
+    await owner.release()
+    expect(cuts).toBe(4)
+    expect(await ownershipOf(other)).toBe('unowned')
+    expect(owner.signal.aborted).toBe(false)
+  })
+
+  test('is not told of its own release, though that is known before it is answered', async context => {
+    const { proxy, store } = await setUp(context)
+    const owner = await store.own('a')
+    proxy.after = async (passing): Promise<Verdict> => {
+      if (isChange(passing)) await settled(new Promise(() => {}), 200)
+      return 'pass'
+    }
+    await owner.release()
+    expect(owner.signal.aborted).toBe(false)
+  })
+
+  test('of what is just being deleted is none', async context => {
+    const { proxy, prefix, store, other } = await setUp(context)
+    proxy.before = async (passing): Promise<Verdict> => {
+      if (isChange(passing)) await other.delete('a', { force: true })
+      return 'pass'
+    }
+    await expect(store.own('a')).rejects.toMatchObject({ code: 'NOT_FOUND', id: 'a' })
+    expect(await etcd.dump(`${prefix}/owner/`)).toEqual([])
+  })
+
+  test('who waits asks nothing of etcd until the watch tells, and is not lost with a connection', async context => {
+    const { expect } = context
+    const { proxy, store, other } = await setUp(context)
+    const owner = await other.own('a')
+    const waiting = store.own('a', { wait: true })
+    await until('the watch listens', () => proxy.opened === 1)
+    proxy.cutWatches()
+    await until('it listens again', () => proxy.opened === 2)
+    const asked = proxy.counts.get('/v3/kv/txn')
+    expect(await settled(waiting, 300)).toBe('pending')
+    expect(proxy.counts.get('/v3/kv/txn')).toBe(asked)
+    await owner.release()
+    await (await waiting).release()
+  })
+
+  test('who is just coming, or has gone, is not reaped', async context => {
+    const { expect } = context
+    const ids = ['deleted', 'other', 'owned', 'released', 'same']
+    const { proxy, prefix, store, other } = await setUp(context, 10, etcd, ids)
+    for (const id of ids) await etcd.put(`${prefix}/owner/${id}`, recordOf(1))
+    const before: Record<string, () => Promise<unknown>> = {
+      deleted: () => other.delete('deleted', { force: true }),
+      other: () => etcd.put(`${prefix}/owner/other`, recordOf(2)),
+      owned: () => other.own('owned').then(owner => context.onTestFinished(() => owner.release())),
+      released: () => etcd.delete(`${prefix}/owner/released`),
+    }
+    // Right before the transaction that would stop it.
+    proxy.before = async (passing): Promise<Verdict> => {
+      const written = Buffer.from(/"request_put":\{"key":"([^"]*)/.exec(passing.body)?.[1] ?? '', 'base64')
+      const id = written.toString().split('/').at(-1) ?? ''
+      if (isChange(passing)) await before[id]?.()
+      delete before[id]
+      return 'pass'
+    }
+    expect((await all(store.reap())).map(({ id }) => id)).toEqual(['same'])
+    expect(before).toEqual({})
+    const states = (await all(other.list())).map(entry => [entry.id, 'state' in entry && entry.state.state])
+    expect(Object.fromEntries(states)).toEqual({
+      other: 'running',
+      owned: 'running',
+      released: 'running',
+      same: 'stopped',
+    })
+    expect(await ownershipOf(other, 'same')).toBe('unowned')
+    expect(await all(other.history('same'))).toContainEqual(
+      expect.objectContaining({ to: 'stopped', reason: 'owner died: pid 1 (node x.js)' }),
+    )
+  })
+
+  test('whose sandbox was removed with etcdctl is told when another is made in its place', async context => {
+    const { expect } = context
+    const { prefix, store, other } = await setUp(context)
+    const owner = await store.own('a')
+    await etcd.delete(`${prefix}/state/a`)
+    await other.create('a')
+    expect(await ownershipOf(other)).toBe('unowned')
+    if (!owner.signal.aborted) expect(await untilLost(owner)).toMatchObject({ code: 'NOT_FOUND' })
+  })
+
+  test.each(['release', 'end'])('keeps no process from ending: %s', async what => {
+    const root = etcd.newRoot()
+    const store = await openStore(root)
+    onTestFinished(() => store.close())
+    await store.create('a')
+    const program = startProgram('etcd-owner', [root, '10'])
+    await nextMessage(program)
+    const ended = once(program, 'exit')
+    program.send(what)
+    expect(await ended).toEqual([0, null])
+    expect(await ownershipOf(store)).toBe(what === 'release' ? 'unowned' : 'owned')
+  })
+})
