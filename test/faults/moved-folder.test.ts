@@ -1,7 +1,8 @@
-import { readFileSync, renameSync, rmSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { openStore } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { beforeEachCall } from '../attack/before-call.js'
 import { holdFlock } from '../support/flock.js'
 import { nextMessage, startProgram } from '../support/program.js'
 import { filesystems, temporaryFolder } from '../support/root.js'
@@ -74,3 +75,28 @@ describe.each(filesystems)('the holder of a lock, on $name', ({ folder }) => {
     expect(readFileSync(join(moved, 'state.json'))).toEqual(before)
   })
 })
+
+test.each(filesystems)(
+  'a folder that a delete removes before any call of a create, on $name',
+  async ({ folder }) => {
+    let removed = 0
+    for (let at = 1, calls = 1; at <= calls; at++) {
+      const root = temporaryFolder(folder)
+      const store = await openStore(root)
+      mkdirSync(join(root, 'a'), 0o700)
+      calls = await beforeEachCall(
+        n => {
+          if (n !== at) return
+          try {
+            rmdirSync(join(root, 'a')) // The last call of a delete, made only when the folder is empty.
+            removed++
+          } catch {}
+        },
+        () => store.create('a'),
+      )
+      expect(await store.read('a'), `removed before call ${at}`).toMatchObject({ state: 'ready' })
+      await store.close()
+    }
+    expect(removed).toBeGreaterThan(5)
+  },
+)

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { chownSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chownSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -16,6 +16,8 @@ const { uid, gid } = ORDINARY_USER ?? { uid: 0, gid: 0 }
 const GIVING = ['chown', 'fchown', 'fchownat', 'lchown', 'chmod', 'fchmod', 'fchmodat']
 
 const [{ folder } = { folder: tmpdir() }] = filesystems
+
+const STATE = '{"state":"ready","blockIndex":0,"guestMemoryBlockSize":0,"guestMemoryHotplugProbe":false}'
 
 /** A user's root, with one sandbox that holds nothing but its state, as another program leaves it. */
 function newRoot(state: string): string {
@@ -61,12 +63,19 @@ async function callAsUser(root: string, ...calls: string[]): Promise<unknown> {
 
 describe.skipIf(unable !== undefined)('a file that root left half made', () => {
   test("in a user's sandbox: the user can change and repair it", async () => {
-    const state = '{"state":"ready","blockIndex":0,"guestMemoryBlockSize":0,"guestMemoryHotplugProbe":false}'
-    for await (const [root, where] of killedAtEach(state, 'update')) {
+    for await (const [root, where] of killedAtEach(STATE, 'update')) {
       const [updated, , , left] = (await callAsUser(root, 'update', 'repair', 'update', 'check')) as unknown[]
       expect.soft(updated, where).toEqual(expect.any(Number))
       expect.soft(left, where).toEqual([])
     }
+  })
+
+  test("an old dot-lock in a user's sandbox: the user, who cannot refresh it, removes it", async () => {
+    const root = newRoot(STATE)
+    const dotLock = join(root, 'a', 'state.json.lock')
+    mkdirSync(dotLock, 0o500)
+    utimesSync(dotLock, 0, 0)
+    expect(await callAsUser(root, 'update', 'check')).toEqual([expect.any(Number), []])
   })
 
   test('in the quarantine: the user can repair further', async () => {

@@ -53,14 +53,15 @@ class DotLock {
 
 /**
  * Takes the lock, if it is free or its holder is dead. The caller holds flock(2) on the sandbox.
- * @returns undefined when another program holds it
+ * @returns undefined when another program holds it, or is about to
  * @throws StateStoreError `IO_ERROR`
  */
 export function tryDotLock(dir: Dir, isDeletion: boolean): DotLock | undefined {
   try {
     return new DotLock(dir, within(dir, lockWithPackage))
   } catch (error) {
-    if (isErrno(error, 'ELOCKED')) return undefined
+    // ENOENT: another program, which thinks it stale, has just removed what was there.
+    if (isErrno(error, 'ELOCKED', 'ENOENT')) return undefined
     if (!isDeletion || !isErrno(error, 'ENOSPC', 'EDQUOT')) {
       throw ioError(error, 'lock', dir.id, dir.displayPath(STATE_FILE))
     }
@@ -81,6 +82,10 @@ function lockWithPackage(dir: Dir): Unlock {
   return unlock
 }
 
+/**
+ * Whether the lock has our mode. One that has become old gets a new time first, so that no other program takes it for
+ * stale, and takes it over, between this look and what the caller does next.
+ */
 function isMarkedAndFresh(dir: Dir): boolean {
   const stat = dir.stat(DOT_LOCK)
   if (stat === undefined || !isMarked(stat)) return false
@@ -89,7 +94,8 @@ function isMarkedAndFresh(dir: Dir): boolean {
   try {
     lutimesSync(dir.procPath(DOT_LOCK), now, now)
   } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw error
+    // What root's process left in a user's folder can be removed by that user, but not refreshed.
+    if (!isErrno(error, 'ENOENT', 'EPERM')) throw error
   }
   const refreshed = dir.stat(DOT_LOCK)
   return refreshed !== undefined && isMarked(refreshed)
@@ -182,8 +188,7 @@ function makeOurs(): void {
   try {
     current.mkdir(DOT_LOCK, OUR_MODE)
   } catch (error) {
-    const stat = isErrno(error, 'EEXIST') ? current.stat(DOT_LOCK) : undefined
-    if (stat === undefined || !isMarked(stat)) throw error
+    if (!isErrno(error, 'EEXIST') || !isMarkedAndFresh(current)) throw error
     current.rmdir(DOT_LOCK)
     current.mkdir(DOT_LOCK, OUR_MODE)
   }
@@ -201,7 +206,8 @@ function dotLockAt(path: string): DotLockStat {
 
 /** Looks right before: the system has no call that removes a folder only if it is still the same one. */
 function removeDead(path: string): void {
-  if (!isDead(dotLockAt(path))) {
+  const isOurs = current !== undefined && isMarkedAndFresh(current)
+  if (!isOurs && !isDead(dotLockAt(path))) {
     throw Object.assign(new Error('another program has taken the lock over'), { code: 'ELOCKED' })
   }
   if (current === undefined) rmdirSync(path)

@@ -41,7 +41,8 @@ export class SandboxLock {
   /**
    * Makes the lock file that is missing, and tries to lock the sandbox. A deletion must work on a disk where no file can
    * be made any more: it goes without one. As who makes the file locks the folder meanwhile, nobody makes one then.
-   * @returns undefined as {@link tryAcquire}, and when somebody else is making the file or goes without
+   * @returns undefined as {@link tryAcquire}, and when somebody else is making the file, goes without, or has removed the
+   * folder
    * @throws StateStoreError as {@link tryAcquire}
    */
   static tryAcquireMaking(dir: Dir, isDeletion: boolean): SandboxLock | undefined {
@@ -51,6 +52,7 @@ export class SandboxLock {
     try {
       createFile(dir, LOCK_FILE)
     } catch (error) {
+      if (!onFolder.isCurrent()) return undefined // A deletion has just removed the folder.
       isNeeded = isDeletion && isErrno(error, 'ENOSPC', 'EDQUOT')
       if (!isNeeded) throw ioError(error, 'make', dir.id, dir.displayPath(LOCK_FILE))
     } finally {
