@@ -1,12 +1,12 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { COMMANDS } from '#src/cli/commands.js'
-import { BIN, cli, MEMORY } from '../cli/support.js'
+import { cli, MEMORY } from '../cli/support.js'
 import { temporaryFolder } from '../support/root.js'
-import { runSessions, sessionsIn } from './console.js'
+import { comparable, programFolder, runSessions, sessionsIn } from './console.js'
 
 const document = readFileSync(fileURLToPath(new URL('../../docs/command.md', import.meta.url)), 'utf8')
 
@@ -34,30 +34,3 @@ describe('docs/command.md', () => {
     150_000,
   )
 })
-
-/** Where a shell finds the program, as npm installs it. */
-function programFolder(): string {
-  const folder = temporaryFolder()
-  mkdirSync(join(folder, 'lib'))
-  symlinkSync(BIN, join(folder, 'lib', 'sandbox-state'))
-  const program = join(folder, 'sandbox-state')
-  writeFileSync(
-    program,
-    `#!/bin/sh\nexec '${process.execPath}' '${join(folder, 'lib', 'sandbox-state')}' "$@"\n`,
-  )
-  chmodSync(program, 0o755)
-  return folder
-}
-
-/** Without what differs from run to run: times, lengths of time, revisions, shares, processes, and the widths of their columns. */
-function comparable(text: string): string {
-  return text
-    .replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, 'TIME')
-    .replaceAll(/\b(\d+m )?\d+(\.\d)?[sm]\b/g, 'SECONDS')
-    .replaceAll(/(revision"?:? *"?)[\d.-]+/gi, '$1REVISION')
-    .replaceAll(/\b\d+%/g, 'SHARE')
-    .replaceAll(/\bpid \d+/g, 'pid N')
-    .replaceAll(/\.quarantine\/\S+/g, '.quarantine/ENTRY')
-    .replaceAll(/ on [\w.-]+ since/g, ' on HOST since')
-    .replaceAll(/ +/g, ' ')
-}

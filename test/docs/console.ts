@@ -1,4 +1,8 @@
 import { spawnSync } from 'node:child_process'
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { BIN } from '../cli/support.js'
+import { temporaryFolder } from '../support/root.js'
 
 const MARK = '\u0001'
 
@@ -41,4 +45,31 @@ export function runSessions(
   return sessions.map(session =>
     session.commands.map(command => `$ ${command}\n${outputs.shift() ?? ''}`).join(''),
   )
+}
+
+/** Where a shell finds the program, as npm installs it. */
+export function programFolder(): string {
+  const folder = temporaryFolder()
+  mkdirSync(join(folder, 'lib'))
+  symlinkSync(BIN, join(folder, 'lib', 'sandbox-state'))
+  const program = join(folder, 'sandbox-state')
+  writeFileSync(
+    program,
+    `#!/bin/sh\nexec '${process.execPath}' '${join(folder, 'lib', 'sandbox-state')}' "$@"\n`,
+  )
+  chmodSync(program, 0o755)
+  return folder
+}
+
+/** Without what differs from run to run: times, lengths of time, revisions, shares, processes, and the widths of their columns. */
+export function comparable(text: string): string {
+  return text
+    .replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, 'TIME')
+    .replaceAll(/\b(\d+m )?\d+(\.\d)?[sm]\b/g, 'SECONDS')
+    .replaceAll(/(revision"?:? *"?)[\d.-]+/gi, '$1REVISION')
+    .replaceAll(/\b\d+%/g, 'SHARE')
+    .replaceAll(/\bpid \d+/g, 'pid N')
+    .replaceAll(/\.quarantine\/\S+/g, '.quarantine/ENTRY')
+    .replaceAll(/ on [\w.-]+ since/g, ' on HOST since')
+    .replaceAll(/ +/g, ' ')
 }
