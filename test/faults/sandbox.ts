@@ -49,6 +49,19 @@ export function namesIn(root: string, id: string): string[] | undefined {
 /** What is in a sandbox's folder while nobody changes it. */
 export const TIDY: readonly string[] = ['history.jsonl', 'lock', 'state.json']
 
+/** What a change may leave, and what `check` calls it. */
+const LEFTOVERS: Readonly<Record<string, string>> = {
+  '.state.json.tmp': 'LEFTOVER',
+  'state.json.lock': 'DEAD_LOCK',
+}
+
+/** What `check` must say of a folder in which there are these names. */
+export function faultsOf(names: readonly string[] | undefined): string[] {
+  if (names?.includes('state.json') === false) return ['UNFINISHED_CREATE']
+  const others = names?.filter(name => !TIDY.includes(name) && name !== 'owner') ?? []
+  return others.map(name => LEFTOVERS[name] ?? `nobody names ${name}`)
+}
+
 /** One line of a history file, as far as the tests of this folder care. */
 export interface HistoryLine {
   readonly seq: number

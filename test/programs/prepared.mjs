@@ -3,25 +3,14 @@
 // Each message { what, id } is one change; it runs between two calls that a tracer can see, and its outcome is sent.
 import { readdirSync, statSync } from 'node:fs'
 import { openStore } from 'sandbox-state'
+import { changesOf, outcomeOf } from './changes.mjs'
 
 const [root, cold] = process.argv.slice(2)
 const store = await openStore(root, { lockTimeout: 5_000 })
-const owners = new Map()
 const calls = {
-  create: id => store.create(id, { cgroupPath: '/kata/new' }),
-  transition: id => store.transition(id, 'ready', 'running'),
-  update: id => store.update(id, state => ({ ...state, blockIndex: state.blockIndex + 1 })),
-  delete: id => store.delete(id),
+  ...changesOf(store),
   // Three sandboxes at once, with the outcome of each.
   batch: id => Promise.all([id, `${id}-2`, `${id}-3`].map(each => outcomeOf(() => calls.update(each)))),
-  own: async id => {
-    owners.set(id, await store.own(id))
-  },
-  release: id => owners.get(id).release(),
-  // All orphans; the test leaves one.
-  reap: async () => {
-    for await (const _ of store.reap());
-  },
   read: id => store.read(id),
   list: async () => {
     const entries = []
@@ -32,15 +21,6 @@ const calls = {
 
 function mark(name) {
   statSync(`/proc/${name}-of-the-change`, { throwIfNoEntry: false })
-}
-
-async function outcomeOf(call) {
-  try {
-    return { ok: true, result: await call() }
-  } catch (error) {
-    const { name, code, message, path, cause } = error
-    return { ok: false, name, code, message, path, cause: cause?.code, stack: error.stack }
-  }
 }
 
 async function run({ what, id }) {

@@ -2,7 +2,7 @@
 import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 
-const FLUSH_MS = 3
+const FLUSH_MS = Number(process.env.SLOW_DISK_MS ?? 3)
 const never = new Int32Array(new SharedArrayBuffer(4))
 const { fsyncSync } = fs
 

@@ -1,0 +1,150 @@
+import type { ChildProcess } from 'node:child_process'
+import { openStore, type SandboxStore } from 'sandbox-state'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { all } from '../support/all.js'
+import { effort } from '../support/effort.js'
+import { noLibcFaults, startWithFaults } from '../support/libc-faults.js'
+import { nextMessage } from '../support/program.js'
+import { filesystems, temporaryFolder } from '../support/root.js'
+import type { Answer } from '../support/strace.js'
+import { CHANGES, expectWalk, faultsOf, isState, namesIn, stateOf, TIDY } from './sandbox.js'
+
+// Two things go wrong in one change: each of its calls fails, and so does each call that it makes after that, or the
+// process is killed there.
+
+if (noLibcFaults !== undefined) console.warn(`no two calls of one change fail: ${noLibcFaults}`)
+
+const LONG = { timeout: 600_000 }
+
+/** What becomes of the first call and of the second. `npm test` tries one pair of a few, in memory. */
+const RUN = {
+  firsts: effort(['EIO'], ['EIO', 'ENOSPC'], ['EIO', 'ENOSPC', 'EACCES']),
+  seconds: effort(['EIO', 'KILL'], ['EIO', 'KILL'], ['EIO', 'ENOSPC', 'EACCES', 'KILL']),
+  every: effort(7, 1),
+}
+
+interface Row extends Partial<Answer> {
+  readonly id: string
+  /** What failed. */
+  readonly where: string
+  readonly killed?: boolean
+}
+
+interface Run {
+  readonly root: string
+  /** Of another process than the one that was disturbed. */
+  readonly store: SandboxStore
+  readonly child: ChildProcess
+  readonly rows: readonly Row[]
+}
+
+/** Disturbs a change in every way. */
+async function run(what: string, folder: string): Promise<Run> {
+  const root = temporaryFolder(folder)
+  const child = await startWithFaults('pairs', [root])
+  const rows = await request<Row>(child, { what, ...RUN })
+  const kills = rows.filter(({ killed }) => killed).length
+  console.log(`${what} in ${folder}: ${rows.length} pairs of failures, ${kills} of them with a kill`)
+  expect(rows.length - kills).toBeGreaterThan(5)
+  expect(kills).toBeGreaterThan(5)
+  const store = await openStore(root, { durable: false, lockTimeout: 0 })
+  onTestFinished(() => store.close())
+  return { root, store, child, rows }
+}
+
+async function request<T>(child: ChildProcess, message: object): Promise<readonly T[]> {
+  const answer = nextMessage(child)
+  child.send(message)
+  return (await answer) as T[]
+}
+
+/** The process that was disturbed makes one more change of each sandbox. */
+async function expectGoesOn({ child, rows }: Run, again: string, ids: readonly string[]): Promise<void> {
+  const answers = await request<Answer>(child, { again, ids })
+  for (const [i, { ok, message }] of answers.entries()) {
+    const row = rows.find(({ id }) => id === ids[i])
+    expect.soft(ok, `${row?.where}; then ${again}: ${message}`).toBe(true)
+  }
+  child.disconnect()
+}
+
+function describeRow({ where, killed, code, stack }: Row): string {
+  return `${where}: ${killed ? 'killed' : (code ?? 'done')} ${stack ?? ''}`
+}
+
+const disks = filesystems.slice(0, effort(1, 1, 2))
+
+describe.skipIf(noLibcFaults !== undefined).each(disks)(
+  'two failures of one change, on $name',
+  ({ folder }) => {
+    test.each(CHANGES)(
+      'a $what: old or new, usable at once, and what is left is named',
+      LONG,
+      async change => {
+        const { what, before, after } = change
+        const disturbed = await run(what, folder)
+        const { root, store, rows } = disturbed
+        const findings = await all(store.check())
+        for (const row of rows) {
+          const { id, ok, code, killed, leaked = 0 } = row
+          const where = describeRow(row)
+          const state = await stateOf(store, id)
+          const [isOld, isNew] = [isState(state, before), isState(state, after)]
+          if (killed || code === 'OUTCOME_UNKNOWN') expect.soft(isOld || isNew, where).toBe(true)
+          else if (ok) expect.soft(isNew, where).toBe(true)
+          else {
+            expect.soft(code, where).toBe('IO_ERROR')
+            expect.soft(isOld, where).toBe(true)
+          }
+          expect.soft(leaked, where).toBe(0)
+          const found = findings.filter(finding => finding.id === id).map(finding => finding.code)
+          expect.soft(found.sort(), where).toEqual(faultsOf(namesIn(root, id)).sort())
+          if (state === undefined) await store.create(id)
+          else await store.update(id, current => current)
+          expect.soft(namesIn(root, id), where).toEqual(TIDY)
+          expectWalk(root, id, where)
+        }
+        await expectGoesOn(
+          disturbed,
+          'update',
+          rows.map(({ id }) => id),
+        )
+      },
+    )
+
+    test('an own: owned, or open to others at once', LONG, async () => {
+      const { store, rows } = await run('own', folder)
+      for (const row of rows) {
+        const where = describeRow(row)
+        const other = await ownedBy(store, row.id)
+        expect.soft(other, where).toBe(row.ok === true ? 'OWNED' : 'free')
+        expect.soft(row.leaked ?? 0, where).toBe(row.ok === true ? 1 : 0)
+      }
+    })
+
+    test('a release: over, or still owned and released by the next try', LONG, async () => {
+      const disturbed = await run('release', folder)
+      const { store, rows } = disturbed
+      const owned: string[] = []
+      for (const row of rows) {
+        const other = await ownedBy(store, row.id)
+        if (other === 'OWNED') owned.push(row.id)
+        const isOver = row.killed || row.ok || row.code === 'OUTCOME_UNKNOWN'
+        expect.soft(other, describeRow(row)).toBe(isOver ? 'free' : 'OWNED')
+      }
+      expect(owned.length).toBeGreaterThan(0)
+      await expectGoesOn(disturbed, 'release', owned)
+      for (const id of owned) expect.soft(await ownedBy(store, id)).toBe('free')
+    })
+  },
+)
+
+/** Whether a sandbox is free for another process, which owns it for a moment then. */
+async function ownedBy(store: SandboxStore, id: string): Promise<unknown> {
+  try {
+    await (await store.own(id)).release()
+    return 'free'
+  } catch (error) {
+    return error instanceof Error && 'code' in error ? error.code : error
+  }
+}
