@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
@@ -6,12 +7,17 @@ import { defineConfig } from 'vitest/config'
 // because the store starts worker threads and child processes, which need the built files.
 const dist = fileURLToPath(new URL('./dist/', import.meta.url))
 
+const goesFurther = (path: string) => readFileSync(path, 'utf8').includes('support/effort.js')
+
 // The long run is of the test files that can go further than in the short one.
-const goesFurther = () =>
-  readdirSync('test', { recursive: true, encoding: 'utf8' })
-    .filter(name => name.endsWith('.test.ts'))
-    .map(name => `test/${name}`)
-    .filter(path => readFileSync(path, 'utf8').includes('support/effort.js'))
+const tests = readdirSync('test', { recursive: true, encoding: 'utf8' })
+  .filter(name => name.endsWith('.test.ts'))
+  .map(name => `test/${name}`)
+  .filter(path => process.env.SANDBOX_STATE_TESTS === undefined || goesFurther(path))
+
+// These leave the process as it was, so that the next file of theirs can have the same one: starting it and loading
+// the library would take longer than most of them.
+const sharesProcess = (path: string) => /^test\/(cli|docs|kata|state)\//.test(path)
 
 export default defineConfig({
   resolve: {
@@ -22,13 +28,18 @@ export default defineConfig({
     ],
   },
   test: {
-    include: process.env.SANDBOX_STATE_TESTS === undefined ? ['test/**/*.test.ts'] : goesFurther(),
     server: { deps: { external: [/\/dist\//] } },
-    // Many tests wait for a disk, a lock or a process; by default one of two cores would do nothing.
-    maxWorkers: '100%',
-    // Machines of CI are shared: one more try tells a fault from a process that was not run for seconds.
-    retry: process.env.CI === undefined ? 0 : 1,
-    testTimeout: 30_000,
+    // Half of the tests wait for a disk, a lock or a process.
+    maxWorkers: 2 * availableParallelism(),
+    maxConcurrency: 30,
+    testTimeout: process.env.SANDBOX_STATE_TESTS === undefined ? 30_000 : 120_000,
     hookTimeout: 30_000,
+    projects: [
+      { extends: true, test: { name: 'own process', include: tests.filter(path => !sharesProcess(path)) } },
+      {
+        extends: true,
+        test: { name: 'shared process', include: tests.filter(sharesProcess), isolate: false },
+      },
+    ],
   },
 })

@@ -1,35 +1,47 @@
 import { openStore } from 'sandbox-state'
-import { describe, expect, test } from 'vitest'
-import { race } from './support/program.js'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { effort } from './support/effort.js'
+import { Racers } from './support/program.js'
 import { filesystems, temporaryFolder } from './support/root.js'
 
+let racers: Racers
+beforeAll(async () => {
+  racers = await Racers.start(8)
+})
+afterAll(() => racers?.end())
+
+const INCREMENTS = effort(25, 500)
+const LABELS = effort(20, 200)
+
 describe.each(filesystems)('8 processes, on $name', ({ folder }) => {
-  test('500 increments each of one sandbox add up to 4000', { timeout: 120_000 }, async () => {
+  test('the increments of one sandbox by each add up', { timeout: 120_000 }, async () => {
     const root = temporaryFolder(folder)
     const store = await openStore(root)
     await store.create('shared')
-    const reports = await race(8, 'racer', [root, 'shared', 'increment', '500'])
+    const reports = await racers.race({ root, id: 'shared', what: 'increment', count: INCREMENTS })
     expect(reports.flat().filter(({ ok }) => !ok)).toEqual([])
-    expect((await store.read('shared')).blockIndex).toBe(4000)
+    expect((await store.read('shared')).blockIndex).toBe(8 * INCREMENTS)
     await store.close()
   })
 
-  test('a label of its own that each sets 200 times is lost nowhere', { timeout: 120_000 }, async () => {
+  test('a label of its own that each sets again and again is lost nowhere', {
+    timeout: 120_000,
+  }, async () => {
     const root = temporaryFolder(folder)
     const store = await openStore(root)
     await store.create('shared', { labels: { team: 'x' }, data: { kept: [1] } })
-    const reports = await race(8, 'racer', [root, 'shared', 'label', '200'])
+    const reports = await racers.race({ root, id: 'shared', what: 'label', count: LABELS })
     expect(reports.flat().filter(({ ok }) => !ok)).toEqual([])
     const { labels = {}, data } = await store.read('shared')
     const { team, ...counts } = labels
     expect({ team, data }).toEqual({ team: 'x', data: { kept: [1] } })
-    expect(Object.values(counts)).toEqual(Array.from({ length: 8 }, () => '200'))
+    expect(Object.values(counts)).toEqual(Array.from({ length: 8 }, () => String(LABELS)))
     await store.close()
   })
 
   test('one of those that create an id at once succeeds', async () => {
     const root = temporaryFolder(folder)
-    const outcomes = (await race(8, 'racer', [root, 'wanted', 'create', '1'])).flat()
+    const outcomes = (await racers.race({ root, id: 'wanted', what: 'create' })).flat()
     expect(outcomes.filter(({ ok }) => ok)).toHaveLength(1)
     expect(outcomes.filter(({ code }) => code === 'ALREADY_EXISTS')).toHaveLength(7)
   })
@@ -38,7 +50,7 @@ describe.each(filesystems)('8 processes, on $name', ({ folder }) => {
     const root = temporaryFolder(folder)
     const store = await openStore(root)
     await store.create('wanted')
-    const outcomes = (await race(8, 'racer', [root, 'wanted', 'transition', '1'])).flat()
+    const outcomes = (await racers.race({ root, id: 'wanted', what: 'transition' })).flat()
     expect(outcomes.filter(({ ok }) => ok)).toEqual([{ ok: true, result: 'running' }])
     expect(outcomes.filter(({ code }) => code === 'STATE_MISMATCH')).toHaveLength(7)
     await store.close()

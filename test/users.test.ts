@@ -2,12 +2,14 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
+import { effort } from './support/effort.js'
 
 test('other kinds of users are as well off as the one that runs the tests', {
   timeout: 600_000,
 }, async () => {
   const script = fileURLToPath(new URL('platforms/users.mjs', import.meta.url))
-  const child = spawn(process.execPath, [script], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const args = effort(['--quick'], [])
+  const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
   onTestFinished(() => void child.kill())
   let output = ''
   child.stdout.on('data', text => {

@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import { openStore, type SandboxStore, StateStoreError } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { all } from '../support/all.js'
+import { effort } from '../support/effort.js'
 import { picture } from '../support/picture.js'
 import { temporaryFolder } from '../support/root.js'
 import { beforeEachCall } from './before-call.js'
@@ -93,8 +94,8 @@ describe.skipIf(!anchored || memory === undefined).each(Object.keys(attacks))(
   attack => {
     test.each(Object.keys(calls))('%s touches nothing elsewhere', { timeout: 120_000 }, async call => {
       const id = call === 'create' ? 'new' : 'a'
-      // A check and a repair wait for a change to settle before they believe what they see: so only every sixth call is tried there.
-      const step = call === 'check' || call === 'repair' ? 6 : 1
+      // A check and a repair wait for a change to settle before they believe what they see: so fewer calls are tried there.
+      const step = call === 'check' || call === 'repair' ? effort(31, 6) : effort(5, 1)
       for (let n = 1; ; n += step) {
         const root = temporaryFolder(memory)
         const victim = makeVictim()

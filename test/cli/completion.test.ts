@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { COMMANDS } from '#src/cli/commands.js'
+import { effort } from '../support/effort.js'
 import { temporaryFolder } from '../support/root.js'
 import { BIN, cli, Root } from './support.js'
 import { hasTmux, Tmux } from './tmux.js'
@@ -86,6 +87,9 @@ const CASES: readonly (readonly [line: string, words: readonly string[]])[] = [
   ['create --label team=x ', []],
 ]
 
+/** Each line takes a shell of its own, and most of them a program. */
+const SAMPLE = CASES.filter((_, i) => i % effort(7, 1) === 0)
+
 /** Lines at whose end a folder may stand. */
 const FOLDERS = ['list --root my', 'import kata my', 'copy my', 'copy / my']
 
@@ -113,7 +117,7 @@ function linesOf(ran: {
 describe.skipIf(!has('bash'))(`completion in bash${skipped('bash')}`, () => {
   it('offers commands, options, states and ids', async () => {
     const { root, script, env } = await setUp('bash')
-    for (const [line, words] of CASES) {
+    for (const [line, words] of SAMPLE) {
       const typed = line.replace('ROOT', root.path)
       const ran = spawnSync('bash', ['-c', BASH, 'bash', script, typed], { env, encoding: 'utf8' })
       expect([line, linesOf(ran)]).toEqual([line, words])
@@ -160,7 +164,7 @@ describe.skipIf(!has('fish'))(`completion in fish${skipped('fish')}`, () => {
 
   it('offers commands, options, states and ids', async () => {
     const { root, script, env } = await setUp('fish')
-    for (const [line, words] of CASES) {
+    for (const [line, words] of SAMPLE) {
       const typed = `sandbox-state ${line.replace('ROOT', root.path)}`
       const ran = spawnSync('fish', ['-c', COMPLETE, script, typed], { env, encoding: 'utf8' })
       expect([line, linesOf(ran).map(text => text.split('\t')[0])]).toEqual([line, words])

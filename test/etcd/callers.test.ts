@@ -118,7 +118,7 @@ describeEtcd('each of many callers of a store in etcd', () => {
     const proxy = await EtcdProxy.start(etcd.member.clientPort)
     onTestFinished(() => proxy.close())
     const address = `etcd://127.0.0.1:${proxy.port}${new URL(root).pathname}`
-    const patient = await openStore(address, { lockTimeout: 9_000 })
+    const patient = await openStore(address, { lockTimeout: 7_000 })
     const hasty = await openStore(address, { lockTimeout: 0 })
     onTestFinished(() => hasty.close())
     await store.create('a')

@@ -1,10 +1,14 @@
 import { openStore } from 'sandbox-state'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { effort } from '../support/effort.js'
 import { describeEtcd, TestEtcd, until } from '../support/etcd.js'
 import { nextMessage, type Outcome, startProgram } from '../support/program.js'
 
 const IDS = ['a', 'b', 'c', 'd']
-const CLIENTS = 8
+const CLIENTS = effort(4, 8)
+/** How many changes the clients make before the next thing happens. */
+const PROGRESS = 40
+const KILLS = effort(1, 3)
 /** How long to go on killing, in ms; once through without it. See soak.sh. */
 const SOAK = Number(process.env.ETCD_SOAK_MINUTES ?? 0) * 60_000
 
@@ -18,12 +22,12 @@ describeEtcd('an etcd of three members', () => {
   /** Until the clients have made some more changes. */
   async function progress(): Promise<void> {
     const start = await revision()
-    await until('the clients go on', async () => (await revision()) > start + 40n)
+    await until('the clients go on', async () => (await revision()) > start + BigInt(PROGRESS))
   }
 
   const revision = () => etcd.revision().catch(() => 0n)
 
-  test('loses and doubles no change when its leader is killed thrice and stopped once', {
+  test('loses and doubles no change when its leader is killed again and again, and stopped once', {
     timeout: 120_000,
   }, async () => {
     const root = etcd.newRoot()
@@ -47,7 +51,7 @@ describeEtcd('an etcd of three members', () => {
 
     const end = performance.now() + SOAK
     do {
-      for (let kill = 1; kill <= 3; kill++) {
+      for (let kill = 1; kill <= KILLS; kill++) {
         await progress()
         const leader = await etcd.leader()
         await leader.kill()
@@ -76,7 +80,7 @@ describeEtcd('an etcd of three members', () => {
       if (cgroupPath !== undefined) marks.push(cgroupPath)
     }
     const acknowledged = outcomes.map(({ result }) => result)
-    expect(acknowledged.length).toBeGreaterThan(8 * 40)
+    expect(acknowledged.length).toBeGreaterThan((2 * KILLS + 3) * PROGRESS)
     expect(marks.toSorted()).toEqual(acknowledged.toSorted())
     for (const id of IDS) {
       const last = counts.get(id) ?? 0

@@ -6,11 +6,14 @@ import { hostname } from 'node:os'
 import { encodeState, openStore, type SandboxStore, type StoreOptions } from 'sandbox-state'
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { all } from '../support/all.js'
+import { effort } from '../support/effort.js'
 import { describeEtcd, LONGER_THAN_A_TEST, TestEtcd, until } from '../support/etcd.js'
 import { EtcdProxy, isChange, type Verdict } from '../support/etcd-proxy.js'
-import { race } from '../support/program.js'
+import { Racers } from '../support/program.js'
 
 const dist = new URL('../../dist/', import.meta.url)
+
+const CHANGES = effort(8, 25)
 
 async function open(root: string, options: StoreOptions = {}): Promise<SandboxStore> {
   const store = await openStore(root, options)
@@ -20,12 +23,16 @@ async function open(root: string, options: StoreOptions = {}): Promise<SandboxSt
 
 describeEtcd('a store in etcd', () => {
   let etcd: TestEtcd
+  let racers: Racers
   let root: string
   let prefix: string
   beforeAll(async () => {
-    etcd = await TestEtcd.ready()
+    ;[etcd, racers] = await Promise.all([TestEtcd.ready(), Racers.start(8)])
   })
-  afterAll(() => etcd?.stop())
+  afterAll(async () => {
+    racers?.end()
+    await etcd?.stop()
+  })
   beforeEach(() => {
     root = etcd.newRoot()
     prefix = new URL(root).pathname
@@ -241,16 +248,16 @@ describeEtcd('a store in etcd', () => {
   test('8 processes on one sandbox: the count is what was acknowledged, and so is the history', async () => {
     const store = await open(root)
     await store.create('shared')
-    const outcomes = (await race(8, 'racer', [root, 'shared', 'increment', '25'])).flat()
+    const outcomes = (await racers.race({ root, id: 'shared', what: 'increment', count: CHANGES })).flat()
     expect(outcomes.filter(({ ok }) => !ok)).toEqual([])
-    expect((await store.read('shared')).blockIndex).toBe(200)
-    expect((await all(store.history('shared'))).at(-1)?.seq).toBe(201)
+    expect((await store.read('shared')).blockIndex).toBe(8 * CHANGES)
+    expect((await all(store.history('shared'))).at(-1)?.seq).toBe(8 * CHANGES + 1)
   })
 
-  test.each(['create', 'transition'])('of 8 processes, one succeeds with a %s', async what => {
+  test.each(['create', 'transition'] as const)('of 8 processes, one succeeds with a %s', async what => {
     const store = await open(root)
     if (what === 'transition') await store.create('wanted')
-    const outcomes = (await race(8, 'racer', [root, 'wanted', what, '1'])).flat()
+    const outcomes = (await racers.race({ root, id: 'wanted', what })).flat()
     expect(outcomes.filter(({ ok }) => ok)).toHaveLength(1)
     const code = what === 'create' ? 'ALREADY_EXISTS' : 'STATE_MISMATCH'
     expect(outcomes.filter(outcome => outcome.code === code)).toHaveLength(7)

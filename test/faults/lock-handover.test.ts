@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openStore } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { effort } from '../support/effort.js'
 import { nextMessage, startProgram } from '../support/program.js'
 import { filesystems, temporaryFolder } from '../support/root.js'
 import { settled } from '../support/wait.js'
@@ -10,6 +11,9 @@ import { settled } from '../support/wait.js'
 // A lock that is given up is free at once, one that is looked at stays free, and whoever waits for one gets it.
 
 const [{ folder } = { folder: tmpdir() }] = filesystems
+
+const CHANGES = effort(200, 1_000)
+const CHECKS = effort(60, 300)
 
 async function newSandbox(): Promise<string> {
   const root = temporaryFolder(folder)
@@ -22,21 +26,21 @@ async function newSandbox(): Promise<string> {
 describe('a lock is given up although a child of another thread has a copy of it, between fork and exec', () => {
   test('by a change', async () => {
     const root = await newSandbox()
-    const report = await settled(nextMessage(startProgram('forker', [root, 'a', '1000'])))
-    expect(report).toEqual({ made: 1000, errors: {} })
+    const report = await settled(nextMessage(startProgram('forker', [root, 'a', `${CHANGES}`])))
+    expect(report).toEqual({ made: CHANGES, errors: {} })
   })
 
   test('by an owner, and by one who looks whether there is any', async () => {
     const root = await newSandbox()
-    const report = await settled(nextMessage(startProgram('forker', [root, 'a', '1000', 'own'])))
-    expect(report).toEqual({ made: 1000, errors: {} })
+    const report = await settled(nextMessage(startProgram('forker', [root, 'a', `${CHANGES}`, 'own'])))
+    expect(report).toEqual({ made: CHANGES, errors: {} })
   })
 
   test('by a check that confirms a fault', async () => {
     const root = await newSandbox()
     writeFileSync(join(root, 'a', 'state.json.4711'), '')
-    const report = await settled(nextMessage(startProgram('forker', [root, 'a', '300', 'check'])))
-    expect(report).toEqual({ made: 300, errors: {} })
+    const report = await settled(nextMessage(startProgram('forker', [root, 'a', `${CHECKS}`, 'check'])))
+    expect(report).toEqual({ made: CHECKS, errors: {} })
   })
 })
 
@@ -48,7 +52,7 @@ describe.each(['locks', 'check'])('%s keeps nobody out', what => {
     const lookers = [1, 2].map(() => startProgram('looker', [root, what]))
     await Promise.all(lookers.map(nextMessage))
     const errors: unknown[] = []
-    const COUNT = 4_000
+    const COUNT = effort(500, 4_000)
     for (let i = 0; i < COUNT; i++) {
       await store.update('a', state => state).catch((error: unknown) => errors.push(error))
       if (i % 20 === 0) await new Promise(resolve => setImmediate(resolve))
@@ -73,9 +77,9 @@ test('beside many that wait in the kernel, a change gets its turn within its tim
     env,
   })
   await nextMessage(waiters)
-  const changes = [1, 2, 3, 4, 5, 6].map(() =>
-    nextMessage(startProgram('ticker', [root, 'a', 'update', String(LOCK_TIMEOUT)])),
-  )
+  const changes = [1, 2, 3, 4, 5, 6]
+    .slice(0, effort(3, 6))
+    .map(() => nextMessage(startProgram('ticker', [root, 'a', 'update', String(LOCK_TIMEOUT)])))
   const outcomes = await settled(Promise.all(changes))
   const stopped = nextMessage(waiters)
   waiters.send('stop')

@@ -4,6 +4,7 @@ import { chmodSync, chownSync, mkdirSync, readdirSync, writeFileSync } from 'nod
 import { join } from 'node:path'
 import { openStore } from 'sandbox-state'
 import { describe, expect, test } from 'vitest'
+import { effort } from '../support/effort.js'
 import { holdFlock } from '../support/flock.js'
 import { damageInodes, mountExt4, smallFilesystems } from '../support/mount.js'
 import { nextMessage, noOrdinaryUser, ORDINARY_USER, startProgram } from '../support/program.js'
@@ -59,7 +60,7 @@ function expectComplete(report: Report, ...bad: readonly string[]): void {
 
 if (noOrdinaryUser !== undefined) console.warn(`no ordinary user looks at a root: ${noOrdinaryUser}`)
 
-describe.skipIf(noOrdinaryUser !== undefined).each(filesystems)(
+describe.skipIf(noOrdinaryUser !== undefined).each(effort(filesystems.slice(0, 1), filesystems))(
   'a folder of mode 0400 that an ordinary user sees, on $name',
   ({ folder }) => {
     test('is one row of check, repair and locks', async () => {

@@ -1,12 +1,12 @@
 // Leads sandboxes through all that can be done with them, below ROOT/UMASK for each umask, and reports what went wrong:
-// whole-life.mjs ROOT [FIRST LAST]. Without a parent it prints that, and fails.
+// whole-life.mjs ROOT [FIRST LAST [STEP]]. Without a parent it prints that, and fails.
 import { lstatSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openStore } from '../../dist/index.js'
 
-const [root, first = '18', last = first] = process.argv.slice(2)
+const [root, first = '18', last = first, step = '1'] = process.argv.slice(2)
 const failures = []
-for (let umask = Number(first); umask <= Number(last); umask++) {
+for (let umask = Number(first); umask <= Number(last); umask += Number(step)) {
   const before = process.umask(umask)
   try {
     await live(join(root, umask.toString(8)))

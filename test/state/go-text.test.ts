@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { escapeHtml, foldKey, quote, textOf, unquote } from '#src/state/go-text.js'
+import { effort } from '../support/effort.js'
 import { anyText, goText } from './support.js'
 
 const SHORT: Record<string, string> = { '"': '\\"', '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' }
@@ -126,7 +127,7 @@ describe('textOf', () => {
       fc.property(fc.array(edgeByte, { maxLength: 12 }), bytes => {
         expect(textOf(Uint8Array.from(bytes))).toBe(slowTextOf(Uint8Array.from(bytes)))
       }),
-      { numRuns: 3000 },
+      { numRuns: effort(300, 3000) },
     )
   })
 

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { decodeState, encodeState } from '#src/state/codec.js'
 import type { SandboxState } from '#src/state/sandbox-state.js'
 import { newState, validState } from '#src/state/validate.js'
+import { effort } from '../support/effort.js'
 import { anyText, codeOf, decodedState, stateError } from './support.js'
 
 const FIELDS = [
@@ -58,7 +59,7 @@ describe('the schema, validState and the codec', () => {
         accepted.schema += 1
         expect(decodeState(encodeState(state))).toEqual({ ...result.data, persistVersion: 0 })
       }),
-      { numRuns: 5000 },
+      { numRuns: effort(500, 5000) },
     )
     expect(accepted.schema).toBeGreaterThan(accepted.total / 20)
   })
@@ -73,7 +74,7 @@ describe('the schema, validState and the codec', () => {
         if (result.success) expect(decodeState(file)).toEqual(result.data)
         else expect(codeOf(() => decodeState(file))).toBe('INVALID_STATE')
       }),
-      { numRuns: 3000 },
+      { numRuns: effort(300, 3000) },
     )
   })
 
@@ -157,7 +158,7 @@ describe('newState', () => {
         if (success) expect(newState({ [field]: value })).toStrictEqual(data)
         else expect(codeOf(() => newState({ [field]: value }))).toBe('INVALID_STATE')
       }),
-      { numRuns: 3000 },
+      { numRuns: effort(300, 3000) },
     )
   })
 

@@ -5,6 +5,7 @@ import { decodeState, encodeState } from '#src/state/codec.js'
 import { FIELDS } from '#src/state/fields.js'
 import type { SandboxState } from '#src/state/sandbox-state.js'
 import { decodeWrittenForm } from '#src/state/written-form.js'
+import { effort } from '../support/effort.js'
 import { codeOf, decodedState, withMistakes } from './support.js'
 
 const written = decodedState.map(encodeState)
@@ -44,7 +45,7 @@ describe('a state in its written form', () => {
         expect(outcome(text)).toBe(general)
         expect(outcome(new TextEncoder().encode(text))).toBe(general)
       }),
-      { numRuns: 2_000 },
+      { numRuns: effort(200, 2_000) },
     )
   })
 

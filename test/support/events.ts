@@ -1,5 +1,6 @@
 import type { SandboxStore, StateEvent, WatchOptions } from 'sandbox-state'
 import { onTestFinished } from 'vitest'
+import { PATIENCE } from './wait.js'
 
 /** The events of a watch as they come, in a form that is easy to compare: `created a ready`, `error a CORRUPT_STATE`. */
 export class Events {
@@ -23,7 +24,7 @@ export class Events {
   }
 
   /** The next event, which must come within some ms. */
-  async next(within = 5_000): Promise<string> {
+  async next(within = PATIENCE): Promise<string> {
     const deadline = performance.now() + within
     while (this.all.length <= this.read) {
       const left = deadline - performance.now()

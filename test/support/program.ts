@@ -64,11 +64,36 @@ export async function nextMessage(child: ChildProcess): Promise<unknown> {
   }
 }
 
-/** Starts the same program several times, lets them begin together, and returns what each reports. */
-export async function race(count: number, name: string, args: readonly string[]): Promise<Outcome[][]> {
-  const children = Array.from({ length: count }, () => startProgram(name, args))
-  await Promise.all(children.map(nextMessage))
-  const reports = children.map(nextMessage)
-  for (const child of children) child.send('go')
-  return Promise.all(reports) as Promise<Outcome[][]>
+/** What a racer does: `count` times the same change of one sandbox. */
+interface Work {
+  readonly root: string
+  readonly id: string
+  readonly what: 'create' | 'transition' | 'increment' | 'label'
+  readonly count?: number
+}
+
+/** Processes that do the same work at the same time. Tests of a file share them, as it takes long to start them. */
+export class Racers {
+  private constructor(
+    private readonly children: readonly ChildProcess[],
+    readonly end: () => void,
+  ) {}
+
+  static async start(count: number): Promise<Racers> {
+    const ends: (() => void)[] = []
+    const children = Array.from({ length: count }, () =>
+      startProgram('racer', [], {}, end => void ends.push(end)),
+    )
+    await Promise.all(children.map(nextMessage))
+    return new Racers(children, () => {
+      for (const end of ends) end()
+    })
+  }
+
+  /** @returns what each of them reports */
+  async race(work: Work): Promise<Outcome[][]> {
+    const reports = this.children.map(nextMessage)
+    for (const child of this.children) child.send(work)
+    return Promise.all(reports) as Promise<Outcome[][]>
+  }
 }

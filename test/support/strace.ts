@@ -24,6 +24,11 @@ export interface Call {
   readonly name: string
   /** Counts the calls of that name in that thread, from 1, beginning with the message that asks for the change. */
   readonly nth: number
+  /**
+   * For a write, the file, from the sandbox's id on, and the number among the writes to it. Threads wake each other by
+   * writes, too, once more here and once less there, so the number among all writes says nothing.
+   */
+  readonly on?: { readonly file: string; readonly nth: number }
   /** With what it is made on, without what differs from run to run. */
   readonly text: string
 }
@@ -72,6 +77,8 @@ export const ways: readonly {
 /** `cold`: it has changed nothing yet; `slow`: its disk takes long for each flush. */
 export type Preparation = 'cold' | 'slow'
 
+const roots = new WeakMap<ChildProcess, string>()
+
 /** Starts test/programs/prepared.mjs on a root; it ends with the test at the latest. */
 export async function startPrepared(root: string, ...how: Preparation[]): Promise<ChildProcess> {
   const child = fork(program('prepared'), [root, ...how.filter(each => each === 'cold')], {
@@ -81,6 +88,7 @@ export async function startPrepared(root: string, ...how: Preparation[]): Promis
     env: { ...process.env, UV_THREADPOOL_SIZE: '1', ...(how.includes('slow') ? SLOW : {}) },
   })
   onTestFinished(() => void child.kill('SIGKILL'))
+  roots.set(child, root)
   await nextMessage(child)
   return child
 }
@@ -113,11 +121,8 @@ export async function ask(child: ChildProcess, asked: Asked): Promise<Answer> {
 const FILE_CALLS =
   'openat,statx,mkdir,mkdirat,rmdir,rename,renameat,linkat,unlink,unlinkat,write,pwrite64,pread64,read,fsync,close,chown,chmod,fchmod,utimensat,readlink,readlinkat,getdents64,flock,statfs,io_submit'
 
-/**
- * How tests are run that disturb the nth call of a thread. A call is found by its number, and of the calls by which
- * threads wake each other there is sometimes one more or less: then another one is hit, the test says so, and is run again.
- */
-export const AIMED = { timeout: 180_000, retry: 3 }
+/** How tests are run that disturb each call of a change: every case takes a process and an strace(1). */
+export const AIMED = { timeout: 180_000 }
 
 /** Asks a prepared program for a change, and returns the calls on files that it made for it, in their order. */
 export async function traceChange(
@@ -130,10 +135,7 @@ export async function traceChange(
   const strace = await attach(['-f', '-yy', '-o', log, '-e', `trace=${FILE_CALLS}`, '-p', String(child.pid)])
   await ask(child, asked)
   await detach(strace)
-  const calls = callsOf(readFileSync(log, 'latin1'), threads, asked.id)
-  // A thread's wake-ups of others are writes, too, once more here and once less there: which write is hit could not be
-  // told. They are disturbed where the change is made by the main thread.
-  return calls.filter(({ thread, name }) => thread === 0 || name !== 'write')
+  return callsOf(readFileSync(log, 'latin1'), threads, asked.id)
 }
 
 /**
@@ -145,14 +147,14 @@ export async function traceChange(
 export async function disturbChange(
   child: ChildProcess,
   asked: Asked,
-  { thread, name, nth }: Call,
+  { thread, name, nth, on }: Call,
   inject: string,
   logFolder: string,
-  path?: string,
+  path = on && `${roots.get(child)}/${asked.id}${on.file}`,
 ): Promise<{ answer: Answer | undefined; hit: string | undefined }> {
   const log = join(logFolder, 'injected')
   const id = threadsOf(child)[thread]
-  const rule = `inject=${name}:${inject}:when=${nth}`
+  const rule = `inject=${name}:${inject}:when=${on?.nth ?? nth}`
   const only = path === undefined ? [] : ['-P', path]
   const strace = await attach([
     ...['-yy', '-o', log, ...only, '-e', `trace=${name}`, '-e', rule, '-p', String(id)],
@@ -201,12 +203,18 @@ function callsOf(log: string, threads: readonly number[], id: string): Call[] {
     const [, pid, rest = '', name = ''] = parts
     const thread = threads.indexOf(Number(pid))
     if (thread === -1) continue
-    const key = `${thread} ${name}`
-    const nth = (counts.get(key) ?? 0) + 1
-    counts.set(key, nth)
+    const count = (key: string) => {
+      counts.set(key, (counts.get(key) ?? 0) + 1)
+      return counts.get(key) ?? 0
+    }
+    const nth = count(`${thread} ${name}`)
     if (rest.includes('begin-of-the-change')) inside = true
     else if (rest.includes('end-of-the-change')) inside = false
-    else if (inside && isOnFiles(rest)) calls.push({ thread, name, nth, text: normal(rest, id) })
+    else if (inside && isOnFiles(rest)) {
+      const file = new RegExp(`^write\\(\\d+<[^>]*/${id}((?:-\\d)?/[^/>]+)>`).exec(rest)?.[1]
+      const on = file === undefined ? {} : { on: { file, nth: count(`${thread} write ${file}`) } }
+      calls.push({ thread, name, nth, ...on, text: normal(rest, id) })
+    }
   }
   return calls
 }

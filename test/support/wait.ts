@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** How long a test waits for what must come, in ms: generous, as it only tells a hang from a slow machine. */
-const PATIENCE = 20_000
+export const PATIENCE = 20_000
 
 /** Waits until something is so; throws when that does not come. */
 export async function until(what: string, isSo: () => boolean, within = PATIENCE): Promise<void> {
