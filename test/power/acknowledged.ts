@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs'
-import type { SandboxState } from 'sandbox-state'
+import type { StoredSandbox } from 'sandbox-state'
 import { cgroupPathOf } from './programs/payload.mjs'
 
 /** A line of the log that the workers keep outside of the filesystem that is cut off. */
 interface Line {
   readonly by: string
+  /** How long the log of writes was: before the call, or after its acknowledgement. */
+  readonly at: number
   readonly begin?: string
   readonly after?: Expected | null
   readonly done?: string
@@ -17,6 +19,7 @@ interface Line {
 interface Expected {
   readonly state: string
   readonly blockIndex: number
+  readonly isOwned: boolean
 }
 
 /** What the store owes for one sandbox. */
@@ -35,13 +38,23 @@ export class Acknowledged {
   private readonly own = new Map<string, Debt>()
   private readonly shared = { exists: false, begun: 0, acknowledged: 0 }
 
-  constructor(log: string) {
+  /** @param cut up to which position in the log of writes */
+  constructor(log: string, cut = Number.POSITIVE_INFINITY) {
     // A worker that is killed while it writes leaves half a line, which tells of nothing that it was promised.
-    for (const line of readFileSync(log, 'utf8').split('\n').slice(0, -1)) this.add(JSON.parse(line))
+    for (const text of readFileSync(log, 'utf8').split('\n').slice(0, -1)) {
+      const line: Line = JSON.parse(text)
+      if (line.at <= cut) this.add(line)
+    }
   }
 
   get ids(): string[] {
     return [...this.own.keys(), 'shared']
+  }
+
+  /** Some of them, beginning with those that were just being changed. */
+  lastChanged(count: number): string[] {
+    const isUnderWay = (id: string) => Number(this.own.get(id)?.begun !== undefined)
+    return this.ids.sort((a, b) => isUnderWay(b) - isUnderWay(a)).slice(0, count)
   }
 
   private add(line: Line): void {
@@ -76,33 +89,37 @@ export class Acknowledged {
   }
 
   /** What is wrong with a sandbox as it was found, undefined standing for one that does not exist. */
-  fault(id: string, found: SandboxState | undefined): string | undefined {
-    if (found !== undefined && found.cgroupPath !== cgroupPathOf(id, found.blockIndex)) {
-      return `${id} is put together of two states: ${brief(found)}, ${found.cgroupPath.slice(0, 80)}`
+  faults(id: string, found: StoredSandbox | undefined): string[] {
+    if (found === undefined) return id === 'shared' ? this.sharedFaults(undefined) : this.ownFaults(id, null)
+    const { state, blockIndex, cgroupPath } = found.state
+    if (cgroupPath !== cgroupPathOf(id, blockIndex)) {
+      return [`${id} is put together of two states: ${state} ${blockIndex}, ${cgroupPath.slice(0, 80)}`]
     }
-    return id === 'shared' ? this.sharedFault(found) : this.ownFault(id, found)
+    if (found.owner?.state === 'owned') return [`${id} is owned by a process that does not run`]
+    if (id === 'shared') return this.sharedFaults(blockIndex)
+    return this.ownFaults(id, { state, blockIndex, isOwned: found.owner !== undefined })
   }
 
-  private sharedFault(found: SandboxState | undefined): string | undefined {
+  private sharedFaults(found: number | undefined): string[] {
     const { exists, acknowledged, begun } = this.shared
-    if (found === undefined) return exists ? 'shared was created and is not there' : undefined
-    if (found.blockIndex >= acknowledged && found.blockIndex <= begun) return undefined
-    return `shared counts ${found.blockIndex}, with ${acknowledged} acknowledged and ${begun} begun`
+    if (found === undefined) return exists ? ['shared was created and is not there'] : []
+    if (found >= acknowledged && found <= begun) return []
+    return [`shared counts ${found}, with ${acknowledged} acknowledged and ${begun} begun`]
   }
 
-  private ownFault(id: string, found: SandboxState | undefined): string | undefined {
+  private ownFaults(id: string, found: Expected | null): string[] {
     const { acknowledged, begun } = this.debt(id)
-    if (isSame(found, acknowledged) || (begun !== undefined && isSame(found, begun))) return undefined
+    if (isSame(found, acknowledged) || (begun !== undefined && isSame(found, begun))) return []
     const also = begun === undefined ? '' : `, or ${brief(begun)}, which was begun`
-    return `${id} is ${brief(found)}, acknowledged was ${brief(acknowledged)}${also}`
+    return [`${id} is ${brief(found)}, acknowledged was ${brief(acknowledged)}${also}`]
   }
 }
 
-function isSame(found: SandboxState | undefined, expected: Expected | null): boolean {
-  if (found === undefined || expected === null) return found === undefined && expected === null
-  return found.state === expected.state && found.blockIndex === expected.blockIndex
+function isSame(a: Expected | null, b: Expected | null): boolean {
+  return brief(a) === brief(b)
 }
 
-function brief(state: Expected | null | undefined): string {
-  return state ? `${state.state} ${state.blockIndex}` : 'absent'
+function brief(state: Expected | null): string {
+  if (state === null) return 'absent'
+  return `${state.state} ${state.blockIndex}${state.isOwned ? ' owned' : ''}`
 }

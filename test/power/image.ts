@@ -1,18 +1,20 @@
-import { execFileSync } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import {
   existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
+  statfsSync,
   statSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs'
 import { basename, join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { onTestFinished } from 'vitest'
+import { until } from '../support/wait.js'
 
 /** A kind of filesystem, as made here in an image file. */
 export interface Kind {
@@ -30,26 +32,40 @@ const KINDS: readonly Kind[] = [
   { name: 'btrfs', size: 160, mkfs: ['mkfs.btrfs', '-q', '-f'], shutdown: false },
 ]
 
-/** Where images lie; by the name, leftovers of a killed run are known. */
-const HOME = '/var/tmp'
+/** Where images lie: in memory, if there is room. */
+const HOME = hasRoom('/dev/shm') ? '/dev/shm' : '/var/tmp'
+/** By the name, leftovers of a killed run are known. */
 const NAME = /^sandbox-state-power-(\d+)-/
 /** No run lasts as long, in ms: what is older was left behind, even if its pid lives again. */
-const OLD = 3_600_000
+const OLD = 4 * 3_600_000
 
-/** The kinds that can be made, mounted and cut off here. Says which cannot, and why. */
-export function kindsHere(): Kind[] {
+function hasRoom(folder: string): boolean {
+  if (!existsSync(folder)) return false
+  const { bavail, bsize } = statfsSync(folder)
+  return bavail * bsize > 1024 ** 3
+}
+
+/**
+ * The kinds that can be made and mounted here. Says which cannot, and why.
+ * @param recorded whether their writes must be recorded, too
+ */
+export function kindsHere({ recorded = false } = {}): Kind[] {
   return KINDS.filter(kind => {
-    const lack = missing(kind)
+    const lack = missing(kind, recorded)
     if (lack !== undefined) console.warn(`no power is cut on ${kind.name}: ${lack}`)
     return lack === undefined
   })
 }
 
-function missing(kind: Kind): string | undefined {
+function missing(kind: Kind, recorded: boolean): string | undefined {
   if (process.platform !== 'linux') return `needs Linux, this is ${process.platform}`
   if (process.getuid?.() !== 0) return 'needs root to mount an image'
-  if (!has(kind.mkfs[0])) return `needs ${kind.mkfs[0]}`
-  if (!has('losetup')) return 'needs losetup'
+  const programs = [kind.mkfs[0], 'losetup', 'nsenter', 'setpriv', 'unshare']
+  if (recorded) programs.push('qemu-storage-daemon')
+  const lack = programs.find(program => !has(program))
+  if (lack !== undefined) return `needs ${lack}`
+  if (recorded && !existsSync('/dev/fuse')) return 'needs /dev/fuse'
+  if (!attempt('unshare', '--mount', 'true')) return 'needs a mount namespace of its own'
   const loop = withoutLoop()
   if (loop !== undefined) return loop
   if (!isKnownToKernel(kind.name)) return `the kernel has no ${kind.name}`
@@ -77,88 +93,105 @@ function isKnownToKernel(name: string): boolean {
   return known()
 }
 
-/** A filesystem of its own in an image file, gone with the test. */
+/**
+ * A filesystem in an image file, gone with the test. It is mounted in a mount namespace of its own: otherwise any process
+ * that is started with a new namespace would keep it mounted there.
+ */
 export class Image {
+  readonly file: string
+  /** As processes in the namespace see it. */
   readonly mountPoint: string
-  private readonly file: string
+  /** What a command begins with that is to run in the namespace. */
+  readonly inside: readonly [string, ...string[]]
   private device = ''
 
   private constructor(
     readonly kind: Kind,
     /** A folder outside of the filesystem. */
     readonly folder: string,
+    private readonly namespace: ChildProcess,
   ) {
-    this.mountPoint = join(folder, 'mnt')
     this.file = join(folder, 'disk.img')
+    this.mountPoint = join(folder, 'mnt')
+    this.inside = ['nsenter', `--mount=/proc/${namespace.pid}/ns/mnt`]
   }
 
-  /** Makes the filesystem and mounts it. */
-  static make(kind: Kind): Image {
+  /** Makes the filesystem. */
+  static async make(kind: Kind): Promise<Image> {
     sweep()
     const folder = mkdtempSync(join(HOME, `sandbox-state-power-${process.pid}-`))
-    onTestFinished(() => remove(folder))
-    const image = new Image(kind, folder)
+    const namespace = spawn('unshare', ['--mount', 'setpriv', '--pdeathsig', 'KILL', 'sleep', 'infinity'])
+    const image = new Image(kind, folder, namespace)
+    onTestFinished(() => image.remove())
+    const link = `/proc/${namespace.pid}/ns/mnt`
+    await until('there is a mount namespace', () => readlinkSync(link) !== readlinkSync('/proc/self/ns/mnt'))
     mkdirSync(image.mountPoint)
     writeFileSync(image.file, '')
     truncateSync(image.file, kind.size * 1024 * 1024)
     run(...kind.mkfs, image.file)
-    image.mount()
     return image
   }
 
-  /** Mounts it, which replays the filesystem's log where the last mount was cut off. */
-  mount(): void {
-    this.device = run('losetup', '--find', '--show', this.file)
-    run('mount', '-t', this.kind.name, this.device, this.mountPoint)
+  /** A path in the namespace, for processes outside of it. */
+  outside(path: string): string {
+    return `/proc/${this.namespace.pid}/root${path}`
+  }
+
+  /**
+   * Mounts it, which replays the filesystem's log where the last mount was cut off.
+   * @param file through which its file is read and written
+   */
+  async mount(file = this.file): Promise<void> {
+    this.device = run(...this.inside, 'losetup', '--find', '--show', file)
+    try {
+      run(...this.inside, 'mount', '-t', this.kind.name, this.device, this.mountPoint)
+    } catch (error) {
+      await this.detach()
+      throw error
+    }
   }
 
   async unmount(): Promise<void> {
     // A process that was killed may hold files open for a moment yet.
-    for (let tries = 0; !attempt('umount', this.mountPoint); tries++) {
-      if (tries === 40) run('umount', this.mountPoint)
-      await sleep(50)
-    }
+    await until('it is unmounted', () => attempt(...this.inside, 'umount', this.mountPoint))
+    await this.detach()
+  }
+
+  private async detach(): Promise<void> {
     // btrfs would remember the device, and refuse an older copy of it.
     if (this.kind.name === 'btrfs') attempt('btrfs', 'device', 'scan', '--forget', this.device)
     run('losetup', '--detach', this.device)
-    this.device = ''
+    // It is in use for as long as anybody looks at it.
+    const backing = `/sys/block/${basename(this.device)}/loop/backing_file`
+    await until('the loop device is free', () => !isIn(this.folder, readIfThere(backing)))
+  }
+
+  /** When the test has no more use for it; else it goes when the test ends. */
+  remove(): void {
+    this.namespace.kill('SIGKILL')
+    remove(this.folder)
   }
 
   /** Writes everything, as the kernel does by itself from time to time. */
   flush(): void {
-    run('sync', '--file-system', this.mountPoint)
-  }
-
-  /**
-   * Puts the image back, after the unmount that writes everything, to what the disk held at this instant: what the
-   * filesystem has written to the loop device is in the image file, what it still holds in memory is not. Nobody may
-   * be at work in the filesystem.
-   * @returns to be called when it is unmounted
-   */
-  async snapshot(): Promise<() => void> {
-    const copy = join(this.folder, 'copy.img')
-    // The kernel may write on its own while the file is copied; such a copy is of no one instant.
-    for (let tries = 0; ; tries++) {
-      const before = this.writes()
-      run('cp', '--sparse=always', this.file, copy)
-      if (before === this.writes()) break
-      if (tries === 20) throw new Error(`${this.device} does not come to rest`)
-      await sleep(50)
-    }
-    return () => run('mv', copy, this.file)
-  }
-
-  /** What the device was asked to write so far; see the kernel's Documentation/block/stat.rst. */
-  private writes(): string {
-    const stat = readFileSync(`/sys/block/${basename(this.device)}/stat`, 'latin1')
-      .trim()
-      .split(/\s+/)
-    const [inFlight, flushes] = [stat[8], stat[15]]
-    return [stat[4], stat[6], inFlight, flushes].join(' ')
+    run('sync', '--file-system', this.outside(this.mountPoint))
   }
 }
 
-/** Ends what a killed run left: mounts, loop devices, images. */
+function readIfThere(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+/** Once a namespace has ended, the paths of its files begin where they were mounted. */
+function isIn(folder: string, file: string): boolean {
+  return file.includes(`/${basename(folder)}/`)
+}
+
+/** Ends what a killed run left: loop devices, images. */
 function sweep(): void {
   for (const name of readdirSync(HOME)) {
     const pid = NAME.exec(name)?.[1]
@@ -169,22 +202,17 @@ function sweep(): void {
   }
 }
 
+/** Its mounts have ended with the process that kept their namespace. */
 function remove(folder: string): void {
-  const mountPoint = join(folder, 'mnt')
-  if (readFileSync('/proc/mounts', 'utf8').includes(` ${mountPoint} `)) {
-    // Lazily, should someone still be in there: the mount and its device then end with the last of them.
-    if (!attempt('umount', mountPoint)) attempt('umount', '--lazy', mountPoint)
-  }
-  for (const file of ['disk.img', 'copy.img']) {
-    const devices = existsSync(join(folder, file)) ? run('losetup', '-j', join(folder, file)) : ''
-    for (const device of devices.split('\n').flatMap(line => line.split(':', 1))) {
-      if (device !== '') attempt('losetup', '--detach', device)
-    }
+  for (const line of run('losetup', '--list', '--noheadings', '--output', 'NAME,BACK-FILE').split('\n')) {
+    const [device = '', file = ''] = line.split(/\s+/)
+    if (isIn(folder, file)) attempt('losetup', '--detach', device)
   }
   rmSync(folder, { recursive: true, force: true })
 }
 
-function run(program: string, ...args: string[]): string {
+/** @returns what it prints */
+export function run(program: string, ...args: string[]): string {
   const path = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`
   const env = { ...process.env, PATH: path }
   return execFileSync(program, args, { encoding: 'utf8', timeout: 20_000, stdio: 'pipe', env }).trim()

@@ -1,88 +1,70 @@
 import { describe, expect, test } from 'vitest'
-import { Image, kindsHere } from './image.js'
-import { type Cut, changeAndStop, cutPower, type Scenario } from './scenario.js'
+import { effort, long } from '../support/effort.js'
+import { kindsHere } from './image.js'
+import { type Cut, Recording } from './recording.js'
+import type { Work } from './workers.js'
 
-/** With one worker, with two and with three, and on for as long as $POWER_CUT_SECONDS says. */
-const ROUNDS = 3
-const SECONDS = Number(process.env.POWER_CUT_SECONDS ?? 4)
-/** A loss shows in most rounds, not in each: by chance all may be on the disk. */
-const ATTEMPTS = 15
-const LIMIT = 90_000 + SECONDS * 1_000
+/** How often the power is cut on each filesystem. */
+const CUTS = Number(process.env.POWER_CUTS || effort(10, 80, 2_000))
+/** How many cuts are made in one recording. */
+const CUTS_IN_ONE = 100
+/** Decides which writes survive. */
+const SEED = Number(process.env.POWER_CUT_SEED || Date.now() % 1_000_000)
+/** Where the soak keeps what is needed to look into a fault. */
+const KEEP_IN = effort(undefined, undefined, `/var/tmp/sandbox-state-power-cuts-${SEED}`)
+const LIMIT = 60_000 + CUTS * 5_000
 
-const cuts = kindsHere().flatMap(kind => {
-  const ways: Cut[] = kind.shutdown ? ['shutdown', 'copy'] : ['copy']
-  return ways.map(cut => ({ kind, cut, name: `${kind.name}, by ${cut}` }))
-})
+/** Changes one at a time and sixteen at once, in processes of their own. */
+const WORK: Work = { workers: [1, 16] }
 
-if (cuts.length === 0)
-  test.skip('the power is cut (skipped: no filesystem can be made here, for the reasons printed above)')
+const all = kindsHere({ recorded: true })
+const kinds = long ? all : all.slice(0, 1)
+if (kinds.length === 0)
+  test.skip('the power is cut (skipped: no filesystem can be recorded here, for the reasons printed above)')
 
-describe.each(cuts)('the power is cut on $name', ({ kind, cut }) => {
+describe.each(kinds)('the power is cut between the writes to an $name', kind => {
   test('every acknowledged change is there, whole, and the store works on', { timeout: LIMIT }, async () => {
-    const image = Image.make(kind)
-    const end = performance.now() + SECONDS * 1_000
-    for (let round = 0; round < ROUNDS || performance.now() < end; round++) {
-      const { acknowledged, faults } = await cutPower(image, round, { cut, workers: 1 + (round % 3) })
-      expect(faults).toEqual([])
-      expect(acknowledged).toBeGreaterThan(10)
+    const sum = { recordings: 0, acknowledged: 0, writes: 0, flushes: 0, cuts: 0 }
+    while (sum.cuts < CUTS) {
+      const count = Math.min(CUTS_IN_ONE, CUTS - sum.cuts)
+      const recording = await Recording.make(kind, WORK, 10_000 + count * 200)
+      let last: Cut | undefined
+      for await (const cut of recording.cuts(count, SEED + sum.recordings, KEEP_IN)) {
+        expect(cut.faults, `${cut.name}${KEEP_IN === undefined ? '' : `, kept in ${KEEP_IN}`}`).toEqual([])
+        last = cut
+      }
+      recording.remove()
+      sum.cuts += count
+      sum.recordings++
+      sum.writes += recording.writes
+      sum.flushes += recording.flushes
+      sum.acknowledged += last?.acknowledged ?? 0
+      if (KEEP_IN !== undefined) console.log(kind.name, JSON.stringify(sum))
     }
-    await image.unmount()
+    expect(sum.flushes).toBeGreaterThan(10)
+    expect(sum.acknowledged).toBeGreaterThan(10)
   })
 
-  test('in the middle of many changes at once, too', { timeout: LIMIT }, async () => {
-    const image = Image.make(kind)
-    const end = performance.now() + SECONDS * 1_000
-    for (let round = 0; round < ROUNDS || performance.now() < end; round++) {
-      const workers = 1 + (round % 2)
-      const { acknowledged, faults } = await cutPower(image, round, { cut, workers, atOnce: 16 })
-      expect(faults).toEqual([])
-      expect(acknowledged).toBeGreaterThan(10)
+  /** That the test above would see a loss: what it looks for is in fact lost. */
+  describe.runIf(long)('and the loss is seen', () => {
+    async function lossOf(work: Work): Promise<string> {
+      const recording = await Recording.make(kind, work, 10_000)
+      for await (const { faults } of recording.cuts(20, SEED)) if (faults.length > 0) return faults.join('\n')
+      return 'none'
     }
-    await image.unmount()
+
+    test.each<[string, Work, RegExp]>([
+      ['the flush of the file', { workers: [1], without: ['file'] }, /check: (EMPTY|NUL|CORRUPT)_STATE/],
+      [
+        'the flush of the folder',
+        { workers: [1], without: ['folder'] },
+        /, acknowledged was|shared was created/,
+      ],
+      ['the flush of the owner file', { workers: [1], without: ['owner'] }, /, acknowledged was .* owned/],
+      ['the flushes of many at once', { workers: [16], without: ['aio'] }, /_STATE|, acknowledged was/],
+      ['a store that is durable', { workers: [1], durable: false }, /_STATE|, acknowledged was/],
+    ])('without %s', { timeout: LIMIT }, async (_without, work, loss) => {
+      expect(await lossOf(work)).toMatch(loss)
+    })
   })
-
-  /** That the tests above would see a loss: what it looks for is in fact lost. */
-  async function firstLoss(scenario: Omit<Scenario, 'cut' | 'workers' | 'rest'>): Promise<string[]> {
-    const image = Image.make(kind)
-    for (let round = 0; round < ATTEMPTS; round++) {
-      const { faults } = await cutPower(image, round, { cut, workers: 1, rest: 5, ...scenario })
-      const losses = faults.filter(fault =>
-        /acknowledged|not a JSON object|it is empty|is not there/.test(fault),
-      )
-      if (losses.length > 0) return losses
-    }
-    return []
-  }
-
-  test('without the flush of the file, acknowledged states are empty or torn', {
-    timeout: LIMIT,
-  }, async () => {
-    expect((await firstLoss({ without: ['file'] })).join('\n')).toMatch(
-      /state\.json: (not a JSON object|it is empty)/,
-    )
-  })
-
-  test('without the flush of the sandbox folder, acknowledged changes are undone', {
-    timeout: LIMIT,
-  }, async () => {
-    expect((await firstLoss({ without: ['folder'] })).join('\n')).toMatch(/acknowledged/)
-  })
-
-  test('without the flushes of many at once, acknowledged changes are lost', {
-    timeout: LIMIT,
-  }, async () => {
-    expect(await firstLoss({ without: ['aio'], atOnce: 16 })).not.toEqual([])
-  })
-
-  test('a store that is not durable loses what it acknowledged', { timeout: LIMIT }, async () => {
-    expect(await firstLoss({ durable: false })).not.toEqual([])
-  })
-
-  if (cut === 'copy') return
-  test.each(['delete', 'transition'] as const)(
-    'a %s is not acknowledged when the filesystem stops before the folder is flushed',
-    async change => {
-      expect(await changeAndStop(Image.make(kind), change)).toBe('OUTCOME_UNKNOWN')
-    },
-  )
 })

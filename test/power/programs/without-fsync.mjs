@@ -1,24 +1,29 @@
 // Preloaded (`node --import`, in threads too) to take flushes away: $WITHOUT_FSYNC names, separated by commas, the
-// kinds that then do nothing: `file`, `folder` (a sandbox's own), `root` ($STORE_ROOT) and `parent` (of a new root).
-// Of flushes by AIO `aio` takes away all.
+// kinds that then do nothing: `file`, `owner` (such a file), `folder` (a sandbox's own), `root` ($STORE_ROOT) and `parent`
+// (of a new root). Of flushes by AIO `aio` takes away all.
 import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import { aio } from '../../../dist/file/posix/aio.js'
 
 const without = new Set(process.env.WITHOUT_FSYNC.split(','))
 const root = process.env.STORE_ROOT
-const { fsyncSync } = fs
+const { fsync, fsyncSync } = fs
 const { open } = fs.promises
 
 function kindOf(fd) {
-  if (!fs.fstatSync(fd).isDirectory()) return 'file'
   const path = fs.readlinkSync(`/proc/self/fd/${fd}`)
+  if (!fs.fstatSync(fd).isDirectory()) return path.endsWith('/owner') ? 'owner' : 'file'
   if (path === root) return 'root'
   return root.startsWith(path) ? 'parent' : 'folder'
 }
 
 fs.fsyncSync = fd => {
   if (!without.has(kindOf(fd))) fsyncSync(fd)
+}
+
+fs.fsync = (fd, done) => {
+  if (without.has(kindOf(fd))) process.nextTick(done, null)
+  else fsync(fd, done)
 }
 
 fs.promises.open = async (...args) => {
