@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openStore, type SandboxStore } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { effort } from '../support/effort.js'
 import { temporaryFolder } from '../support/root.js'
 import {
   AIMED,
@@ -18,47 +19,54 @@ import {
 import { CHANGES, expectWalk, isState, namesIn, stateOf, TIDY } from './sandbox.js'
 
 // A process is killed before each system call of a change, one at a time: so after the call before it, in every state
-// that a kill can leave. `npm run soak` does so on a disk, too, for every call; here there only for those that write.
+// that a kill can leave: `npm test` at some calls in memory, `npm run test:long` at each, and on a disk at each that
+// writes.
 
 if (noStrace !== undefined) console.warn(`no process is killed at a call: ${noStrace}`)
 
-const soak = process.env.SANDBOX_STATE_SOAK !== undefined
+/** Kills at every so many calls, and at the last. */
+const STEP = effort(20, 1)
+/** How many kills must leave the old state, and how many the new one; else the calls were not those of the change. */
+const ENOUGH = effort(0, 2)
 
 /** In ms: a promise of 50 in the 99th of 100 cases, and room for a machine that does other things, too. */
 const AT_ONCE = 1000
 
-describe.skipIf(noStrace !== undefined).each(ways)('killed on $name', ({ name, folder, how }) => {
-  test.each(CHANGES)('before each call of a $what: old or new, and usable at once', AIMED, async change => {
-    const { what, before, after } = change
-    const root = temporaryFolder(folder)
-    const logs = temporaryFolder()
-    const store = await openStore(root, { durable: false })
-    onTestFinished(() => store.close())
-    if (before !== undefined) await store.create('traced')
-    const calls = await traceChange(await startPrepared(root, ...how), { what, id: 'traced' }, logs)
-    const chosen = soak || name === 'memory' ? calls : calls.filter(writes)
-    expect(chosen.length).toBeGreaterThan(8)
-    const seen = { old: 0, new: 0 }
-    let next = startPrepared(root, ...how)
-    for (const [i, call] of chosen.entries()) {
-      const id = `x${i}`
-      const where = `killed before call ${i} of ${chosen.length}, ${call.text}`
-      if (before !== undefined) await store.create(id)
-      const child = await next
-      next = startPrepared(root, ...how)
-      await killAt(child, { what, id }, call, logs)
-      const state = await stateOf(store, id)
-      const [isOld, isNew] = [isState(state, before), isState(state, after)]
-      expect.soft(isOld || isNew, `${where}: ${JSON.stringify(state)}`).toBe(true)
-      seen[isNew ? 'new' : 'old']++
-      await expectUsable(store, root, id, where)
-    }
-    await next
-    // Some kills came too early and some too late to undo it; else the calls were not those of the change.
-    expect(seen.old).toBeGreaterThan(2)
-    expect(seen.new).toBeGreaterThan(2)
-  })
-})
+describe.skipIf(noStrace !== undefined).each(effort(ways.slice(0, 1), ways))(
+  'killed on $name',
+  ({ name, folder, how }) => {
+    test.each(CHANGES)('before each call of a $what: old or new, and usable at once', AIMED, async change => {
+      const { what, before, after } = change
+      const root = temporaryFolder(folder)
+      const logs = temporaryFolder()
+      const store = await openStore(root, { durable: false })
+      onTestFinished(() => store.close())
+      if (before !== undefined) await store.create('traced')
+      const calls = await traceChange(await startPrepared(root, ...how), { what, id: 'traced' }, logs)
+      const killing = effort(name === 'memory', name === 'memory', true) ? calls : calls.filter(writes)
+      expect(killing.length).toBeGreaterThan(8)
+      const chosen = killing.filter((_, i) => i % STEP === 0 || i === killing.length - 1)
+      const seen = { old: 0, new: 0 }
+      let next = startPrepared(root, ...how)
+      for (const [i, call] of chosen.entries()) {
+        const id = `x${i}`
+        const where = `killed before call ${i} of ${chosen.length}, ${call.text}`
+        if (before !== undefined) await store.create(id)
+        const child = await next
+        next = startPrepared(root, ...how)
+        await killAt(child, { what, id }, call, logs)
+        const state = await stateOf(store, id)
+        const [isOld, isNew] = [isState(state, before), isState(state, after)]
+        expect.soft(isOld || isNew, `${where}: ${JSON.stringify(state)}`).toBe(true)
+        seen[isNew ? 'new' : 'old']++
+        await expectUsable(store, root, id, where)
+      }
+      await next
+      expect(seen.old).toBeGreaterThan(ENOUGH)
+      expect(seen.new).toBeGreaterThan(ENOUGH)
+    })
+  },
+)
 
 async function killAt(child: ChildProcess, asked: Asked, call: Call, logs: string): Promise<void> {
   const { answer, hit } = await disturbChange(child, asked, call, 'signal=SIGKILL', logs)

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { openStore, type SandboxStore } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { all } from '../support/all.js'
+import { effort, long } from '../support/effort.js'
 import { temporaryFolder } from '../support/root.js'
 import {
   AIMED,
@@ -19,9 +20,10 @@ import {
 } from '../support/strace.js'
 import { expectWalk, namesIn, TIDY } from './sandbox.js'
 
-// A process is killed before each system call of own, release and reap, one at a time.
+// A process is killed before system calls of own, release and reap, one at a time: before each in `npm run test:long`.
 
-const soak = process.env.SANDBOX_STATE_SOAK !== undefined
+/** Kills at every so many calls, and at the last. */
+const STEP = effort(20, 1)
 
 interface Case {
   readonly what: 'own' | 'release' | 'reap'
@@ -35,42 +37,50 @@ const CASES: readonly Case[] = [
   { what: 'reap', after: ['running, orphaned', 'stopped, orphaned', 'stopped, unowned'] },
 ]
 
-describe.skipIf(noStrace !== undefined).each(ways)('killed on $name', ({ name, folder, how }) => {
-  test.each(CASES)('before each call of $what: it is what it was, or what it should be', AIMED, async one => {
-    const { what, after } = one
-    const root = temporaryFolder(folder)
-    const logs = temporaryFolder()
-    const store = await openStore(root, { durable: false })
-    onTestFinished(() => store.close())
-    const tracee = await startPrepared(root, ...how)
-    await prepare(store, root, tracee, what, 'traced')
-    const made = await traceChange(tracee, { what, id: 'traced' }, logs)
-    const calls = soak || name === 'memory' ? made : made.filter(writes)
-    tracee.kill('SIGKILL')
-    await store.delete('traced', { force: true })
-    expect(calls.length).toBeGreaterThan(5)
-    const seen: string[] = []
-    for (const [i, call] of calls.entries()) {
-      const id = `x${i}`
-      const child = await startPrepared(root, ...how)
-      await prepare(store, root, child, what, id)
-      await killAt(child, what, id, call, logs)
-      const { state, owner } = await store.inspect(id)
-      const found = `${state.state}, ${owner?.state ?? 'unowned'}`
-      expect.soft(after, `killed before call ${i} of ${calls.length}, ${call.text}`).toContain(found)
-      seen.push(found)
-      await expectUsable(store, root, id, call.text)
-    }
-    // Some kills came too early and some too late to undo it, and what came once is not undone by a later kill.
-    expect([...new Set(seen)]).toEqual(after.filter(each => seen.includes(each)))
-    expect(seen).toContain(after[0])
-    expect(seen).toContain(after.at(-1))
-  })
-})
+describe.skipIf(noStrace !== undefined).each(effort(ways.slice(0, 1), ways))(
+  'killed on $name',
+  ({ name, folder, how }) => {
+    test.each(CASES)(
+      'before each call of $what: it is what it was, or what it should be',
+      AIMED,
+      async one => {
+        const { what, after } = one
+        const root = temporaryFolder(folder)
+        const logs = temporaryFolder()
+        const store = await openStore(root, { durable: false })
+        onTestFinished(() => store.close())
+        const tracee = await startPrepared(root, ...how)
+        await prepare(store, root, tracee, what, 'traced')
+        const made = await traceChange(tracee, { what, id: 'traced' }, logs)
+        const killing = effort(name === 'memory', name === 'memory', true) ? made : made.filter(writes)
+        expect(killing.length).toBeGreaterThan(5)
+        const calls = killing.filter((_, i) => i % STEP === 0 || i === killing.length - 1)
+        tracee.kill('SIGKILL')
+        await store.delete('traced', { force: true })
+        const seen: string[] = []
+        for (const [i, call] of calls.entries()) {
+          const id = `x${i}`
+          const child = await startPrepared(root, ...how)
+          await prepare(store, root, child, what, id)
+          await killAt(child, what, id, call, logs)
+          const { state, owner } = await store.inspect(id)
+          const found = `${state.state}, ${owner?.state ?? 'unowned'}`
+          expect.soft(after, `killed before call ${i} of ${calls.length}, ${call.text}`).toContain(found)
+          seen.push(found)
+          await expectUsable(store, root, id, call.text)
+        }
+        // Some kills came too early and some too late to undo it, and what came once is not undone by a later kill.
+        expect([...new Set(seen)]).toEqual(after.filter(each => seen.includes(each)))
+        expect(seen).toContain(after[0])
+        expect(seen).toContain(after.at(-1))
+      },
+    )
+  },
+)
 
 const [disk] = ways.filter(({ name }) => name !== 'memory')
 
-describe.skipIf(noStrace !== undefined || disk === undefined)('a flush of own', () => {
+describe.runIf(long && noStrace === undefined && disk !== undefined)('a flush of own', () => {
   test('that fails leaves the orphan that was there, or none', AIMED, async () => {
     const root = temporaryFolder(disk?.folder)
     const logs = temporaryFolder()

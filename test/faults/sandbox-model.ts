@@ -1,6 +1,6 @@
 import { isValidState, type StateString, TRANSITIONS } from 'sandbox-state'
-import type { Input, Output } from './killed-load.js'
 import type { Model } from './linearizability.js'
+import type { Input, Output } from './load.js'
 
 /** A sandbox as far as the contenders see it; null when there is none. */
 type Sandbox = { readonly state: StateString; readonly blockIndex: number } | null

@@ -1,60 +1,33 @@
-// Changes a few sandboxes at random until it is told to stop, or killed: contender.mjs ROOT LOGS WITNESSES NAME
-// LOGS/NAME gets a line before each call and one after it, which survive a kill as they are. While it is inside an
-// update, the link WITNESSES/ID bears its name: a witness that knows nothing of the store's locks.
-import { openSync, readlinkSync, symlinkSync, unlinkSync, writeSync } from 'node:fs'
+// Works on a few sandboxes at random until it is told to stop, or killed: contender.mjs ROOT PLACE NAME REST ID...
+// The ids say what is done: `count-0` is counted up, alone and in batches, `walk-0` moved, `phoenix-0` also deleted and
+// made anew; for `vm-0` and `run-0` see owning.mjs. PLACE/logs/NAME gets a line before each call of the first three and
+// one after it, which survive a kill as they are, and a line for whatever must not be.
+import { openSync, readdirSync, readlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openStore, TRANSITIONS } from 'sandbox-state'
+import { owning } from './owning.mjs'
+import { self, Witness } from './witness.mjs'
 
-const [root, logs, witnesses, name] = process.argv.slice(2)
-const log = openSync(join(logs, name), 'a')
+const [root, place, name, rest, ...ids] = process.argv.slice(2)
+const log = openSync(join(place, 'logs', name), 'a')
 const store = await openStore(root, { lockTimeout: 60_000 })
+const witness = new Witness(join(place, 'witnesses'))
 let stopped = false
+let count = 0
 
 /** In microseconds, on the machine's clock since its start. */
 const now = () => Number(process.hrtime.bigint() / 1000n)
 const note = line => writeSync(log, `${JSON.stringify(line)}\n`)
 const oneOf = list => list[Math.floor(Math.random() * list.length)]
 
-function leave(witness) {
-  try {
-    symlinkSync(name, witness)
-    return true
-  } catch {
-    return false
-  }
-}
-
-/** `nobody` when another inside removed it, which nobody does that was killed. */
-function nameAt(witness) {
-  try {
-    return readlinkSync(witness)
-  } catch {
-    return 'nobody'
-  }
-}
-
-function remove(witness) {
-  try {
-    unlinkSync(witness)
-  } catch {
-    // Another inside did; it is on record.
-  }
-}
-
 function increment(id) {
   return store.update(id, state => {
-    const witness = join(witnesses, id)
-    if (!leave(witness)) {
-      note({ metInside: nameAt(witness), at: now(), id })
-      remove(witness)
-      leave(witness)
-    }
+    const others = witness.enter(id)
+    if (others.length > 0) note({ violation: `${self} met ${others} inside a change of ${id}` })
     const until = performance.now() + 0.2
     while (performance.now() < until);
-    const left = nameAt(witness)
-    if (left !== name) note({ metInside: left, at: now(), id })
-    remove(witness)
+    if (!witness.leave(id)) note({ violation: `somebody entered a change of ${id} while ${self} was inside` })
     return { ...state, blockIndex: state.blockIndex + 1 }
   })
 }
@@ -87,7 +60,8 @@ function choose(id) {
 
 async function call(id) {
   const input = choose(id)
-  note({ start: now(), id, input })
+  const nth = count++
+  note({ nth, start: now(), id, input })
   let output
   try {
     const result = await calls[input.kind](id, input)
@@ -96,17 +70,41 @@ async function call(id) {
   } catch (error) {
     output = { code: error.code ?? String(error), message: error.message }
   }
-  note({ end: now(), output })
+  note({ nth, end: now(), output })
 }
 
+/** A change of one sandbox, or of several at once, which may share a flush. */
+async function change(id) {
+  const batch = Math.random() < 0.1 ? ids.filter(isPlain) : [id]
+  await Promise.all(batch.map(call))
+}
+
+const isPlain = id => /^(count|walk|phoenix)/.test(id)
+const { vm, run, releaseAll } = owning({ root, store, witness, note })
+const work = id => (isPlain(id) ? change(id) : id.startsWith('vm') ? vm(id) : run(id))
+
+process.on('disconnect', () => process.exit())
 process.once('message', () => {
   stopped = true
 })
-process.send('ready')
-const ids = ['count-0', 'count-1', 'walk-0', 'walk-1', 'phoenix-0']
+process.send({ pid: self })
 while (!stopped) {
-  await call(oneOf(ids))
-  await sleep(Math.random() * 12)
+  await work(oneOf(ids))
+  await sleep(Math.random() * Number(rest))
 }
+await releaseAll()
 await store.close()
+for (const fd of readdirSync('/proc/self/fd')) {
+  const path = linkOf(`/proc/self/fd/${fd}`)
+  if (path.startsWith(`${root}/`)) note({ violation: `${path} was left open` })
+}
 process.disconnect()
+
+/** The descriptor of the listing itself is closed by now. */
+function linkOf(path) {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return ''
+  }
+}

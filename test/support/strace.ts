@@ -236,7 +236,7 @@ function isOnFiles(call: string): boolean {
  * A call's name and what it is made on, as `openat .state.json.tmp for writing`: a name in the sandbox's folder, or `.`
  * for that folder and `..` for the root. Before a name in the second folder of a batch there is `2:`.
  */
-function normal(line: string, id: string): string {
+export function normal(line: string, id: string): string {
   const [name = ''] = line.split('(', 1)
   const rest = line.slice(name.length + 1)
   const open = /^\d+<([^>]*)>/.exec(rest)?.[1]
