@@ -52,7 +52,7 @@ export class SandboxLock {
     try {
       createFile(dir, LOCK_FILE)
     } catch (error) {
-      if (isErrno(error, 'ENOENT') && !onFolder.isCurrent()) return undefined // A deletion has just removed the folder.
+      if (!onFolder.isCurrent()) return undefined // A deletion has just removed the folder: ENOENT, on ext4 EPERM.
       isNeeded = isDeletion && isErrno(error, 'ENOSPC', 'EDQUOT')
       if (!isNeeded) throw ioError(error, 'make', dir.id, dir.displayPath(LOCK_FILE))
     } finally {
