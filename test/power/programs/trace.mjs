@@ -97,14 +97,16 @@ fs.promises.open = async (...args) => {
 // The calls of the C library, by those that Node has.
 const traced = { ...fs }
 const at = (folder, name) => (folder === -100 ? name : `/proc/self/fd/${folder}/${name}`)
-const REMOVE_FOLDER = 0x200
-const linkat = libc.linkat
+const { linkat, unlinkat } = libc
 Object.assign(libc, {
   openat: (folder, name, flags, _type, mode) => traced.openSync(at(folder, name), flags, mode),
   close: fd => traced.closeSync(fd),
   mkdirat: (folder, name, mode) => traced.mkdirSync(at(folder, name), mode),
-  unlinkat: (folder, name, flags) =>
-    traced[flags === REMOVE_FOLDER ? 'rmdirSync' : 'unlinkSync'](at(folder, name)),
+  unlinkat: (folder, name, flags) => {
+    const result = unlinkat(folder, name, flags)
+    if (result === 0) note({ call: 'remove', ...place(at(folder, name)) })
+    return result
+  },
   renameat: (folder, from, toFolder, to) => traced.renameSync(at(folder, from), at(toFolder, to)),
   linkat: (folder, from, toFolder, to, flags) => {
     const result = linkat(folder, from, toFolder, to, flags)
