@@ -4,8 +4,9 @@ import { fileURLToPath } from 'node:url'
 import { decodeState, encodeState, openStore, type SandboxState } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { all } from './support/all.js'
+import { places } from './support/effort.js'
 import { holdFlock } from './support/flock.js'
-import { filesystems, temporaryFolder } from './support/root.js'
+import { temporaryFolder } from './support/root.js'
 
 // Today's code over what every version of this package left on the disk; see fixtures/versions/README.md.
 
@@ -70,7 +71,7 @@ function namesIn(root: string, id: string): string[] {
   return names.sort()
 }
 
-const cases = versions.flatMap(version => filesystems.map(({ name, folder }) => ({ version, name, folder })))
+const cases = versions.flatMap(version => places.map(({ name, folder }) => ({ version, name, folder })))
 
 describe.each(cases)('what $version left, on $name', ({ version, folder }) => {
   test('is read and listed as it was, and not touched by that', async () => {

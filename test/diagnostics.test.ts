@@ -7,8 +7,9 @@ import lockfile from 'proper-lockfile'
 import { CHANGE_CHANNEL, type ChangeTrace, openStore } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { withDiagnostics } from '#src/diagnostics.js'
+import { places } from './support/effort.js'
 import { holdFlock } from './support/flock.js'
-import { filesystems, temporaryFolder } from './support/root.js'
+import { temporaryFolder } from './support/root.js'
 
 type Step = 'start' | 'end' | 'asyncStart' | 'asyncEnd' | 'error'
 
@@ -34,7 +35,7 @@ async function setUp(on?: string, lockTimeout = 5_000) {
 
 const duration = expect.any(Number)
 
-describe.each(filesystems)('what is published on $name', ({ folder }) => {
+describe.each(places)('what is published on $name', ({ folder }) => {
   test('each change, with its states and how long it took', async () => {
     const starts = listen('start')
     const ends = listen('asyncEnd')

@@ -1,8 +1,8 @@
 import { openStore } from 'sandbox-state'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { effort } from './support/effort.js'
+import { effort, places } from './support/effort.js'
 import { Racers } from './support/program.js'
-import { filesystems, temporaryFolder } from './support/root.js'
+import { temporaryFolder } from './support/root.js'
 
 let racers: Racers
 beforeAll(async () => {
@@ -13,7 +13,7 @@ afterAll(() => racers?.end())
 const INCREMENTS = effort(25, 500)
 const LABELS = effort(20, 200)
 
-describe.each(filesystems)('8 processes, on $name', ({ folder }) => {
+describe.each(places)('8 processes, on $name', ({ folder }) => {
   test('the increments of one sandbox by each add up', { timeout: 120_000 }, async () => {
     const root = temporaryFolder(folder)
     const store = await openStore(root)

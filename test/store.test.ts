@@ -9,10 +9,11 @@ import { describeContract } from './contract.js'
 import { describeDataContract } from './contract-data.js'
 import { describeOwnerContract } from './contract-owner.js'
 import { all } from './support/all.js'
+import { places } from './support/effort.js'
 import { picture } from './support/picture.js'
 import { filesystems, temporaryFolder } from './support/root.js'
 
-for (const { name, folder } of filesystems) {
+for (const { name, folder } of places) {
   describeContract(name, () => temporaryFolder(folder))
   describeDataContract(name, () => temporaryFolder(folder))
   describeOwnerContract(name, () => temporaryFolder(folder))
@@ -167,49 +168,46 @@ test('an error that is printed shows only what it is about', async () => {
   expect(inspect(error)).not.toContain('undefined')
 })
 
-test.each(filesystems)(
-  'the stack of an error leads to the line that called, on $name',
-  async ({ folder }) => {
-    const limit = Error.stackTraceLimit
-    const root = temporaryFolder(folder)
-    const store = await openStore(root)
-    onTestFinished(() => store.close())
-    await store.create('a')
-    mkdirSync(join(root, 'corrupt'))
-    writeFileSync(join(root, 'corrupt', 'state.json'), '{')
-    const unusable = await openStore(join(root, 'corrupt', 'state.json'))
-    onTestFinished(() => unusable.close())
-    const calls: readonly (() => Promise<unknown>)[] = [
-      () => unusable.create('a'),
-      () => unusable.read('a'),
-      () => unusable.waitFor('a', 'ready'),
-      () => unusable.repair(),
-      () => all(unusable.list()),
-      () => all(unusable.watch()),
-      () => all(unusable.history('a')),
-      () => all(unusable.locks()),
-      () => all(unusable.check()),
-      () => store.waitFor('corrupt', 'ready'),
-      () => store.transition('corrupt', 'ready', 'running'),
-      () => store.create('a'),
-      () => store.create('b', { blockIndex: 'x' as never }),
-      () => store.transition('a', 'running', 'stopped'),
-      () => store.update('a', state => ({ ...state, blockIndex: 'x' as never })),
-      () => store.delete('b'),
-      () => store.read('b'),
-      () => store.waitFor('b', 'ready'),
-      () => all(store.history('b')),
-    ]
-    for (const call of calls) {
-      async function callTheStore() {
-        await call()
-      }
-      const error: Error = await callTheStore().catch(error => error)
-      expect(error.stack, String(call)).toContain('callTheStore')
+test.each(places)('the stack of an error leads to the line that called, on $name', async ({ folder }) => {
+  const limit = Error.stackTraceLimit
+  const root = temporaryFolder(folder)
+  const store = await openStore(root)
+  onTestFinished(() => store.close())
+  await store.create('a')
+  mkdirSync(join(root, 'corrupt'))
+  writeFileSync(join(root, 'corrupt', 'state.json'), '{')
+  const unusable = await openStore(join(root, 'corrupt', 'state.json'))
+  onTestFinished(() => unusable.close())
+  const calls: readonly (() => Promise<unknown>)[] = [
+    () => unusable.create('a'),
+    () => unusable.read('a'),
+    () => unusable.waitFor('a', 'ready'),
+    () => unusable.repair(),
+    () => all(unusable.list()),
+    () => all(unusable.watch()),
+    () => all(unusable.history('a')),
+    () => all(unusable.locks()),
+    () => all(unusable.check()),
+    () => store.waitFor('corrupt', 'ready'),
+    () => store.transition('corrupt', 'ready', 'running'),
+    () => store.create('a'),
+    () => store.create('b', { blockIndex: 'x' as never }),
+    () => store.transition('a', 'running', 'stopped'),
+    () => store.update('a', state => ({ ...state, blockIndex: 'x' as never })),
+    () => store.delete('b'),
+    () => store.read('b'),
+    () => store.waitFor('b', 'ready'),
+    () => all(store.history('b')),
+  ]
+  for (const call of calls) {
+    async function callTheStore() {
+      await call()
     }
-    expect(Error.stackTraceLimit).toBe(limit)
-  },
-)
+    const error: Error = await callTheStore().catch(error => error)
+    expect(error.stack, String(call)).toContain('callTheStore')
+  }
+  expect(Error.stackTraceLimit).toBe(limit)
+})
 
 test('the stack of an error leads there also when the intrinsics are frozen', async () => {
   const program = `

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openStore } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { effort } from './support/effort.js'
+import { effort, places } from './support/effort.js'
 import { nextMessage, startProgram } from './support/program.js'
 import { filesystems, temporaryFolder } from './support/root.js'
 
@@ -23,7 +23,7 @@ async function isWaiting(promise: Promise<unknown>): Promise<boolean> {
   return Promise.race([settled, sleep(100, true)])
 }
 
-describe.each(filesystems)('waiting on $name', ({ folder }) => {
+describe.each(places)('waiting on $name', ({ folder }) => {
   test('ends with the state that is waited for, and no other', async () => {
     const { store } = await setUp(folder)
     await store.create('a', { blockIndex: 4 })

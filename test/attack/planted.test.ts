@@ -21,8 +21,9 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { tryDotLock } from '#src/file/lock/dot-lock.js'
 import { Dir } from '#src/file/posix/dir.js'
 import { all } from '../support/all.js'
+import { places } from '../support/effort.js'
 import { picture } from '../support/picture.js'
-import { filesystems, temporaryFolder } from '../support/root.js'
+import { temporaryFolder } from '../support/root.js'
 
 async function setUp(options: StoreOptions = {}, on?: string) {
   const parent = temporaryFolder(on)
@@ -35,39 +36,36 @@ async function setUp(options: StoreOptions = {}, on?: string) {
   return { parent, root, store, folder: join(root, 'a'), victim }
 }
 
-describe.each(filesystems)(
-  'a file planted under the name of the temporary one, on $name',
-  ({ folder: on }) => {
-    const plants: Record<string, (path: string, victim: string) => void> = {
-      'a link': (path, victim) => symlinkSync(victim, path),
-      'another name of a file': (path, victim) => linkSync(victim, path),
-      'a folder': path => mkdirSync(path),
-    }
+describe.each(places)('a file planted under the name of the temporary one, on $name', ({ folder: on }) => {
+  const plants: Record<string, (path: string, victim: string) => void> = {
+    'a link': (path, victim) => symlinkSync(victim, path),
+    'another name of a file': (path, victim) => linkSync(victim, path),
+    'a folder': path => mkdirSync(path),
+  }
 
-    test.each(Object.keys(plants))('%s: is not written to, and the change is made', async kind => {
-      const { store, folder, victim } = await setUp({}, on)
-      const planted = join(folder, '.state.json.tmp')
-      const before = picture(victim)
-      // In an update, when the locks are held: the attacker's best moment.
-      const change = store.update('a', state => {
-        plants[kind]?.(planted, victim)
-        return { ...state, blockIndex: 1 }
-      })
-      if (kind === 'a folder') {
-        await expect(change).rejects.toMatchObject({ name: 'StateStoreError', code: 'IO_ERROR' })
-        rmSync(planted, { recursive: true })
-        await store.update('a', state => ({ ...state, blockIndex: 1 }))
-      } else {
-        await change
-        expect(existsSync(planted)).toBe(false)
-      }
-      expect(readFileSync(victim, 'utf8')).toBe('precious')
-      if (kind !== 'another name of a file') expect(picture(victim)).toEqual(before)
-      expect((await store.read('a')).blockIndex).toBe(1)
-      expect(lstatSync(join(folder, 'state.json')).isFile()).toBe(true)
+  test.each(Object.keys(plants))('%s: is not written to, and the change is made', async kind => {
+    const { store, folder, victim } = await setUp({}, on)
+    const planted = join(folder, '.state.json.tmp')
+    const before = picture(victim)
+    // In an update, when the locks are held: the attacker's best moment.
+    const change = store.update('a', state => {
+      plants[kind]?.(planted, victim)
+      return { ...state, blockIndex: 1 }
     })
-  },
-)
+    if (kind === 'a folder') {
+      await expect(change).rejects.toMatchObject({ name: 'StateStoreError', code: 'IO_ERROR' })
+      rmSync(planted, { recursive: true })
+      await store.update('a', state => ({ ...state, blockIndex: 1 }))
+    } else {
+      await change
+      expect(existsSync(planted)).toBe(false)
+    }
+    expect(readFileSync(victim, 'utf8')).toBe('precious')
+    if (kind !== 'another name of a file') expect(picture(victim)).toEqual(before)
+    expect((await store.read('a')).blockIndex).toBe(1)
+    expect(lstatSync(join(folder, 'state.json')).isFile()).toBe(true)
+  })
+})
 
 describe('another name of a file that is not ours', () => {
   test.each(['lock', 'history.jsonl'])('as %s is not written to', async name => {
@@ -228,7 +226,7 @@ describe('a hostile id', () => {
   })
 })
 
-describe.each(filesystems)('on $name', ({ folder: on }) => {
+describe.each(places)('on $name', ({ folder: on }) => {
   test.each([0o000, 0o022, 0o077])('modes are 0600 and 0700 under umask %o', async umask => {
     const before = process.umask(umask)
     onTestFinished(() => void process.umask(before))

@@ -3,16 +3,14 @@ import { join } from 'node:path'
 import { openStore, StateStoreError } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { all } from '../support/all.js'
-import { effort } from '../support/effort.js'
+import { effort, places } from '../support/effort.js'
 import { picture } from '../support/picture.js'
 import { nextMessage, startProgram } from '../support/program.js'
-import { filesystems, temporaryFolder } from '../support/root.js'
+import { temporaryFolder } from '../support/root.js'
 
 const KINDS = ['folder', 'temporary', 'lock', 'history', 'state', 'stateLock']
 
 const ROUNDS = effort(25, 100)
-
-const places = effort(filesystems.slice(0, 1), filesystems)
 
 describe.skipIf(!existsSync('/proc/self/fd')).each(places)('on $name', ({ folder: on }) => {
   test.each(KINDS)(

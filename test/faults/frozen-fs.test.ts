@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { places } from '../support/effort.js'
 import { nextMessage, startProgram } from '../support/program.js'
-import { filesystems, temporaryFolder } from '../support/root.js'
+import { temporaryFolder } from '../support/root.js'
 
 // node:fs and the signals are the program's: it may have frozen or patched them before it imports the store.
 
@@ -11,7 +12,7 @@ interface Report {
   readonly handled: readonly string[]
 }
 
-describe.each(filesystems)('in a program, on $name', ({ folder }) => {
+describe.each(places)('in a program, on $name', ({ folder }) => {
   async function run(how: string): Promise<Report> {
     return (await nextMessage(startProgram('guarded-fs', [temporaryFolder(folder), how]))) as Report
   }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { effort } from '../support/effort.js'
-import { filesystems, temporaryFolder } from '../support/root.js'
+import { effort, places } from '../support/effort.js'
+import { temporaryFolder } from '../support/root.js'
 import { runLoad } from './load.js'
 import { faultsAfter } from './load-faults.js'
 
@@ -9,7 +9,7 @@ import { faultsAfter } from './load-faults.js'
 
 const KILLS = effort(8, 40)
 
-describe.skipIf(process.platform !== 'linux').each(filesystems)(
+describe.skipIf(process.platform !== 'linux').each(places)(
   'processes that are killed, on $name',
   ({ name, folder }) => {
     test('lose nothing acknowledged, no two are inside, and each history is a walk', {

@@ -3,9 +3,10 @@ import { join } from 'node:path'
 import { openStore } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { beforeEachCall } from '../attack/before-call.js'
+import { places } from '../support/effort.js'
 import { holdFlock } from '../support/flock.js'
 import { nextMessage, startProgram } from '../support/program.js'
-import { filesystems, temporaryFolder } from '../support/root.js'
+import { temporaryFolder } from '../support/root.js'
 import { settled } from '../support/wait.js'
 
 // Whoever holds flock(2) on a sandbox's `lock` removes or moves the folder, as Kata's delete does, and goes on holding.
@@ -17,7 +18,7 @@ function expectEnded(outcome: unknown): void {
   if (code === 'LOCK_TIMEOUT') expect(ticks).toBeGreaterThan(10)
 }
 
-describe.each(filesystems)('the holder of a lock, on $name', ({ folder }) => {
+describe.each(places)('the holder of a lock, on $name', ({ folder }) => {
   /** A sandbox that is locked, and a program that waits for it. */
   async function setUp(what: 'create' | 'update', lockTimeout: number) {
     const root = temporaryFolder(folder)
@@ -76,7 +77,7 @@ describe.each(filesystems)('the holder of a lock, on $name', ({ folder }) => {
   })
 })
 
-test.each(filesystems)(
+test.each(places)(
   'a folder that a delete removes before any call of a create, on $name',
   async ({ folder }) => {
     let removed = 0

@@ -4,11 +4,11 @@ import { chmodSync, chownSync, mkdirSync, readdirSync, writeFileSync } from 'nod
 import { join } from 'node:path'
 import { openStore } from 'sandbox-state'
 import { describe, expect, test } from 'vitest'
-import { effort } from '../support/effort.js'
+import { places } from '../support/effort.js'
 import { holdFlock } from '../support/flock.js'
 import { damageInodes, mountExt4, smallFilesystems } from '../support/mount.js'
 import { nextMessage, noOrdinaryUser, ORDINARY_USER, startProgram } from '../support/program.js'
-import { filesystems, temporaryFolder } from '../support/root.js'
+import { temporaryFolder } from '../support/root.js'
 import { settled } from '../support/wait.js'
 
 // One sandbox cannot be looked at. Whatever its files do, that is one row; of the others all is told, and done.
@@ -60,7 +60,7 @@ function expectComplete(report: Report, ...bad: readonly string[]): void {
 
 if (noOrdinaryUser !== undefined) console.warn(`no ordinary user looks at a root: ${noOrdinaryUser}`)
 
-describe.skipIf(noOrdinaryUser !== undefined).each(effort(filesystems.slice(0, 1), filesystems))(
+describe.skipIf(noOrdinaryUser !== undefined).each(places)(
   'a folder of mode 0400 that an ordinary user sees, on $name',
   ({ folder }) => {
     test('is one row of check, repair and locks', async () => {

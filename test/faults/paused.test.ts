@@ -5,9 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import lockfile from 'proper-lockfile'
 import { openStore, StateStoreError } from 'sandbox-state'
 import { expect, test } from 'vitest'
-import { effort } from '../support/effort.js'
+import { places } from '../support/effort.js'
 import { nextMessage, startProgram } from '../support/program.js'
-import { filesystems, temporaryFolder } from '../support/root.js'
+import { temporaryFolder } from '../support/root.js'
 import { namesIn, TIDY } from './sandbox.js'
 
 // A process stops inside a change for longer than the 10 s after which proper-lockfile takes a lock to be left behind.
@@ -83,7 +83,7 @@ async function robAndRelease(folder: string): Promise<void> {
 test('a holder that stands still for 12 s is not robbed, and finishes right', {
   timeout: 90_000,
 }, async () => {
-  const runs = effort(filesystems.slice(0, 1), filesystems).flatMap(({ folder }) => [
+  const runs = places.flatMap(({ folder }) => [
     holdAndWait(folder, 'stopped'),
     holdAndWait(folder, 'blocked'),
     robAndRelease(folder),

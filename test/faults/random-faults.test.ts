@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { effort } from '../support/effort.js'
+import { effort, places } from '../support/effort.js'
 import { noLibcFaults, startWithFaults } from '../support/libc-faults.js'
-import { filesystems, temporaryFolder } from '../support/root.js'
+import { temporaryFolder } from '../support/root.js'
 import { expectNothingLost } from './random-load.js'
 
 // Calls of the C library fail at random, or read and write but the half, in two processes that make thousands of changes.
@@ -14,7 +14,7 @@ const [inMemory, onDisk] = [effort(1_000, 40_000, 400_000), effort(100, 2_000, 4
 /** How many of a million calls fail: a change makes thirty. */
 const RATE = 20_000
 
-describe.skipIf(noLibcFaults !== undefined).each(filesystems)(
+describe.skipIf(noLibcFaults !== undefined).each(places)(
   'random failures of libc, on $name',
   ({ name, folder }) => {
     test('lose no change that was acknowledged, and make none that failed', {

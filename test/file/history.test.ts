@@ -17,7 +17,7 @@ import { fileURLToPath } from 'node:url'
 import { type HistoryEntry, openStore, type SandboxStore, type StoreOptions } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { all } from '../support/all.js'
-import { effort } from '../support/effort.js'
+import { effort, places } from '../support/effort.js'
 import { nextMessage, Racers, startProgram } from '../support/program.js'
 import { filesystems, temporaryFolder } from '../support/root.js'
 
@@ -62,7 +62,7 @@ function seqs(entries: readonly HistoryEntry[]): number[] {
   return entries.map(({ seq }) => seq)
 }
 
-describe.each(filesystems)('the history on $name', ({ folder }) => {
+describe.each(places)('the history on $name', ({ folder }) => {
   test('tells of each change: what, when, by whom', async () => {
     const { store, history } = await setUp({ durable: true }, folder)
     const start = new Date().toISOString()

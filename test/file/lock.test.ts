@@ -5,10 +5,11 @@ import lockfile from 'proper-lockfile'
 import { openStore } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { all } from '../support/all.js'
+import { places } from '../support/effort.js'
 import { holdFlock } from '../support/flock.js'
-import { filesystems, temporaryFolder } from '../support/root.js'
+import { temporaryFolder } from '../support/root.js'
 
-describe.each(filesystems)('locks on $name', ({ folder }) => {
+describe.each(places)('locks on $name', ({ folder }) => {
   async function setUp(lockTimeout: number) {
     const root = temporaryFolder(folder)
     const store = await openStore(root, { lockTimeout })

@@ -9,6 +9,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { listLocks } from '#src/file/lock/list-locks.js'
 import { commandOfPid } from '#src/process-identity.js'
 import { all } from '../support/all.js'
+import { places } from '../support/effort.js'
 import { holdFlock } from '../support/flock.js'
 import { nextMessage, startProgram } from '../support/program.js'
 import { filesystems, temporaryFolder } from '../support/root.js'
@@ -26,7 +27,7 @@ async function setUp(on?: string) {
   }
 }
 
-describe.each(filesystems)('the locks on $name', ({ folder }) => {
+describe.each(places)('the locks on $name', ({ folder }) => {
   test('none is held when nobody holds one', async () => {
     const { root } = await setUp(folder)
     expect(await all(listLocks(root))).toEqual([])

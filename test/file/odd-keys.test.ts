@@ -4,7 +4,8 @@ import { copyStore, openStore } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import * as z from 'zod'
 import { all } from '../support/all.js'
-import { filesystems, temporaryFolder } from '../support/root.js'
+import { places } from '../support/effort.js'
+import { temporaryFolder } from '../support/root.js'
 
 /** Members that another program or a person may have put into a file, none of them written so by this package. */
 const MEMBERS: Readonly<Record<string, string>> = {
@@ -22,7 +23,7 @@ const MEMBERS: Readonly<Record<string, string>> = {
 }
 const ids = Object.keys(MEMBERS)
 
-describe.each(filesystems)('odd labels and data, on $name', ({ folder }) => {
+describe.each(places)('odd labels and data, on $name', ({ folder }) => {
   async function setUp() {
     const root = temporaryFolder(folder)
     for (const [id, members] of Object.entries(MEMBERS)) {

@@ -33,7 +33,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { LOCK_EX, tryFlock, unlockAndClose } from '#src/file/posix/flock.js'
 import { libc } from '#src/file/posix/libc.js'
 import { all } from '../support/all.js'
-import { effort } from '../support/effort.js'
+import { places } from '../support/effort.js'
 import { holdFlock } from '../support/flock.js'
 import { nextMessage, startProgram } from '../support/program.js'
 import { filesystems, temporaryFolder } from '../support/root.js'
@@ -111,7 +111,7 @@ async function orphan(root: string, ...ids: string[]): Promise<number | undefine
   return program.pid
 }
 
-describe.each(effort(filesystems.slice(0, 1), filesystems))('ownership on $name', ({ folder }) => {
+describe.each(places)('ownership on $name', ({ folder }) => {
   test('unowned, owned, released, orphaned: in list, inspect and the file', async () => {
     const { root, store, file } = await setUp(folder)
     expect((await store.inspect('a')).owner).toBeNull()

@@ -16,7 +16,7 @@ import lockfile from 'proper-lockfile'
 import { openStore, type Repair, type SandboxStore } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { all } from '../support/all.js'
-import { effort } from '../support/effort.js'
+import { effort, places } from '../support/effort.js'
 import { age, canHave, faults, storeToDamage } from '../support/faults.js'
 import { holdFlock } from '../support/flock.js'
 import { picture } from '../support/picture.js'
@@ -341,8 +341,6 @@ test('a repair that is killed at any call is finished by the next one', { timeou
     }
   }
 })
-
-const places = effort(filesystems.slice(0, 1), filesystems)
 
 describe.each(places)('beside running processes, on $name', ({ folder: on }) => {
   test('changes without end make no finding, and none is lost', { timeout: 60_000 }, async () => {

@@ -19,7 +19,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { openStore, type SandboxState } from 'sandbox-state'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { effort } from '../support/effort.js'
+import { effort, places } from '../support/effort.js'
 import { Events } from '../support/events.js'
 import { nextMessage, Racers, startProgram } from '../support/program.js'
 import { filesystems, temporaryFolder } from '../support/root.js'
@@ -63,7 +63,7 @@ interface Report {
   readonly memory: number
 }
 
-describe.each(filesystems)('a watch on $name', ({ folder }) => {
+describe.each(places)('a watch on $name', ({ folder }) => {
   test('begins with what is there, sorted, and goes on with what happens', async () => {
     const { store } = await setUp(folder)
     for (const id of ['b', 'a', 'c']) await store.create(id)

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import lockfile from 'proper-lockfile'
 import { openStore } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { filesystems, temporaryFolder } from '../support/root.js'
+import { places } from '../support/effort.js'
+import { temporaryFolder } from '../support/root.js'
 
 const EARLIER = '00000000-0000-4000-8000-000000000000'
 
@@ -22,7 +23,7 @@ const NOTES: readonly { readonly note: string; readonly left: (note: string) => 
 ]
 const BOOT = /"boot":"[^"]*"/
 
-describe.skipIf(process.platform !== 'linux').each(filesystems)(
+describe.skipIf(process.platform !== 'linux').each(places)(
   'a temporary file that a power cut left, on $name',
   ({ folder }) => {
     async function setUp(left: (note: string) => string) {
