@@ -1,9 +1,9 @@
-// What a supervisor takes of a core while it waits for VMs that it adopted, with `own(id, { wait: true })`:
+// How much of a core a supervisor uses while it waits for adopted VMs with `own(id, { wait: true })`:
 //
 //     npm run build && node bench/adopted.mjs [COUNT] [SECONDS]
 //
-// Another process owns COUNT sandboxes (1,000 by default) in memory. They are waited for for SECONDS (10), and then that
-// process is killed.
+// Another process owns COUNT sandboxes (1,000 by default) in memory. This one waits for them for SECONDS (10), then kills
+// the other.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
@@ -32,7 +32,7 @@ async function adopt() {
   const owner = fork(fileURLToPath(import.meta.url), [count, seconds, root])
   try {
     const [message] = await Promise.race([once(owner, 'message'), once(owner, 'exit')])
-    if (message !== 'owned') throw new Error('the owner of the sandboxes has ended')
+    if (message !== 'owned') throw new Error('the owner of the sandboxes ended too early')
     const store = await openStore(root)
     const owned = ids.map(id => store.own(id, { wait: true }))
     await sleep(Math.min(Number(seconds), 3) * 1_000) // By then all of them wait.

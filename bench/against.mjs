@@ -1,9 +1,9 @@
-// Compares transitions of this build with those of another one, in turns and in one run:
+// Compares transitions of this build and of another one, which take turns in one run:
 //
 //     npm run build && node bench/against.mjs OTHER/dist [FOLDER] [ROUNDS]
 //
 // OTHER/dist is a built checkout of another version (git worktree add, npm ci, npm run build). FOLDER is /dev/shm by
-// default. Prints the median of each in µs, and the ratio of the two.
+// default. Prints both medians in µs and their ratio.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'

@@ -4,8 +4,8 @@ import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /**
- * The databases are never a dependency of the package: they come from a folder with an install step of its own
- * (`npm --prefix bench/alternatives install`), or from the folder that BENCH_ALTERNATIVES names; otherwise they are left out.
+ * The databases are not dependencies of the package. They come from this folder (`npm --prefix bench/alternatives install`)
+ * or from the one that BENCH_ALTERNATIVES names. Without it they take no part.
  */
 const FOLDER = resolve(
   process.env.BENCH_ALTERNATIVES ?? fileURLToPath(new URL('./alternatives', import.meta.url)),

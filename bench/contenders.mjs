@@ -1,11 +1,11 @@
-/** In the order in which tables show them. */
+/** In the order of the tables. */
 const NAMES = ['floor', 'locked', 'naive', 'ours', 'sqlite', 'lmdb']
-/** They may not be installed. */
+/** These may be missing. */
 const DATABASES = ['sqlite', 'lmdb']
 
 /**
- * The contenders that can run here, by name, and why the others cannot. Each module has `about`, `version()` and
- * `open(root)`, which gives an object with create, transition, increment, read, delete and close, synchronous or not.
+ * The contenders that can run here, by name, and why the others cannot. Each module exports `about`, `version()` and
+ * `open(root)`, which returns an object with create, transition, increment, read, delete and close, synchronous or not.
  */
 export async function loadContenders() {
   const contenders = {}
@@ -26,7 +26,7 @@ export function loadContender(name) {
   return import(`./contenders/${name}.mjs`)
 }
 
-/** Opens some contenders, each in a folder of its own with running sandboxes, and closes them in the end. */
+/** Opens some contenders, each in its own folder with running sandboxes, and closes them at the end. */
 export async function withContenders({ contenders, folder }, names, ids, use) {
   const opened = {}
   try {
@@ -47,7 +47,7 @@ export async function makeRunning(opened, ids) {
   }
 }
 
-/** Transitions of a running sandbox: to paused, to running again, and so on. */
+/** Transitions of a running sandbox: to paused, back to running, and so on. */
 export function backAndForth({ transition }, id) {
   let [from, to] = ['running', 'paused']
   return () => {

@@ -1,6 +1,6 @@
-// Puts results into the documentation: document.mjs RESULTS.json [DOCUMENT], with what `npm run bench -- --json` wrote.
-// Only what stands between a pair of marks of docs/performance.md is replaced; the text around it, such as why a target
-// is missed, is written by hand. The picture is put beside the document.
+// Writes the results of `npm run bench -- --json` into the documentation: node bench/document.mjs RESULTS.json [DOCUMENT]
+// Replaces only the text between each pair of marks in docs/performance.md. The rest, such as why a target is missed, is
+// written by hand. The picture goes beside the document.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -26,7 +26,7 @@ writeFileSync(document, text)
 
 const missed = results.targets.filter(({ result }) => result !== 'met')
 if (missed.length > 0) {
-  process.stderr.write('Not met, so the document should say why:\n')
+  process.stderr.write('Not met; the document should say why:\n')
   for (const { what, on, result } of missed) process.stderr.write(`  ${what} (${on}): ${result}\n`)
 }
 

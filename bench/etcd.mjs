@@ -1,5 +1,5 @@
-// What a store on etcd costs compared with one of files: node bench/etcd.mjs [--quick] [--json FILE]
-// Starts etcd (one member, and three) on loopback ports of its own; needs `etcd` on the PATH and a built package.
+// Compares a store on etcd with one of files: node bench/etcd.mjs [--quick] [--json FILE]
+// Starts etcd itself (one member, then three) on loopback ports. Needs `etcd` on the PATH and a built package.
 import { fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -35,7 +35,7 @@ async function freePorts(count) {
   return ports
 }
 
-/** @returns the members' `HOST:PORT`, with commas */
+/** @returns the members' `HOST:PORT`, separated by commas */
 async function startEtcd(size, on) {
   const ports = await freePorts(2 * size)
   const url = i => `http://127.0.0.1:${ports[i]}`
@@ -70,7 +70,7 @@ async function isHealthy(host) {
   }
 }
 
-/** Latency of calls made one after another, in ms. */
+/** The latency of calls made one after another, in ms. */
 async function oneByOne(call) {
   const times = []
   for (let i = -Math.ceil(CALLS / 10); i < CALLS; i++) {
@@ -81,7 +81,7 @@ async function oneByOne(call) {
   return { p50: threeDigits(median(times)), p99: threeDigits(quantile(times, 0.99)) }
 }
 
-/** Calls a second when so many are always under way, each of a sandbox of its own. */
+/** Calls a second with AT_ONCE under way all the time, each on its own sandbox. */
 async function sideBySide(call) {
   const start = performance.now()
   let next = 0
@@ -92,7 +92,7 @@ async function sideBySide(call) {
   return Math.round(CALLS / ((performance.now() - start) / 1_000))
 }
 
-/** Changes a second of one sandbox by several processes. */
+/** Changes a second by several processes of one sandbox. */
 async function contended(root) {
   const each = Math.ceil(CALLS / 10)
   const racers = Array.from({ length: PROCESSES }, () =>
@@ -176,7 +176,7 @@ async function measureFiles(name, on) {
   return measure(name, temporaryFolder(on))
 }
 
-/** Its members end with it: what is measured next has the machine for itself. */
+/** Ends its members, so that the next measurement has the machine to itself. */
 async function measureEtcd(name, size, on) {
   const hosts = await startEtcd(size, on)
   try {
@@ -186,7 +186,7 @@ async function measureEtcd(name, size, on) {
   }
 }
 
-/** In one go, so that nothing of the run comes between. */
+/** Synchronous, so that nothing else of the run happens in between. */
 function cleanUp() {
   for (const child of children.splice(0)) child.kill('SIGKILL')
   for (const folder of folders.splice(0)) {

@@ -4,14 +4,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 const RESOLUTION = 1
 
 /**
- * How late the event loop was while a function ran. Each sample contains the interval at which the timer fires, which
- * is taken off; a stall at the start or the end is seen too, since the timer runs before and after.
+ * How late the event loop was while a function ran. Each sample includes the interval of the timer, which is subtracted.
+ * The timer also runs before and after the function, and so sees a stall at its start or end.
  * @returns p99 and the longest, in ms
  */
 export async function loopDelay(run) {
   const histogram = monitorEventLoopDelay({ resolution: RESOLUTION })
   histogram.enable()
-  await sleep(3) // A reset here would lose the first sample, which is the one of a run that never lets the loop turn.
+  await sleep(3) // A reset here would lose the first sample, the only one of a run that never lets the loop turn.
   await run()
   await sleep(3)
   histogram.disable()

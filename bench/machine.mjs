@@ -3,7 +3,7 @@ import module from 'node:module'
 import { availableParallelism, cpus, loadavg, release, totalmem, type } from 'node:os'
 import { basename } from 'node:path'
 
-/** What a figure depends on. */
+/** What the figures depend on. */
 export function machineFacts() {
   return {
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
@@ -37,7 +37,7 @@ export function filesystemOf(folder) {
       return { device, point, name: source.split(' ')[0] }
     })
     .filter(({ point }) => isBelow(path, point))
-  // Of two mounts at one point the later one is seen.
+  // The later of two mounts at one point hides the earlier.
   const { device, name } = mounts.reduce((best, mount) =>
     mount.point.length >= best.point.length ? mount : best,
   )

@@ -1,12 +1,12 @@
 import { median, quantile, ratioOf, rounded } from './statistics.mjs'
 
-/** Ms on a clock that all processes of a machine share. */
+/** The time in ms on a clock that all processes of a machine share. */
 export function clock() {
   return Number(process.hrtime.bigint()) / 1e6
 }
 
 /**
- * Calls an operation again and again for `ms` milliseconds.
+ * Repeats an operation for `ms` milliseconds.
  * @returns the duration of each call in µs
  */
 export async function spin(operation, ms) {
@@ -23,9 +23,9 @@ export async function spin(operation, ms) {
 }
 
 /**
- * Measures every task once in each round, so that all meet the same machine; the order differs from round to round, so
- * that no task always follows the same one.
- * @returns for each task, one sample a round
+ * Measures every task once in each round, so that all share the machine's good and bad times. The first task changes with
+ * each round.
+ * @returns for each task one sample a round
  */
 export async function inTurns(tasks, rounds, measure) {
   const samples = new Map(tasks.map(task => [task, []]))
@@ -41,12 +41,12 @@ export async function inTurns(tasks, rounds, measure) {
 /**
  * Measures the time of one call of each contender's operation.
  * @param operations by contender
- * @returns a line for each: the value of a round is its median call, since a mean would mostly show the stalls of a
- * shared disk; p99 is over all calls
+ * @returns a line for each. A round's value is its median call, since a mean would mostly show the stalls of a shared
+ * disk; p99 is over all calls
  */
 export async function timeCalls(what, operations, { rounds, time }) {
   const names = Object.keys(operations)
-  // A program that runs for days is compiled; that takes some thousand calls.
+  // In a program that runs for days the code is compiled, which takes some thousand calls.
   for (const name of names) await spin(operations[name], time * 3)
   const samples = await inTurns(names, rounds, name => spin(operations[name], time))
   const lines = names.map(name => {
@@ -66,14 +66,14 @@ export function line(what, contender, unit, rounds, facts = {}) {
   return { what, contender, unit, value: rounded(median(rounds)), rounds: rounds.map(rounded), facts }
 }
 
-/** The longest stall of the event loop: the median round, and the worst one, which the rest of the machine may explain. */
+/** The longest stall of the event loop in the median round, and in the worst, which may be due to other programs. */
 export function stalls(longest) {
   return { longestStall: rounded(median(longest)), worstStall: rounded(Math.max(...longest)) }
 }
 
 /**
- * Adds to each line its ratio to those that others need for the same thing.
- * @param sameAs what to compare with where a contender has no line with the same name
+ * Adds to each line its ratios to the same line of the floor, of naive and of SQLite.
+ * @param sameAs the name to compare with where a contender has no line of the same name
  */
 export function withRatios(lines, sameAs = what => what) {
   return lines.map(each => {

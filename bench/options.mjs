@@ -7,21 +7,21 @@ const ROW_NAMES = ROWS.map(({ name }) => name)
 
 export const HELP = `Usage: npm run bench -- [ROW...] [options]
 
-Compares the store with the floor of the filesystem, with the same packages put together naively, and with databases
-(when bench/alternatives is installed). All contenders of a row take turns in one run.
+Compares the store with the least that the filesystem takes, with a naive use of the same packages, and with databases
+(if bench/alternatives is installed). All contenders of a row take turns in one run.
 
-Rows, all by default:
+Rows (default: all):
 ${ROWS.map(({ name, title }) => `  ${name.padEnd(11)} ${title}`).join('\n')}
 
-  --on PLACES  of ${PLACES.join(', ')}, or any folders, with commas between them; by default tmpfs and
-               disk, and for some rows the others, which are images in /var/tmp and need root
-  --rounds N   rounds of each row, 5 by default
-  --quick      one short round with few processes and sandboxes, to see that all works
-  --json FILE  writes everything, each round too; bench/document.mjs makes docs/performance.md of it
-  --help       shows this
+  --on PLACES  where, separated by commas: ${PLACES.join(', ')}, or folders (default: the
+               places of each row). ext4, xfs and btrfs are images in /var/tmp, and need root
+  --rounds N   rounds of each row (default: 5)
+  --quick      one short round with few processes and sandboxes, to see that everything works
+  --json FILE  write all results, with each round; bench/document.mjs puts them into docs/performance.md
+  --help       show this help
 `
 
-/** How much is done: `time` is for each contender in each round, in ms, and longer with many at once. */
+/** How much is measured. `time` is in ms for each contender in each round; rows with many at once take several times that. */
 const FULL = { rounds: 5, time: 100, own: [8], shared: [8, 32], sizes: [1_000, 10_000, 100_000], kills: 8 }
 const QUICK = { rounds: 1, time: 10, own: [2], shared: [2], sizes: [20], kills: 1 }
 
@@ -57,7 +57,7 @@ function parse(args) {
   }
 }
 
-/** All known names if none was given. */
+/** Without names: all. */
 function chosen(kind, names, known, isAlsoKnown = () => false) {
   const unknown = names.find(name => !known.includes(name) && !isAlsoKnown(name))
   if (unknown !== undefined) {

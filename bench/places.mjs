@@ -3,22 +3,22 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { filesystemOf } from './machine.mjs'
 
-// Where rows are measured: in folders of this machine, and on filesystems of their own in image files.
+// Where rows are measured: in folders of this machine, and on filesystems in image files.
 
 const MEMORY = '/dev/shm'
 const DISK = '/var/tmp'
 const IN_MEMORY = ['tmpfs', 'ramfs']
 
-/** XFS takes no less than 300 MB. */
+/** XFS needs at least 300 MB. */
 const IMAGE_SIZE = '512M'
-/** Nothing is discarded, so that the space stays reserved, and nothing is left to a kernel thread that runs later. */
+/** Without discards the space stays reserved. Without lazy initialization no kernel thread works during the measurement. */
 const MKFS = {
   ext4: ['mkfs.ext4', '-q', '-F', '-b', '4096', '-E', 'nodiscard,lazy_itable_init=0,lazy_journal_init=0'],
   xfs: ['mkfs.xfs', '-q', '-f', '-K'],
   btrfs: ['mkfs.btrfs', '-q', '-f', '-K'],
 }
 
-/** The names of all places, in the order in which they are measured. */
+/** The names of all places, in the order of measurement. */
 export const PLACES = ['tmpfs', 'disk', ...Object.keys(MKFS)]
 
 const folders = new Set()
@@ -27,8 +27,8 @@ const mounted = new Set()
 /**
  * Prepares a place.
  * @param name one of PLACES, or an existing folder
- * @returns `{ name, title, kind, filesystem, folder }`, where kind is `memory` or `disk`; instead of a folder, one that
- * this machine does not have has `missing`, the reason
+ * @returns `{ name, title, kind, filesystem, folder }`, where kind is `memory` or `disk`. A place that this machine lacks
+ * has `missing`, the reason, instead of a folder
  */
 export function openPlace(name) {
   const isImage = name in MKFS
@@ -52,17 +52,17 @@ export function openPlace(name) {
   }
 }
 
-/** A new folder of the benchmark's own; its name says which process to ask about. */
+/** A new folder. Its name contains the pid of the benchmark. */
 export function makeFolder({ folder }, name) {
   const made = mkdtempSync(join(folder, `sandbox-state-bench-${process.pid}-${name}-`))
   folders.add(made)
   return made
 }
 
-/** Removes every folder, and every image with them. */
+/** Unmounts all images, and removes all folders. */
 export function closePlaces() {
   for (const point of mounted) {
-    // A process that was just killed may have files open: then it goes with the last of them.
+    // A process that was just killed may still have files open; the mount then ends with the last of them.
     if (spawnSync('umount', [point]).status !== 0) spawnSync('umount', ['--lazy', point])
   }
   mounted.clear()
@@ -95,7 +95,7 @@ function mountImage(name) {
     run('mount', '--types', name, '--options', 'loop', image, point)
     mounted.add(point)
   } finally {
-    // The mount keeps the image open; its space is free as soon as it is unmounted, however that comes about.
+    // The mount keeps the image open, so its space is freed by the unmount, even after a crash of the benchmark.
     rmSync(image, { force: true })
   }
   return point

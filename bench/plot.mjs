@@ -1,7 +1,7 @@
-// One picture of the time of a call, as SVG: a panel for each filesystem, a line for each operation, on a log scale.
+// Draws the time of a call as SVG: a panel for each filesystem, a line for each operation, on a log scale.
 
 const ROWS = ['transition', 'update', 'create + delete', 'read']
-/** Told apart by shape as well as by colour. */
+/** Each contender has its own shape and colour. */
 const MARKS = {
   floor: { colour: '#6b7280', shape: 'bar' },
   ours: { colour: '#0b62c4', shape: 'disc' },
@@ -19,7 +19,7 @@ const LINE = 38
 const PANEL_HEAD = 34
 const AXIS = 40
 
-/** @returns undefined when no row of it was measured */
+/** @returns undefined if none of its rows was measured */
 export function plotOf({ places }) {
   const panels = places.map(panelOf).filter(({ lines }) => lines.length > 0)
   if (panels.length === 0) return undefined
@@ -90,7 +90,7 @@ function drawPanel({ title, lines }, { x, ticks }, top) {
       text(LEFT - 14, y + 4, escaped(what), 'text-anchor="end"'),
       `<line x1="${at(Math.min(...values))}" y1="${y}" x2="${at(Math.max(...values))}" y2="${y}" stroke="#d1d5db"/>`,
     )
-    // Ours last, so that nothing covers it.
+    // Ours comes last, so that nothing covers it.
     for (const { contender, value } of rows.toSorted((a, b) => isOurs(a) - isOurs(b))) {
       parts.push(mark(contender, x(value), y, `${NAMES[contender] ?? contender}: ${duration(value)}`))
     }

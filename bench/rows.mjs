@@ -6,7 +6,7 @@ import { recovery } from './rows/recovery.mjs'
 import { start } from './rows/start.mjs'
 
 /**
- * Every row, in the order in which they are measured and shown: its name, its title, the places where it is measured
- * by default, and `measure(context)`, which gives the lines of its table.
+ * Every row, in the order of measurement and of the tables: its name, its title, its default places (`on`), and
+ * `measure(context)`, which returns the lines of its table.
  */
 export const ROWS = [transition, update, read, create, own, shared, atOnce, list, recovery, start]

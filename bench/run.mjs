@@ -10,7 +10,7 @@ import { ROWS } from './rows.mjs'
 import { textOf } from './table.mjs'
 import { measureTargets } from './targets.mjs'
 
-/** The form of what --json writes. */
+/** The version of the format that --json writes. */
 const FORMAT = 2
 
 try {
@@ -28,10 +28,10 @@ async function main({ json, rows, places, scale }) {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.once(signal, () => process.exit(128 + constants.signals[signal]))
   }
-  // The reader of a pipe may go away early.
+  // The reader of a pipe may close it early.
   process.stdout.on('error', () => {})
   if (json !== undefined) {
-    // Now rather than after ten minutes it turns out whether it can be written.
+    // A file that cannot be written fails now, not after ten minutes.
     mkdirSync(dirname(json), { recursive: true })
     writeFileSync(json, '', { flag: 'a' })
   }
@@ -46,7 +46,7 @@ function cleanUp() {
   closePlaces()
 }
 
-/** Which rows are measured at which place: those of the place, unless places were chosen. */
+/** The rows for each place: those that belong there by default, or all if places were chosen. */
 function planOf(names, places) {
   return (places ?? PLACES)
     .map(place => {

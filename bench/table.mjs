@@ -1,6 +1,6 @@
 // Results as tables: plain text for a terminal, Markdown for the documentation.
 
-/** The other figures of a line, in words and in this order. What is in brackets explains the one before it. */
+/** The other figures of a line, in words and in this order. A figure in parentheses explains the one before it. */
 const FACTS = {
   p99: (value, { unit }) => `p99 ${figure(value)} ${unit}`,
   longestWait: value => `longest wait ${figure(value)} ms`,
@@ -20,7 +20,7 @@ const FACTS = {
 const HEAD = ['', 'contender', 'median', 'spread', 'to the floor', 'to naive', 'to SQLite', '']
 const TARGET_HEAD = ['target', 'on', 'limit', 'measured', '']
 
-/** All of it, for a terminal. */
+/** All results, for a terminal. */
 export function textOf(results) {
   const { places, targets, contenders, missing, machine, loadAtEnd, seconds } = results
   const tables = places.map(({ title, rows }) => {
@@ -63,7 +63,7 @@ export function machineLine({ date, machine, rounds }) {
   )
 }
 
-/** The cells of each line; of a row that was not measured, the reason alone. */
+/** The cells of each line; for a row that was not measured, only the reason. */
 function linesOf({ lines, error }) {
   if (error !== undefined) return [[error]]
   return lines.map(line => [
@@ -87,7 +87,7 @@ function spread({ rounds }) {
   return rounds.length < 2 ? '' : `${figure(Math.min(...rounds))} - ${figure(Math.max(...rounds))}`
 }
 
-/** Times as multiples of the floor's time and as times faster than naive; rates as parts of the other's rate. */
+/** A time as a multiple of the floor's, or as times faster than another; a rate as a share of the floor's, or as a multiple. */
 function comparison({ unit, ratios }, base) {
   const ratio = ratios[base]
   if (ratio === undefined) return ''

@@ -1,4 +1,4 @@
-// What the package promises itself, as ratios of one run.
+// The performance targets of the package, as ratios within one run.
 
 const IS_MET = {
   '<=': (value, limit) => value <= limit,
@@ -16,7 +16,7 @@ const fact =
     facts[name]
 const everywhere = limit => ({ memory: limit, disk: limit })
 
-/** Limits are by filesystem, or for every filesystem in memory or on a disk. */
+/** Each limit is for a filesystem, or for all in memory (`memory`) or on a disk (`disk`). */
 const TARGETS = [
   ...targetsOf('transition', 'transition', {
     'time, times the floor': [toFloor, '<=', { memory: 5.5, disk: 1.4 }],
@@ -65,9 +65,9 @@ function targetsOf(row, line, targets) {
 }
 
 /**
- * Holds what was measured of ours against the targets of the rows that were asked for.
+ * Compares our results with the targets of the chosen rows.
  * @param machine from machineFacts()
- * @returns `{ what, on, limit, measured, result }` for each target and place; `measured` is missing where nothing was
+ * @returns `{ what, on, limit, measured, result }` for each target and place, without `measured` if there was no measurement
  */
 export function measureTargets(places, machine) {
   return TARGETS.flatMap(target => places.flatMap(place => measureTarget(target, place, machine)))
@@ -80,7 +80,7 @@ function measureTarget({ row: rowName, line: lineName, what, read, sign, limits 
   const target = { what, on: place.title, limit: `${sign} ${limit}` }
   if (row.error !== undefined) return [{ ...target, result: row.error }]
   const line = row.lines.find(each => each.what === lineName && each.contender === 'ours')
-  // A quick run has other numbers of processes and sandboxes.
+  // A quick run has fewer processes and sandboxes, and no such line.
   if (line === undefined) return []
   const value = read(line)
   if (value === undefined) return [{ ...target, result: 'not measured' }]

@@ -1,5 +1,5 @@
-// Where the time of a transition goes: node bench/where.mjs [FOLDER]   (build first; on tmpfs unless a FOLDER is given)
-// Samples the main thread with V8's profiler, and adds up each sample for the innermost file of the package on the stack.
+// Shows where the time of a transition goes: node bench/where.mjs [FOLDER]   (build first; FOLDER is /dev/shm by default)
+// Samples the main thread with V8's profiler. Each sample counts for the innermost file of the package on the stack.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { Session } from 'node:inspector/promises'
 import { join } from 'node:path'
@@ -33,7 +33,7 @@ rmSync(root, { recursive: true })
 const nodes = new Map(profile.nodes.map(node => [node.id, node]))
 const parents = new Map(profile.nodes.flatMap(({ id, children = [] }) => children.map(child => [child, id])))
 
-/** The file of the package, or the package, that a sample belongs to. */
+/** The file of this package, or the other package, that a sample counts for. */
 function placeOf(id) {
   for (let at = id; at !== undefined; at = parents.get(at)) {
     const { url, functionName } = nodes.get(at).callFrame

@@ -1,13 +1,13 @@
-// Sandboxes of coding agents, with what is known of each in its own state: image, ports and owner, checked by zod.
+// Sandboxes of coding agents. The state of each holds its image, ports and owner, checked by zod.
 //
 //     node examples/agents.mjs ROOT start OWNER IMAGE [PORT...]   prints the id of a new one
-//     node examples/agents.mjs ROOT open ID PORT                  opens one port more
+//     node examples/agents.mjs ROOT open ID PORT                  opens another port
 //     node examples/agents.mjs ROOT list OWNER
 //     node examples/agents.mjs ROOT stop ID REASON
-//     node examples/agents.mjs ROOT sweep DAYS                    deletes those that have been stopped for so long
+//     node examples/agents.mjs ROOT sweep DAYS                    deletes those that stopped at least DAYS ago
 //
-// Data is for programs, labels are for people and for lists: the owner is in both, so that anybody can ask for it with
-// `sandbox-state list --label owner=ann`. Whoever starts the sandbox itself would do so where this prints its id.
+// Data is for programs, labels are for people and lists. The owner is in both, so that `sandbox-state list --label owner=ann`
+// finds it. A real program would start the sandbox itself before it prints the id.
 import { randomUUID } from 'node:crypto'
 import { openStore } from 'sandbox-state'
 import * as z from 'zod'
@@ -29,7 +29,7 @@ const store = await openStore(root, { data: Agent })
 try {
   await COMMANDS[command](...args)
 } catch (error) {
-  console.error(error.message) // Such as: sandbox x: data.image: must have a tag, such as alpine:3.20
+  console.error(error.message) // For example: sandbox x: data.image: must have a tag, such as alpine:3.20
   process.exitCode = 1
 } finally {
   await store.close()

@@ -2,7 +2,7 @@
 //
 //     node examples/exporter.mjs ROOT [PORT]      then: curl http://127.0.0.1:PORT/metrics
 //
-// Each request lists the root anew: that takes no lock and is as true as the disk. PORT is 9477 by default, 0 for any.
+// Each request lists the root again, which takes no lock. PORT is 9477 by default; 0 chooses a free port.
 import { createServer } from 'node:http'
 import { openStore, STATES } from 'sandbox-state'
 
@@ -33,7 +33,7 @@ for (const signal of ['SIGTERM', 'SIGINT']) {
   process.once(signal, () => server.close(() => store.close()))
 }
 
-/** Every state has a line, also while no sandbox is in it: what is missing cannot be told from what is not measured. */
+/** Every state has a line, even for no sandbox: Prometheus cannot distinguish a missing line from a failed scrape. */
 async function metrics() {
   const counts = Object.fromEntries(STATES.map(state => [state, 0]))
   const errors = {}

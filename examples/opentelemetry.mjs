@@ -1,10 +1,10 @@
-// A span of OpenTelemetry for each change of a store, below the span of whatever asked for it.
+// An OpenTelemetry span for each change of a store, as a child of the span that requested it.
 //
 //     node examples/opentelemetry.mjs ROOT
 //
-// The function traceChanges is all that a program needs; the store is not told about it. Here spans are printed as lines of
-// JSON. Yours would go to a collector: put an exporter of OpenTelemetry in place of Lines, and BatchSpanProcessor in
-// place of SimpleSpanProcessor.
+// A program needs only the function traceChanges; the store needs no option for it. This program prints spans as lines of
+// JSON. To send them to a collector, replace Lines by an OpenTelemetry exporter and SimpleSpanProcessor by
+// BatchSpanProcessor.
 import { tracingChannel } from 'node:diagnostics_channel'
 import { context, SpanStatusCode, trace } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
@@ -12,7 +12,7 @@ import { BasicTracerProvider, SimpleSpanProcessor } from '@opentelemetry/sdk-tra
 import { CHANGE_CHANNEL, openStore } from 'sandbox-state'
 
 function traceChanges(tracer) {
-  /** A change's message is one object from its start to its end. */
+  /** By message: a change has the same message object from start to end. */
   const spans = new WeakMap()
   tracingChannel(CHANGE_CHANNEL).subscribe({
     start(change) {
@@ -64,7 +64,7 @@ const store = await openStore(root)
 await store.create('web-1', {}, { reason: 'order 7' })
 await tracer.startActiveSpan('GET /start', async request => {
   await store.transition('web-1', 'ready', 'running', { reason: 'first request' })
-  await store.transition('web-1', 'ready', 'running').catch(() => {}) // The span has the error.
+  await store.transition('web-1', 'ready', 'running').catch(() => {}) // The span records the error.
   request.end()
 })
 await store.delete('web-1', { force: true })

@@ -1,11 +1,11 @@
-// A supervisor that may be killed at any instant, and finds its sandboxes again when it is started anew.
+// A supervisor that may be killed at any instant, and finds its sandboxes again when it restarts.
 //
 //     node examples/supervisor.mjs ROOT [COUNT] [--reap]
 //
-// It keeps COUNT sandboxes (2 by default), here processes that sleep. Each inherits the ownership of its sandbox: while it
-// lives, the sandbox is owned, whatever becomes of the supervisor. Kill the supervisor (kill -9), let a sandbox die meanwhile,
-// start the supervisor again: what still runs is adopted; what died is an orphan, which --reap stops and starts anew.
-// SIGTERM ends the sandboxes, too.
+// It keeps COUNT sandboxes (2 by default), here processes that sleep. Each process inherits the ownership of its sandbox,
+// which stays owned as long as that process lives, whatever happens to the supervisor. Try it: kill the supervisor
+// (kill -9) and one sandbox, then restart the supervisor. It adopts the sandboxes that still run. Those that died are
+// orphans; with --reap it stops them and starts them again. SIGTERM ends the supervisor and its sandboxes.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { parseArgs } from 'node:util'
@@ -17,12 +17,12 @@ if (root === undefined) {
   console.error('usage: node examples/supervisor.mjs ROOT [COUNT] [--reap]')
   process.exit(2)
 }
-// It begins when it is told to. Told nothing, it ends: a supervisor killed before it noted the process leaves no stray.
+// It starts on a message, and ends if stdin closes first: a supervisor killed before it recorded the process leaves no stray.
 const SANDBOX = `
   process.stdin.once('data', () => setInterval(() => {}, 1000))
   process.stdin.resume()
 `
-/** By id: the process, and a promise of its end. */
+/** By id: the process, and a promise that resolves when it has ended. */
 const kept = new Map()
 let ending = false
 const store = await openStore(root)
@@ -30,47 +30,47 @@ const store = await openStore(root)
 if (values.reap) for await (const { id, reason } of store.reap()) console.log(`${id}: stopped, ${reason}`)
 await findAgain()
 for (let i = 1; i <= Number(count); i++) await keep(`sandbox-${i}`)
-const idle = setInterval(() => {}, 60_000) // Without a sandbox, too, it waits for a signal.
+const idle = setInterval(() => {}, 60_000) // Waits for a signal even without a sandbox.
 for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, endAll)
 console.log('all sandboxes run')
 
-/** What an earlier supervisor left. */
+/** Adopts the sandboxes of an earlier supervisor. */
 async function findAgain() {
   for await (const { id, state, owner, error } of store.list()) {
     if (error !== undefined) console.log(`${id}: left alone, ${error.code}`)
     else if (!runs(state)) continue
     else if (owner?.state === 'owned') {
-      // That supervisor has ended, so it is the process that owns the sandbox: which the kernel knows, not the pid.
+      // That supervisor has ended, so the owner is the sandbox's process. The kernel knows that; a pid would not prove it.
       watchOver(id, state.data.pid, store.own(id, { wait: true }))
       console.log(`${id}: found again, process ${state.data.pid} still runs`)
     } else console.log(`${id}: left alone, ${owner?.state ?? 'unowned'}`)
   }
 }
 
-/** Makes a sandbox, or starts one that stands still. */
+/** Creates a sandbox, or starts one that does not run. */
 async function keep(id) {
   const state = await read(id)
   if (state !== undefined && runs(state)) return
   if (state === undefined) await store.create(id)
-  const owner = await store.own(id, { wait: true }) // A process that was told nothing may be about to end.
+  const owner = await store.own(id, { wait: true }) // A process without its message may be about to end.
   const child = spawn(process.execPath, ['-e', SANDBOX], {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore', owner.fd],
   })
   const { pid } = child
   const owned = once(child, 'exit').then(() => owner)
-  child.stdin.on('error', () => {}) // It has died already, which is noticed like any death.
+  child.stdin.on('error', () => {}) // It has died already, which watchOver notices.
   await store.update(id, state => ({ ...state, state: 'running', data: { pid } }))
   child.stdin.end('go')
   watchOver(id, pid, owned)
   console.log(`${id}: process ${pid} started`)
 }
 
-/** @param owned resolves to the ownership of the sandbox, when its process has ended */
+/** @param owned resolves to the ownership of the sandbox when its process has ended */
 function watchOver(id, pid, owned) {
   const ended = owned
     .then(owner => stop(id, owner))
-    .catch(({ message }) => console.log(message)) // Somebody may have deleted it.
+    .catch(({ message }) => console.log(message)) // Another process may have deleted it.
     .finally(() => kept.delete(id))
   kept.set(id, { pid, ended })
 }

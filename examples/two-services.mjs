@@ -1,10 +1,10 @@
-// Two services share a root and need no word between them: each says which state it expects, and the store decides.
+// Two services share a root without any other channel: each names the state that it expects, and the store decides.
 //
 //     node examples/two-services.mjs ROOT scheduler COUNT     makes COUNT sandboxes and starts them
-//     node examples/two-services.mjs ROOT reaper COUNT        stops and deletes COUNT of what runs
+//     node examples/two-services.mjs ROOT reaper COUNT        stops and deletes COUNT running sandboxes
 //
-// Start as many of each as you like, on one root. Two reapers that want the same sandbox both ask for running -> stopped;
-// one gets it, for the other it is STATE_MISMATCH or NOT_FOUND: an answer like any other, and it takes the next one.
+// Start any number of each on one root. Two reapers that want the same sandbox both request running -> stopped. One
+// succeeds; the other gets STATE_MISMATCH or NOT_FOUND, and tries the next sandbox.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openStore } from 'sandbox-state'
 
@@ -30,7 +30,7 @@ async function schedule(wanted) {
 
 async function reap(wanted) {
   let [reaped, tooLate] = [0, 0]
-  // What a reaper had stopped that was killed before it could delete it.
+  // A reaper may have been killed between its stop and its delete.
   for await (const { id, error } of store.list({ state: 'stopped' }))
     if (error === undefined) await remove(id)
   while (reaped < wanted) {
@@ -47,7 +47,7 @@ async function reap(wanted) {
   console.log(`reaper: stopped and deleted ${reaped}, came too late for ${tooLate}`)
 }
 
-/** Whoever makes the transition owns what follows. */
+/** The reaper that makes the transition also deletes the sandbox. */
 async function isMine(id) {
   try {
     await store.transition(id, 'running', 'stopped')
@@ -58,7 +58,7 @@ async function isMine(id) {
   }
 }
 
-/** Another reaper may have been faster, which is as good. */
+/** Another reaper may have deleted it first. */
 async function remove(id) {
   try {
     await store.delete(id)

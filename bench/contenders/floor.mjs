@@ -14,8 +14,8 @@ import { join } from 'node:path'
 import { encodeState } from 'sandbox-state'
 
 export const about =
-  'the system calls that a durable replacement cannot do without, on the same bytes: open, write, fsync, close, ' +
-  'rename, fsync of the folder, one after another; for a read, readFileSync and JSON.parse. No lock, no check, no history'
+  'the minimum of system calls for a durable replacement of the same bytes: open, write, fsync, close, rename, fsync of ' +
+  'the folder; for a read, readFileSync and JSON.parse. No lock, no check, no history'
 
 export const version = () => 'node:fs'
 
@@ -35,11 +35,11 @@ export function exampleState(state) {
   }
 }
 
-/** What the store writes for a sandbox that was just made. */
+/** What the store writes for a new sandbox. */
 export const FIRST_TEXT = TEXTS.ready
 
 export function open(root) {
-  /** Their paths, put together once. */
+  /** By id: each sandbox's paths, joined once. */
   const folders = new Map()
   return {
     create(id) {

@@ -3,7 +3,7 @@ import { checkTransition } from 'sandbox-state'
 import { alternative, versionOf } from '../alternatives.mjs'
 import { exampleState } from './floor.mjs'
 
-export const about = 'LMDB, synchronous transactions, each one flushed before it returns. No history'
+export const about = 'LMDB, synchronous transactions, each flushed before it returns. No history'
 
 const lmdb = alternative('lmdb')
 

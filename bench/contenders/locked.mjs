@@ -15,9 +15,8 @@ import koffi from 'koffi'
 import { open as openFloor, TEXTS } from './floor.mjs'
 
 export const about =
-  'the floor plus the system calls that make it a change of this format: flock and a note of who holds it, the lock ' +
-  'folder made and removed, the state read, a look before the rename whether both locks are still held, a line of ' +
-  'history appended. No check, no JSON. What ours takes beyond this is what it computes and makes sure of'
+  'the floor plus most system calls of a change in this format: flock and the record of its holder, the lock folder ' +
+  'created and removed, the state read, a check of both locks before the rename, a line of history. No rules, no JSON'
 
 export const version = () => 'node:fs, koffi'
 
@@ -63,7 +62,7 @@ export function open(root) {
   }
 }
 
-/** Whether the locks are still held, as far as the calls go. */
+/** Makes the calls that check whether the locks are still held, and ignores what they return. */
 function look(...paths) {
   for (const path of paths) lstatSync(path)
 }

@@ -7,8 +7,8 @@ import * as z from 'zod'
 import { exampleState } from './floor.mjs'
 
 export const about =
-  'the same packages put together as their readmes show: async proper-lockfile, write-file-atomic, JSON.parse and a ' +
-  'zod schema. It retries a taken lock after 5 to 100 ms, for as long as it takes. No fsync of the folder, no history'
+  'the same packages, used as their readmes show: async proper-lockfile, write-file-atomic, JSON.parse and a zod ' +
+  'schema. It retries a taken lock every 5 to 100 ms, without a limit. No fsync of the folder, no history'
 
 export const version = () => 'proper-lockfile, write-file-atomic, zod'
 
@@ -20,7 +20,7 @@ const Schema = z.object({
   cgroupPath: z.string().default(''),
 })
 
-/** The package's own retries begin at one second, and none are made unless asked for: nobody would keep that. */
+/** By default the package never retries, and with retries it waits a second first, which nobody would keep. */
 const LOCK = { realpath: false, retries: { forever: true, minTimeout: 5, maxTimeout: 100, randomize: true } }
 
 export function open(root) {

@@ -10,7 +10,7 @@ const { Database, from } = await load()
 
 export const version = () => from
 
-/** Either package has the calls used here, under the same names. */
+/** Both packages have the methods used here, under the same names. */
 async function load() {
   try {
     const { DatabaseSync } = await import('node:sqlite')

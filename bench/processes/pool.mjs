@@ -3,14 +3,14 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
 const WORKER = fileURLToPath(new URL('./worker.mjs', import.meta.url))
-/** Ms: far more than any command takes. */
+/** In ms: far more than any command takes. */
 const TIMEOUT = 120_000
-/** Started together, all of them would wait for the processor. */
+/** More would compete for the processor while they start. */
 const STARTED_AT_ONCE = 4
 
 const running = new Set()
 
-/** Starts processes that do what they are asked to, see worker.mjs. */
+/** Starts processes that obey the commands of worker.mjs. */
 export async function startProcesses(count) {
   const workers = []
   while (workers.length < count) {
@@ -24,9 +24,9 @@ export async function startProcesses(count) {
     return answered
   }
   return {
-    /** Sends a message to one process; returns what it answers. */
+    /** Sends a message to one process; returns its answer. */
     ask,
-    /** Sends the first message to the first process, and so on; returns all answers. */
+    /** Sends each process the message of its index; returns all answers. */
     askAll: messages => Promise.all(messages.map((message, index) => ask(index, message))),
     /** Kills one process, or all of them. */
     kill(index) {
@@ -52,7 +52,7 @@ async function answer(worker) {
   const signal = AbortSignal.any([answered.signal, AbortSignal.timeout(TIMEOUT)])
   try {
     const ended = once(worker, 'exit', { signal }).then(() => {
-      throw new Error('a process of the benchmark ended before its time')
+      throw new Error('a process of the benchmark ended too early')
     })
     const [{ result, error }] = await Promise.race([once(worker, 'message', { signal }), ended])
     if (error !== undefined) throw new Error(`a process of the benchmark failed: ${error}`)

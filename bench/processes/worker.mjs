@@ -1,8 +1,8 @@
-// One of several processes: opens contenders, and calls them while the others do so, too.
+// One of several processes that open contenders and call them at the same time.
 import { backAndForth, loadContender } from '../contenders.mjs'
 import { clock, spin } from '../measure.mjs'
 
-/** By contender. */
+/** By contender: what `run` repeats. */
 const operations = new Map()
 
 const commands = {
@@ -20,7 +20,7 @@ const commands = {
     return { count: durations.length, seconds, longest: Math.max(...durations) / 1000 }
   },
 
-  /** Enters an update, answers, and stays inside until it is killed, or the benchmark is gone. */
+  /** Enters an update, answers, and stays inside until it is killed or the benchmark ends. */
   async hold({ contender, root, id }) {
     const opened = await open(contender, root)
     const parent = process.ppid
@@ -32,7 +32,7 @@ const commands = {
     })
   },
 
-  /** Enters an update of each sandbox, all together; answers with the times of entry. */
+  /** Enters an update of each sandbox, all at once; answers with the times of entry. */
   async enter({ contender, root, ids }) {
     const opened = await open(contender, root)
     return Promise.all(
@@ -63,8 +63,8 @@ async function open(contender, root) {
 }
 
 /**
- * Calls an operation until this process has had `ms` milliseconds of processor time: how often code has run decides
- * whether it is compiled. A process that mostly waits gives up in the end.
+ * Repeats an operation until this process has used `ms` milliseconds of processor time, so that its code is compiled. A
+ * process that mostly waits stops after ten times as long.
  */
 async function spendOwnTime(operation, ms) {
   const start = process.cpuUsage()

@@ -9,7 +9,7 @@ const IDS = Array.from({ length: 64 }, (_, index) => `sandbox-${index}`)
 const ONE_AT_A_TIME = `${IDS.length} one at a time`
 const AT_ONCE = `${IDS.length} at once`
 
-/** The floor and SQLite are synchronous, so one at a time is all that they can do. */
+/** The floor and SQLite are synchronous, so they only do one at a time. */
 const CONTENDERS = ['floor', 'naive', 'ours', 'sqlite']
 const ASYNCHRONOUS = ['naive', 'ours']
 
@@ -55,7 +55,7 @@ async function measureBatches(batches, { rounds, time }) {
   return withRatios(lines, () => ONE_AT_A_TIME)
 }
 
-/** Runs whole batches for `ms` milliseconds. The processor time is that of all threads. */
+/** Runs whole batches for `ms` milliseconds. `cpu` is the processor time of all threads for each change, in µs. */
 async function sample({ run }, ms) {
   let count = 0
   let seconds = 0

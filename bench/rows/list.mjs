@@ -7,7 +7,7 @@ import { loopDelay } from '../loop-delay.mjs'
 import { inTurns, line, stalls, withRatios } from '../measure.mjs'
 import { rounded } from '../statistics.mjs'
 
-/** As many are measured once and in memory only: a check of them takes ten seconds, and reads from memory anyway. */
+/** So many are measured once, and in memory only: their check takes ten seconds, and reads from memory anyway. */
 const LARGE = 100_000
 
 export const list = {
@@ -39,14 +39,14 @@ export const list = {
   },
 }
 
-/** A state alone, as from a backup. Made without the store, which would take minutes. */
+/** Only a state, as from a backup. With the store this would take minutes. */
 function makeSandbox(root, number) {
   const folder = join(root, `sandbox-${String(number).padStart(6, '0')}`)
   mkdirSync(folder, 0o700)
   writeFileSync(join(folder, 'state.json'), FIRST_TEXT, { mode: 0o600 })
 }
 
-/** A list that leaves something out would be a fast one. */
+/** Also checks that each list is complete: one that skips sandboxes would look fast. */
 async function warmUp(walks, size) {
   for (const { what, contender, run } of walks) {
     const count = await run()
@@ -83,9 +83,9 @@ async function countOf(items) {
 }
 
 /**
- * The most memory that is live during a walk beyond what was live before it, in MB, looked at after a garbage collection
- * whenever the walk lets the event loop turn. Apart from the rounds that are timed.
- * @returns undefined for a walk that was over before the first look
+ * The most memory that is live during a walk beyond what was live before it, in MB. It is sampled after a garbage
+ * collection every 25 ms, as far as the walk lets the event loop turn, in a walk of its own that is not timed.
+ * @returns undefined for a walk that ended before the first sample
  */
 async function memoryOf(walk) {
   setFlagsFromString('--expose-gc')

@@ -5,7 +5,7 @@ import { PLACES } from '../places.mjs'
 // One process, one sandbox, one call after another.
 
 const ALL = ['floor', 'locked', 'naive', 'ours', 'sqlite', 'lmdb']
-/** `locked` makes transitions only. */
+/** `locked` only makes transitions. */
 const WITHOUT_LOCKED = ALL.filter(name => name !== 'locked')
 
 export const transition = {

@@ -2,8 +2,8 @@ import { makeRunning } from '../contenders.mjs'
 import { inTurns, line, withRatios } from '../measure.mjs'
 import { startProcesses } from '../processes/pool.mjs'
 
-// Several processes at once, all of them always at work. LMDB takes no part: with several processes it fails now and
-// then, with MDB_BAD_TXN or by a read that does not see the change before.
+// Several processes at once, all busy all the time. LMDB is left out: with several processes it sometimes fails with
+// MDB_BAD_TXN, or a read misses the change before it.
 
 export const own = {
   name: 'own',
@@ -27,9 +27,9 @@ export const shared = {
   measure: context =>
     measureProcesses(context, {
       counts: context.shared,
-      // Without a lock the floor would lose updates, and `locked` does not wait for one.
+      // The floor has no lock and would lose updates; `locked` does not wait for its lock.
       names: ['naive', 'ours', 'sqlite'],
-      // Long enough for a wait of half a second to be seen.
+      // Long enough to see a wait of half a second.
       ms: context.time * 8,
       where: 'one sandbox',
       what: 'increment',
@@ -62,7 +62,7 @@ async function measureProcesses(context, { counts, names, ms, where, what, idOf 
   }
 }
 
-/** Every sandbox is running when the processes come. */
+/** Makes the sandboxes, all running, before the processes open them. */
 async function prepare({ contenders, folder }, name, ids) {
   const root = folder(name)
   const opened = await contenders[name].open(root)

@@ -3,7 +3,7 @@ import { clock, line } from '../measure.mjs'
 import { startProcesses } from '../processes/pool.mjs'
 import { median, quantile, rounded } from '../statistics.mjs'
 
-/** How long a sandbox stays locked after its holder was killed: from SIGKILL until a process that waits for it is inside. */
+/** How long a sandbox stays locked after its holder is killed: from SIGKILL until a waiting process is inside. */
 export const recovery = {
   name: 'recovery',
   title: 'A holder is killed (kill -9): until the next one is inside',
@@ -11,7 +11,7 @@ export const recovery = {
   async measure(context) {
     const ours = []
     for (let round = 0; round < context.rounds; round++) ours.push(await killHolders(context, 'ours'))
-    // Once only: each takes seconds, as the dead holder's lock has to become stale.
+    // Only once: each kill takes seconds, until the dead holder's lock is stale.
     const naive = [await killHolders(context, 'naive')]
     return [lineOf('ours', ours), lineOf('naive', naive)]
   },
@@ -34,10 +34,10 @@ async function killHolders({ contenders, folder, kills }, contender) {
     const waiter = ids.length
     await pool.ask(waiter, { command: 'enter', contender, root, ids: ['warm-up'] })
     const entered = pool.ask(waiter, { command: 'enter', contender, root, ids })
-    await sleep(100) // By then it waits in its longest steps.
+    await sleep(100) // By now it polls at its longest interval.
     const killed = []
     for (const index of ids.keys()) {
-      await sleep(30 + Math.random() * 20) // No recovery meets the end of the process killed before.
+      await sleep(30 + Math.random() * 20) // The process killed before has fully ended by then.
       killed.push(clock())
       pool.kill(index)
     }

@@ -11,7 +11,7 @@ const BIN = fileURLToPath(new URL('../../dist/cli/bin.js', import.meta.url))
 const LIBRARY = new URL('../../dist/index.js', import.meta.url).href
 const STARTS_PER_ROUND = 4
 
-/** Each is compared with the program that it names, which does nothing. */
+/** By program: what it is compared with, which does nothing. */
 const BASES = { 'import of index.js': 'an empty module', 'sandbox-state state ID': 'node -e 0' }
 
 export const start = {
@@ -35,7 +35,7 @@ export const start = {
       'node -e 0': ['-e', '0'],
       'sandbox-state state ID': [BIN, '--root', root, 'state', 'one'],
     }
-    // A Node without a compile cache does not know the variable.
+    // A Node without a compile cache ignores this variable.
     const env = { ...process.env, NODE_COMPILE_CACHE: context.folder('compile-cache') }
     return measureStarts(commands, env, context)
   },
