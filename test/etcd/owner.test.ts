@@ -202,7 +202,7 @@ describeEtcd('an owner on etcd', () => {
 
     test('because somebody revoked it is told at the next renewal', async context => {
       const { expect } = context
-      const { prefix, store, other } = await setUp(context)
+      const { prefix, store, other } = await setUp(context, 3 * LEASE)
       const owner = await store.own('a')
       const key = base64(`${prefix}/alive/a`)
       const { kvs } = await etcd.ask('kv/range', { key })
