@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -60,6 +60,18 @@ test('the package holds what is needed to use it, and nothing else', () => {
     const targets = Array.from(links, ([, target = '']) => join(document, '..', target))
     expect(targets.filter(target => !paths.includes(target))).toEqual([])
   }
+})
+
+test('npm install -g installs its command and its man page', async () => {
+  const [folder, prefix] = [temporaryFolder(), temporaryFolder()]
+  const { dependencies, scripts, ...manifest } = JSON.parse(
+    readFileSync(join(PROJECT, 'package.json'), 'utf8'),
+  )
+  writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest))
+  cpSync(join(PROJECT, 'dist'), join(folder, 'dist'), { recursive: true })
+  await run('npm', ['install', '--global', '--offline', '--prefix', prefix, folder])
+  expect(readFileSync(join(prefix, 'bin', 'sandbox-state'), 'utf8')).toMatch(/^#!/)
+  expect(readFileSync(join(prefix, 'share', 'man', 'man1', 'sandbox-state.1'), 'utf8')).toMatch(/^\.TH /)
 })
 
 test('the library does not load zod; its subpath with the schemas does', async () => {

@@ -22,6 +22,8 @@ export interface HelpText {
 
 /** Everything that there is to know about a command. */
 export interface CommandSpec extends HelpText {
+  /** What its help shows of the arguments, where their names do not say it all. */
+  readonly usage?: string
   /** Its arguments, and its own options, in the order of the help. */
   readonly takes?: readonly (Argument | Option)[]
   /** @param operands the values of the arguments, one by one; undefined for one that may be left out */
@@ -37,8 +39,9 @@ function isJsonFormat(taken: Argument | Option): boolean {
   return taken instanceof Option && taken.long === '--format' && taken.argChoices?.includes('json') === true
 }
 
-export function define(command: Command, { takes = [], run, ...help }: CommandSpec, cli: Cli): void {
+export function define(command: Command, { usage, takes = [], run, ...help }: CommandSpec, cli: Cli): void {
   for (const each of takes) each instanceof Argument ? command.addArgument(each) : command.addOption(each)
+  if (usage !== undefined) command.usage(usage)
   if (takes.some(isJsonFormat)) {
     command.addOption(JSON_OPTION).on('option:json', () => command.setOptionValue('format', 'json'))
   }

@@ -21,8 +21,8 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry('delete', 'delete a sandbox', () => import('./commands/delete.js')),
   entry('run', 'run a command that owns a sandbox', () => import('./commands/run.js')),
   entry('prune', 'delete sandboxes that stopped long ago', () => import('./commands/prune.js')),
-  entry('orphans', 'list what is said to run, but whose owner died', () => import('./commands/orphans.js')),
-  entry('reap', 'stop the orphans', () => import('./commands/reap.js')),
+  entry('orphans', 'list the sandboxes whose owner died', () => import('./commands/orphans.js')),
+  entry('reap', 'move the orphans to stopped', () => import('./commands/reap.js')),
   entry('watch', 'follow the sandboxes, live on a terminal', () => import('./commands/watch.js')),
   entry('wait', 'wait until a sandbox is in a state, or deleted', () => import('./commands/wait.js')),
   entry(

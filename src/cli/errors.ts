@@ -71,7 +71,7 @@ function plainMessage({ message }: Error): string {
     .replace(/^error: (command-argument value )?/, '')
     .replace(/^option '(.*)' argument missing$/, "option '$1' needs a value")
     .replace(/\.$/, '')
-    .replace(/^too many arguments.*$/, '$&; text with spaces needs quotes')
+    .replace(/^too many arguments.*Expected [^0].*$/, '$&; text with spaces needs quotes')
     .replace(/\n\(Did you mean (.*)\?\)$/, ', did you mean $1?')
 }
 

@@ -53,14 +53,17 @@ export function ownerCell(owner: Owner | undefined): Cell | string {
   return owner.state === 'owned' ? whoWords(owner) : { text: 'orphaned', color: 'red' }
 }
 
-/** Orphans, and why they were reaped. */
 export const ORPHAN_COLUMNS: readonly Column<Orphan>[] = [
   STATE,
   ['OWNED-SINCE', ({ owner }) => owner.since ?? '-'],
   ['LAST-OWNER', ({ owner }) => whoWords(owner)],
 ]
 
-export const REAPED_COLUMNS: readonly Column<Reaped>[] = [STATE, ['REASON', ({ reason }) => visible(reason)]]
+/** What reaping does to an orphan, and why; it is yielded as it was before. */
+export const REAPED_COLUMNS: readonly Column<Reaped>[] = [
+  ['CHANGE', ({ state: { state } }) => ({ text: `${state} -> stopped`, color: STATE_COLORS.stopped })],
+  ['REASON', ({ reason }) => visible(reason)],
+]
 
 export function headings<Entry>(columns: readonly Column<Entry>[]): string[] {
   return ['ID', ...columns.map(([heading]) => heading)]

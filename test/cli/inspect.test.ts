@@ -46,7 +46,7 @@ describe('inspect', () => {
     const root = await oneSandbox()
     const page = await root.done('inspect a', { terminal: true, env: { NO_COLOR: '1' } })
     expect(page).toMatch(
-      /^Id +a\nState +running\nSince +\S+ \([\d.]+s ago\)\nChanged +.+\nRevision +\S+\nHeld by +-\n/,
+      /^Id +a\nState +running\nSince +\S+ \([\d.]+s ago\)\nChanged +.+\nRevision +\S+\nLocked by +-\n/,
     )
     expect(page).toContain('\n    "data": {\n      "image": "alpine"\n    }\n')
     expect(page).toMatch(/\n\nChanges\n {2}SEQ .*\n.* created, ready .* for you\n.* ready -> running .* -\n$/)
@@ -54,7 +54,7 @@ describe('inspect', () => {
       (await root.done('inspect a --format text')).replaceAll(/[\d.]+s ago/g, ''),
     )
     expect(await root.done('inspect a', { terminal: true })).toContain(
-      'State     \u001b[32mrunning\u001b[0m\n',
+      'State      \u001b[32mrunning\u001b[0m\n',
     )
   })
 
@@ -66,7 +66,7 @@ describe('inspect', () => {
     const page = await root.done('inspect a --format text')
     expect(page).toContain('\nLast 10 changes\n  SEQ ')
     expect(page).not.toContain('created')
-    expect(page).toMatch(/^Held by +pid \d+ \(.+\)/m)
+    expect(page).toMatch(/^Locked by +pid \d+ \(.+\)/m)
     const { lock: holder, history, findings } = JSON.parse(await root.done('inspect a'))
     expect(holder).toMatchObject({ lock: 'flock', pid: expect.any(Number) })
     expect(history).toHaveLength(10)

@@ -6,7 +6,7 @@ import { COMMANDS } from '#src/cli/commands.js'
 import manifest from '../../package.json' with { type: 'json' }
 import { cli } from './support.js'
 
-const page = fileURLToPath(new URL(`../../${manifest.man}`, import.meta.url))
+const page = fileURLToPath(new URL(`../../${manifest.man[0]}`, import.meta.url))
 
 /** Programs that show a man page, and what each says of one that is not right. */
 const FORMATTERS = {

@@ -63,7 +63,7 @@ describe('reap', () => {
     const planned = await root.done('reap --dry-run')
     expect(root.snapshot()).toEqual(before)
     expect(planned).toMatch(
-      /^ID {2}STATE {4}REASON\na {3}running {2}owner died: pid \d+ \(node bin\.js\)\nb {3}paused {3}owner died: .*\n$/,
+      /^ID {2}CHANGE {14}REASON\na {3}running -> stopped {2}owner died: pid \d+ \(node bin\.js\)\nb {3}paused -> stopped {3}owner died: .*\n$/,
     )
     expect(await root.done('reap')).toBe(planned)
     expect(await root.done('reap')).toBe('')

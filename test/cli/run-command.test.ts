@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
@@ -156,9 +156,11 @@ describe('run', () => {
     expect(stderr).toMatch(/^sandbox-state: OWNED: sandbox a is owned by /)
     process.kill(pid, 'SIGKILL')
     await expect.poll(() => inspect(root), PATIENT).toMatchObject({ owner: 'orphaned' })
-    expect(await run(root, 'a', '--', 'true')).toMatchObject({
+    await root.done('transition a paused')
+    expect(await run(root, 'a', '--', 'true')).toEqual({
       status: 1,
-      stderr: expect.stringContaining('INVALID_TRANSITION'),
+      stdout: '',
+      stderr: 'sandbox-state: INVALID_TRANSITION: sandbox a is an orphan: reap it first\n',
     })
     expect(await root.done('reap --format ids')).toBe('a\n')
     expect(await inspect(root)).toEqual({
@@ -230,6 +232,38 @@ describe('run', () => {
     expect(screen.match(/SIGINT/g)).toHaveLength(1)
     expect(screen.match(/SIGQUIT/g)).toHaveLength(1)
     expect(await inspect(root)).toMatchObject({ reason: 'exited 0' })
+  })
+
+  it('takes one that another creates meanwhile, unless it is owned', async () => {
+    const root = new Root()
+    const runs = await Promise.all(Array.from({ length: 4 }, () => root.cli('run a --create -- true')))
+    const failures = runs.map(({ stderr }) => stderr).filter(text => !text.includes(': OWNED: '))
+    expect(failures.join('')).toBe('')
+    expect(runs.map(({ status }) => status)).toContain(0)
+  })
+
+  it('leaves alone one of another program', async () => {
+    const root = new Root()
+    mkdirSync(join(root.path, 'a'), { recursive: true })
+    writeFileSync(join(root.path, 'a', 'persist.json'), '{}')
+    const before = root.snapshot()
+    const { status, stderr } = await run(root, 'a', '--create', '--', 'true')
+    expect({ status, stderr }).toEqual({
+      status: 1,
+      stderr: "sandbox-state: ALREADY_EXISTS: sandbox a already exists, in another program's format\n",
+    })
+    expect(root.snapshot()).toEqual(before)
+  })
+
+  it('refuses one that is running already', async () => {
+    const root = new Root()
+    await root.done('create a')
+    await root.done('transition a running')
+    expect(await run(root, 'a', '--', 'true')).toEqual({
+      status: 1,
+      stdout: '',
+      stderr: 'sandbox-state: INVALID_TRANSITION: sandbox a is running already: stop it first\n',
+    })
   })
 
   it.each([

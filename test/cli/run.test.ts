@@ -56,6 +56,11 @@ describe('a wrong command line', () => {
       "too many arguments for 'state'. Expected 1 argument but got 2; text with spaces needs quotes (see: sandbox-state state --help)",
     ],
     [
+      'an argument where there is none',
+      ['reap', 'a'],
+      "too many arguments for 'reap'. Expected 0 arguments but got 1 (see: sandbox-state reap --help)",
+    ],
+    [
       'an option without its value',
       ['list', '--root'],
       "option '--root <dir>' needs a value (see: sandbox-state --help)",

@@ -59,7 +59,7 @@ function facts({ id, state, changedAt, revision, since, lock, owner }: Inspectio
     ['Since', `${since} (${ago(since, now)})`],
     ['Changed', `${changedAt} (${ago(changedAt, now)})`],
     ['Revision', visible(revision)],
-    ['Held by', lock === null ? '-' : sinceWords(holderWords(lock), lock, now)],
+    ['Locked by', lock === null ? '-' : sinceWords(holderWords(lock), lock, now)],
     ['Owner', owner === null ? '-' : ownerCell(owner, now)],
   ]
 }

@@ -11,10 +11,10 @@ export const command: CommandSpec = {
 as it is, and so does what somebody changes meanwhile.
 
 Formats:
-  table  each as it was, and the reason that its history has; without any
-         orphan no line at all
-  json   one array of {id, state: {...}, changedAt, revision, owner, reason}
-  ids    one id a line`,
+  table  one line per orphan, in columns; nothing if there are none
+  json   one array of {id, state: {...}, changedAt, revision, owner, reason},
+         each as it was before
+  ids    one id per line`,
   examples: [
     ['reap --dry-run', 'what it would stop, and why'],
     ['reap', 'do it'],

@@ -1,10 +1,9 @@
 import { Argument, Option } from 'commander'
 import { onAbort } from '../../abort.js'
 import type { Owner, Ownership } from '../../backend.js'
-import { checkMove } from '../../change.js'
 import { type ErrorCode, StateStoreError } from '../../errors.js'
 import { thisProcess } from '../../process-identity.js'
-import type { SandboxStore } from '../../store.js'
+import type { Inspection, SandboxStore } from '../../store.js'
 import type { CommandSpec } from '../command.js'
 import { CommandError, EXIT, UsageError } from '../errors.js'
 import { labelOption } from '../labels.js'
@@ -29,23 +28,24 @@ and the sandbox is an orphan 10 s later. The ownership can also be lost, as
 when etcd cannot be reached: then the command is sent TERM, and KILL after 5 s,
 and the sandbox is left as it is.
 
-Nothing is wrong if somebody has stopped or deleted the sandbox meanwhile.`,
+It is no error if somebody has stopped or deleted the sandbox meanwhile.`,
   examples: [
-    ['run a -- firecracker --no-api --config-file a.json', 'run a VM'],
-    ['run a --create --label team=x -- sleep 60', 'create a first, unless it is there'],
+    ['run a -- firecracker --config-file a.json', 'run a VM'],
+    ['run a --create --label team=x -- sleep 60', 'create a if need be'],
   ],
   done: 'the command exited with 0',
   failed:
-    'OWNED (somebody else owns it), INVALID_TRANSITION (it is running already: reap it if it is an orphan), NOT_FOUND, INVALID_ID, INVALID_STATE, CORRUPT_STATE, LOCK_TIMEOUT, UNSUPPORTED or IO_ERROR; or it ran, but the sandbox could not be moved to stopped, or its ownership was lost',
+    'OWNED (somebody else owns it), INVALID_TRANSITION (it is running already, or is an orphan), NOT_FOUND, INVALID_ID, INVALID_STATE, CORRUPT_STATE, LOCK_TIMEOUT, UNSUPPORTED or IO_ERROR; or it ran, but the sandbox could not be moved to stopped, or its ownership was lost',
   others: [
     ['126', 'COMMAND: it cannot be executed'],
     ['127', 'COMMAND: it was not found'],
     ['128+N', 'it was killed by signal N'],
     ['else', 'that of the command'],
   ],
+  usage: '[options] <id> -- <command...>',
   takes: [
     ID,
-    new Argument('<command...>', 'the command and its arguments, after --'),
+    new Argument('<command...>', 'the command and its arguments'),
     new Option('--create', 'create the sandbox, unless it is there'),
     labelOption('with --create: a label of a new one; may be repeated'),
     REASON,
@@ -77,16 +77,31 @@ Nothing is wrong if somebody has stopped or deleted the sandbox meanwhile.`,
   },
 }
 
-/** Leaves an orphan that is said to be running for reap, which says in the history why it was stopped. */
+/** Leaves an orphan for reap, which says in the history why it was stopped. */
 async function own(store: SandboxStore, id: string, options: Options): Promise<Ownership> {
   const { create = false, label: labels = {} } = options
   const found = await unlessCode(['NOT_FOUND'], store.inspect(id))
-  if (found !== undefined && found.owner?.state !== 'owned')
-    checkMove(id, found.state.state, found.state.state, 'running')
+  if (found !== undefined) assertFree(found)
   const owner = await unlessCode(create ? ['NOT_FOUND'] : [], store.own(id))
   if (owner !== undefined) return owner
-  await store.create(id, { labels }, changeOptions(options))
+  try {
+    await store.create(id, { labels }, changeOptions(options))
+  } catch (error) {
+    if (!(error instanceof StateStoreError && error.code === 'ALREADY_EXISTS')) throw error
+    // Somebody else has created it meanwhile; or it is another program's, which cannot be owned.
+    const theirs = await unlessCode(['NOT_FOUND'], store.own(id))
+    if (theirs === undefined) throw error
+    return theirs
+  }
   return store.own(id)
+}
+
+/** Who owns it, says the attempt to own it. */
+function assertFree({ id, state: { state: from }, owner }: Inspection): void {
+  const isOrphan = owner?.state === 'orphaned' && (from === 'running' || from === 'paused')
+  if (!isOrphan && (owner !== null || from !== 'running')) return
+  const why = isOrphan ? 'is an orphan: reap it first' : 'is running already: stop it first'
+  throw new StateStoreError('INVALID_TRANSITION', `sandbox ${id} ${why}`, { id, from, to: 'running' })
 }
 
 /** Aborted when the sandbox may be another's from now on. That it was deleted is no reason to end the command. */
