@@ -135,6 +135,8 @@ export interface Inspection<State = SandboxState> extends Omit<StoredSandbox<Sta
 
 /** Who has a sandbox now: see {@link SandboxStore.holdersOf}. @internal */
 export interface Holders {
+  /** When it last changed, in ISO 8601. */
+  readonly changedAt: string | undefined
   readonly owner: Owner | undefined
   readonly lock: LockHolder | undefined
 }
@@ -329,8 +331,8 @@ export class SandboxStore<Data = unknown> {
   }
 
   /**
-   * Everything known about one sandbox, in one object. Takes no lock and makes nothing; so a change that comes meanwhile may
-   * show in a part of it only.
+   * Everything known about one sandbox, in one object. Makes nothing, and takes no lock, but for a moment to confirm a fault.
+   * A change that comes meanwhile may show in a part of it only.
    * @throws StateStoreError `NOT_FOUND` `INVALID_ID` `CORRUPT_STATE` `INVALID_STATE` `IO_ERROR` `CLOSED`
    */
   inspect(id: string): Promise<Inspection<StateOf<Data>>> {
@@ -532,7 +534,7 @@ export class SandboxStore<Data = unknown> {
 
   /**
    * Who owns and who locks each of some sandboxes, for a view that looks again and again: all their locks are looked up at
-   * once. Of one that cannot be read, the owner is not known.
+   * once. Of one that cannot be read, only the lock is known.
    * @internal
    */
   async holdersOf(ids: readonly string[]): Promise<ReadonlyMap<string, Holders>> {
@@ -541,16 +543,16 @@ export class SandboxStore<Data = unknown> {
       const held = await collect(this.#backend.locks?.(ids))
       const looks = ids.map(async (id): Promise<[string, Holders]> => {
         const found = await this.#backend.find(id).catch(ownError)
-        const owner = found instanceof StateStoreError ? undefined : found?.owner
-        return [id, { owner, lock: held.find(lock => lock.id === id)?.holder }]
+        const { owner, changedAt } = found instanceof StateStoreError ? {} : (found ?? {})
+        return [id, { changedAt, owner, lock: held.find(lock => lock.id === id)?.holder }]
       })
       return new Map(await Promise.all(looks))
     })
   }
 
   /**
-   * Every lock that is held now, by us, Kata, flock(1) or a program with proper-lockfile, sorted by id. Makes and
-   * changes nothing, and keeps no change from its lock.
+   * Every lock that is held now, by us, Kata, flock(1) or a program with proper-lockfile, sorted by id. A sandbox whose
+   * folder cannot be read is left out. Makes and changes nothing, and keeps no change from its lock.
    * @param options filters for the locks
    * @throws StateStoreError `INVALID_ID`, `IO_ERROR` when the root cannot be read, `UNSUPPORTED` where the backend
    * cannot tell, `CLOSED`

@@ -6,7 +6,7 @@ import { ERROR_CODES } from 'sandbox-state'
 import { expect, test } from 'vitest'
 import { COMMANDS } from '#src/cli/commands.js'
 import { MEMORY } from './cli/support.js'
-import { comparable, programFolder, runSessions, sessionsIn } from './docs/console.js'
+import { comparable, programEnvironment, runSessions, sessionsIn } from './docs/console.js'
 import { temporaryFolder } from './support/root.js'
 
 const project = fileURLToPath(new URL('..', import.meta.url))
@@ -28,8 +28,7 @@ test('the example does what its comments say', () => {
 test('the session of the command goes as it is shown', () => {
   const sessions = sessionsIn(readme)
   const root = join(temporaryFolder(MEMORY), 'root')
-  const env = { ...process.env, PATH: `${programFolder()}:${process.env.PATH}`, NO_COLOR: '1' }
-  const ran = runSessions(sessions, env, command => command.replace('/tmp/sandboxes', root))
+  const ran = runSessions(sessions, programEnvironment(), command => command.replace('/tmp/sandboxes', root))
   expect(ran.map(comparable)).toEqual(sessions.map(({ text }) => comparable(text)))
 })
 

@@ -5,7 +5,7 @@ import { visible } from '../state/show.js'
 import type { Orphan, Reaped } from '../store.js'
 import { labelWords } from './labels.js'
 import { type Cell, type Row, STATE_COLORS } from './table.js'
-import { age, whoWords } from './words.js'
+import { age, faultWords, whoWords } from './words.js'
 
 /** A column of a listing, beside the id. */
 export type Column<Entry> = readonly [heading: string, cell: (entry: Entry) => Cell | string]
@@ -75,8 +75,7 @@ export function listingRow<Entry extends WithState>(
   columns: readonly Column<Entry>[],
 ): Row {
   if ('error' in entry) {
-    const { code, message } = entry.error
-    return [entry.id, { text: code, color: 'red' }, visible(message)]
+    return [entry.id, { text: entry.error.code, color: 'red' }, faultWords(entry.error)]
   }
   return [entry.id, ...columns.map(([, cell]) => cell(entry))]
 }

@@ -7,6 +7,7 @@ export interface OutputStream {
   readonly fd?: number
   readonly isTTY?: boolean
   readonly rows?: number
+  readonly columns?: number
 }
 
 /** How many characters are gathered before they are written. */
@@ -30,9 +31,13 @@ export class Output {
     return this.stream.fd
   }
 
-  /** A serial line or a container may not know its terminal's size, and says 0. */
+  /** A serial line or a container that does not know its terminal's size says 0. */
   get rows(): number {
     return this.stream.rows || 24
+  }
+
+  get columns(): number {
+    return this.stream.columns || 80
   }
 
   /** Adds text, and waits for the reader if there is much of it. */

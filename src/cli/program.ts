@@ -11,7 +11,8 @@ export const HELP: HelpText = {
     'against the state machine, and replaces the whole file.',
   notes: `Root:
   --root, else $SANDBOX_STATE_ROOT, else $XDG_STATE_HOME/sandbox-state, else
-  ~/.local/state/sandbox-state. The first create makes it.`,
+  ~/.local/state/sandbox-state. The first create makes it.
+  etcd://HOST:PORT/PREFIX is a root on etcd.`,
   examples: [
     ['demo', 'see what it does'],
     ['create a', 'create a sandbox'],

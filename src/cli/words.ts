@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import { basename } from 'node:path'
 import type { LockHolder } from '../backend.js'
 import { visible } from '../state/show.js'
 
@@ -19,6 +20,13 @@ export function whoWords({ pid, otherPidNamespace, host, command }: Omit<LockHol
 
 export function holderWords(holder: LockHolder): string {
   return holder.lock === 'flock' ? whoWords(holder) : 'another program (proper-lockfile)'
+}
+
+/** What is wrong with something of a sandbox, for the sandbox's row: only the file's name of its path, or nothing. */
+export function faultWords({ id, path, message }: { id?: string; path?: string; message: string }): string {
+  if (id === undefined || path === undefined || !message.startsWith(`${path}: `)) return visible(message)
+  const name = basename(path)
+  return visible(name === id ? message.slice(path.length + 2) : name + message.slice(path.length))
 }
 
 const SECOND = 1000

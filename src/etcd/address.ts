@@ -20,7 +20,8 @@ const PREFIX = /^(\/(?!\.{1,2}(\/|$))[\w.-]+){1,16}$/
 export function parseAddress(root: string): EtcdAddress {
   const [, scheme = '', hosts = '', path = ''] = ADDRESS.exec(root) ?? []
   if (root.includes('@')) {
-    throw new TypeError('an etcd address cannot contain a user or password: pass them as options')
+    const other = 'pass them as options, or to the command in $ETCDCTL_USER'
+    throw new TypeError(`an etcd address cannot contain a user or password: ${other}`)
   }
   const tls = scheme.toLowerCase() === 'etcds'
   const origins = hosts.split(',').map(host => {

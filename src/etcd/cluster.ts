@@ -98,7 +98,8 @@ export class Cluster {
     scope: Scope,
     isChange = false,
   ): Promise<{ readonly result: T; readonly uncertain: boolean }> {
-    const { signal, background, deadline = performance.now() + this.timeout } = scope
+    const start = performance.now()
+    const { signal, background, deadline = start + this.timeout } = scope
     const body = JSON.stringify(message)
     let uncertain = false
     let unusable = 0
@@ -120,7 +121,7 @@ export class Cluster {
         const delay = retry < 0 ? 0 : retryDelay(retry)
         const final = failure === 'refused' || failure === 'compacted' || unusable >= this.members.length
         if (final || performance.now() + delay >= deadline) {
-          const failed = ioError(error, member, scope)
+          const failed = ioError(error, member, scope, final ? 0 : performance.now() - start)
           throw uncertain && isChange ? outcomeUnknown(scope.id, failed) : failed
         }
         await pause(delay, signal ?? this.closing.signal)
@@ -202,6 +203,12 @@ export function outcomeUnknown(id: string | undefined, cause: unknown): unknown 
   return new StateStoreError('OUTCOME_UNKNOWN', message, { id, cause })
 }
 
-function ioError(cause: GatewayError, { origin }: Endpoint, { id, key }: Scope): StateStoreError {
-  return new StateStoreError('IO_ERROR', `etcd at ${origin}: ${cause.message}`, { id, path: key, cause })
+/** @param waited for how long it was tried again, in ms */
+function ioError(cause: GatewayError, { origin }: Endpoint, { id, key }: Scope, waited = 0): StateStoreError {
+  const end = waited < 1000 ? '' : `; gave up after ${Math.round(waited / 1000)} s`
+  return new StateStoreError('IO_ERROR', `etcd at ${origin}: ${cause.message}${end}`, {
+    id,
+    path: key,
+    cause,
+  })
 }

@@ -3,21 +3,25 @@ import type { Owner } from '../backend.js'
 import { ioError, isErrno } from '../errno.js'
 import { isUnreadable, StateStoreError } from '../errors.js'
 import { isValidId } from '../sandbox-id.js'
+import { STATE_FILE } from './layout.js'
 import { describeHolder, findHolder } from './lock/holder.js'
 import { readOwner } from './lock/owner.js'
 import { openLockToRead } from './lock/sandbox-lock.js'
 import { pause } from './lock/wait.js'
 import { Dir } from './posix/dir.js'
+import { isRegularFile } from './posix/file-stat.js'
 import { LOCK_SH, tryFlock, unlockAndClose } from './posix/flock.js'
 import { assertDir } from './root-dir.js'
 import { readStateFile, type StateFile } from './state-file.js'
 
-/** How long a reader waits for a program that writes in place, as Kata does under its lock, in ms. */
+/** How long a reader waits for a program that writes in place, as Kata does, in ms. */
 const LONGEST = 200
+/** A file that was written this recently, in ms, may be half written even if nobody holds the lock. */
+const FRESH = 100
 
 /**
  * Reads a sandbox's state. Takes no lock and makes nothing: a state file is replaced whole. Only Kata writes in
- * place, under its exclusive lock; so a file that cannot be understood is looked at again under a shared one.
+ * place, most often under its exclusive lock; so a file that cannot be understood is looked at again under a shared one.
  * @returns undefined when there is no such sandbox
  * @throws StateStoreError `CORRUPT_STATE`, `INVALID_STATE`, `IO_ERROR`
  */
@@ -44,8 +48,8 @@ export async function readSandbox(
 
 /**
  * Reads what could not be understood again and again, until it can be, or until it was read under a shared flock(2), as
- * Kata's readers take; then that is the result. If the lock is not free in time, the error names its holder, who may
- * be writing.
+ * Kata's readers take; then that is the result, unless the file is fresh: Kata's shim for containerd writes without the
+ * lock. If the lock is not free in time, the error names its holder, who may be writing.
  */
 async function readAgain(dir: Dir): Promise<StateFile | undefined> {
   const deadline = performance.now() + LONGEST
@@ -61,14 +65,19 @@ async function readAgain(dir: Dir): Promise<StateFile | undefined> {
     try {
       return readStateFile(dir)
     } catch (error) {
-      if (!isBusy || !isUnreadable(error)) throw error
+      if (!isUnreadable(error) || !(isBusy || isFresh(dir))) throw error
       const left = deadline - performance.now()
-      if (left <= 0) throw besideHolder(error, dir)
+      if (left <= 0) throw isBusy ? besideHolder(error, dir) : error
       await pause(attempt, left)
     } finally {
       if (fd !== undefined) unlockAndClose(fd)
     }
   }
+}
+
+function isFresh(dir: Dir): boolean {
+  const stat = dir.stat(STATE_FILE)
+  return stat !== undefined && isRegularFile(stat) && Date.now() - stat.mtimeMs < FRESH
 }
 
 function besideHolder(error: StateStoreError, dir: Dir): StateStoreError {

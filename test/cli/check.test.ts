@@ -26,7 +26,9 @@ describe('check', () => {
       ['EMPTY_STATE', 'torn', 'yes'],
       [''],
     ])
-    expect(stdout).toContain(`${join(root.path, 'torn', 'state.json')}: it is empty\n`)
+    expect(stdout).toMatch(/ torn +yes +state\.json: it is empty\n/)
+    expect(stdout).toMatch(/ half +yes +it holds no state: /)
+    expect(stdout).toContain(` no      "-x" in ${root.path} is not a sandbox id`)
   })
 
   it('prints one array of JSON', async () => {

@@ -32,13 +32,15 @@ function view(rows: number, all = sights) {
 describe('a frame of the live view', () => {
   it('says of a sandbox that is not there that it is awaited', () => {
     const awaited = { ...view(0), id: 'later', sights: [], more: 0 }
-    expect(frame(awaited, 5, false, NOW)[2]).toBe('no sandbox later yet')
-    expect(frame({ ...awaited, sights }, 9, false, NOW).join('\n')).not.toContain('later')
+    expect(frame(awaited, { rows: 5, columns: 80 }, false, NOW)[2]).toBe('no sandbox later yet')
+    expect(frame({ ...awaited, sights }, { rows: 9, columns: 80 }, false, NOW).join('\n')).not.toContain(
+      'later',
+    )
   })
 
   it('fits on a screen of any height', () => {
     for (let rows = 1; rows < 12; rows++) {
-      const lines = frame(view(rows), rows, false, NOW)
+      const lines = frame(view(rows), { rows, columns: 80 }, false, NOW)
       expect(lines.length).toBeLessThanOrEqual(rows)
       expect(lines.at(-1)).toContain('Ctrl-C quits')
     }
@@ -46,7 +48,7 @@ describe('a frame of the live view', () => {
 
   it('shows a line for each sandbox, as many as there is room for', () => {
     const [a, , z] = sights
-    expect(frame(view(8, a && z ? [a, z] : []), 8, false, NOW)).toEqual([
+    expect(frame(view(8, a && z ? [a, z] : []), { rows: 8, columns: 100 }, false, NOW)).toEqual([
       '/r: 2 sandboxes',
       '',
       expect.stringMatching(/^ID {2}STATE +FOR +OWNER +LOCK HELD BY +LAST CHANGE BY +REASON$/),
@@ -54,9 +56,20 @@ describe('a frame of the live view', () => {
       expect.stringMatching(/^z {3}paused +0s {2}orphaned +pid 1 \(z\) +pid 9 \(y\)$/),
       'Ctrl-C quits',
     ])
-    expect(frame(view(5), 5, false, NOW)).toMatchObject({
+    expect(frame(view(5), { rows: 5, columns: 80 }, false, NOW)).toMatchObject({
       0: '/r: 3 sandboxes',
       4: '2 more do not fit; Ctrl-C quits',
     })
+  })
+
+  it('leaves out the middle of ids that would push the states off the screen', () => {
+    const long = view(8, [{ id: `${'a'.repeat(60)}bcde`, now: 'running', since: NOW }, ...sights])
+    const ids = [160, 80, 10].map(columns => {
+      const lines = frame(long, { rows: 8, columns }, false, NOW)
+      expect(Math.max(...lines.map(line => line.length))).toBeLessThan(Math.max(columns, 100))
+      expect(lines[4]).toMatch(/^a {2,}running/)
+      return lines[3]?.split(' ')[0]
+    })
+    expect(ids).toEqual([`${'a'.repeat(60)}bcde`, 'aaaaaaaa…aaaabcde', 'aaaaaaaa…aaaabcde'])
   })
 })

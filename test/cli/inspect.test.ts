@@ -70,7 +70,7 @@ describe('inspect', () => {
     const { lock: holder, history, findings } = JSON.parse(await root.done('inspect a'))
     expect(holder).toMatchObject({ lock: 'flock', pid: expect.any(Number) })
     expect(history).toHaveLength(10)
-    expect(page).toMatch(/\n\nFaults\n {2}WRONG_MODE {2}.+\n$/)
+    expect(page).toMatch(/\n\nFaults\n {2}WRONG_MODE {2}its mode is 0777 and should be 0700\n$/)
     expect(findings).toMatchObject([{ code: 'WRONG_MODE', id: 'a', repairable: true }])
   })
 

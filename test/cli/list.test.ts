@@ -26,10 +26,10 @@ describe('list', () => {
     const root = await someSandboxes()
     for (const id of ['cache', 'db', 'web']) root.age(id, 3 * DAY)
     const stdout = `ID     STATE          CHANGED  OWNER  LABELS
-bad    CORRUPT_STATE  ${message(root, 'bad', BAD)}
+bad    CORRUPT_STATE  state.json: ${BAD}
 cache  ready               3d  -      app=cache,team=x
 db     running             3d  -      -
-odd    INVALID_STATE  ${message(root, 'odd', ODD)}
+odd    INVALID_STATE  state.json: ${ODD}
 web    ready               3d  -      -
 `
     expect(await root.cli('list')).toEqual({ status: 1, stdout, stderr: '' })
@@ -40,10 +40,10 @@ web    ready               3d  -      -
     const root = await someSandboxes()
     for (const id of ['cache', 'db', 'web']) root.age(id, 3 * DAY)
     const stdout = `ID     STATE          CHANGED  OWNER  BLOCK-INDEX  MEMORY-BLOCK  HOTPLUG-PROBE  CGROUP-PATH  LABELS
-bad    CORRUPT_STATE  ${message(root, 'bad', BAD)}
+bad    CORRUPT_STATE  state.json: ${BAD}
 cache  ready               3d  -                0             0  no             -            app=cache,team=x
 db     running             3d  -                0             0  no             -            -
-odd    INVALID_STATE  ${message(root, 'odd', ODD)}
+odd    INVALID_STATE  state.json: ${ODD}
 web    ready               3d  -               12           128  yes            /kata/web    -
 `
     expect(await root.cli('list --wide')).toEqual({ status: 1, stdout, stderr: '' })

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readFileSync, utimesSync } from 'node:fs'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { nextMessage, startProgram } from '../support/program.js'
@@ -111,12 +112,16 @@ describe.skipIf(!hasTmux)(`watch on a terminal${hasTmux ? '' : ' (skipped: there
     const root = new Root()
     for (const id of ['a', 'b', 'c']) await root.done(`create ${id}`)
     root.put('bad', 'nonsense')
+    root.put('kata', '{"state":"paused"}')
+    const anHourAgo = Date.now() / 1000 - 3600
+    utimesSync(join(root.path, 'kata', 'state.json'), anHourAgo, anHourAgo)
     const tmux = watchOn(root, 120, 12)
     const lines = await tmux.until(/^c +ready +[\d.]+s +- +- +pid /m)
-    expect(lines[0]).toBe(`${root.path}: 4 sandboxes`)
+    expect(lines[0]).toBe(`${root.path}: 5 sandboxes`)
     expect(lines[2]).toMatch(/^ID +STATE +FOR +OWNER +LOCK HELD BY +LAST CHANGE BY +REASON$/)
     expect(lines[3]).toMatch(new RegExp(`^a +ready +[\\d.]+s +- +- +pid ${process.pid} \\(.+\\) +-$`))
     expect(lines[5]).toMatch(/^bad +CORRUPT_STATE +- +-( +-)*$/)
+    expect(lines[7]).toMatch(/^kata +paused +1h \d+m( +-)+$/)
     expect(lines.at(-1)).toBe('Ctrl-C quits')
 
     await root.done(['transition', 'b', 'running', '--reason', `first \u001b[2J`])
@@ -126,7 +131,7 @@ describe.skipIf(!hasTmux)(`watch on a terminal${hasTmux ? '' : ' (skipped: there
     await nextMessage(holder)
     await tmux.until(new RegExp(`^c +ready +[\\d.]+s +- +pid ${holder.pid} \\(`, 'm'))
     await root.done('delete a')
-    const left = await tmux.until(/: 3 sandboxes$/m)
+    const left = await tmux.until(/: 4 sandboxes$/m)
     expect(left.join('\n')).not.toMatch(/^a /m)
     // The clock goes on without any event.
     await tmux.until(/^b +running +[3-9]\.\ds/m)

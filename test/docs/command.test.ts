@@ -7,7 +7,7 @@ import { COMMANDS } from '#src/cli/commands.js'
 import { cli, MEMORY } from '../cli/support.js'
 import { long } from '../support/effort.js'
 import { temporaryFolder } from '../support/root.js'
-import { comparable, programFolder, runSessions, sessionsIn } from './console.js'
+import { comparable, programEnvironment, runSessions, sessionsIn } from './console.js'
 
 const document = readFileSync(fileURLToPath(new URL('../../docs/command.md', import.meta.url)), 'utf8')
 
@@ -26,8 +26,9 @@ describe('docs/command.md', () => {
       const sessions = sessionsIn(document)
       expect(sessions.length).toBeGreaterThan(15)
       const root = join(temporaryFolder(MEMORY), 'root')
-      const env = { ...process.env, PATH: `${programFolder()}:${process.env.PATH}`, NO_COLOR: '1' }
-      const ran = runSessions(sessions, env, command => command.replaceAll('/run/sandboxes', root))
+      const ran = runSessions(sessions, programEnvironment(), command =>
+        command.replaceAll('/run/sandboxes', root),
+      )
       expect(ran.map(text => comparable(text.replaceAll(root, '/run/sandboxes')))).toEqual(
         sessions.map(({ text }) => comparable(text)),
       )

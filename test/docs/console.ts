@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { BIN } from '../cli/support.js'
 import { temporaryFolder } from '../support/root.js'
@@ -47,18 +47,14 @@ export function runSessions(
   )
 }
 
-/** Where a shell finds the program, as npm installs it. */
-export function programFolder(): string {
+/** The environment of a shell that finds the program, as npm installs it. */
+export function programEnvironment(): NodeJS.ProcessEnv {
   const folder = temporaryFolder()
   mkdirSync(join(folder, 'lib'))
   symlinkSync(BIN, join(folder, 'lib', 'sandbox-state'))
-  const program = join(folder, 'sandbox-state')
-  writeFileSync(
-    program,
-    `#!/bin/sh\nexec '${process.execPath}' '${join(folder, 'lib', 'sandbox-state')}' "$@"\n`,
-  )
-  chmodSync(program, 0o755)
-  return folder
+  const script = `#!/bin/sh\nexec '${process.execPath}' '${join(folder, 'lib', 'sandbox-state')}' "$@"\n`
+  writeFileSync(join(folder, 'sandbox-state'), script, { mode: 0o755 })
+  return { ...process.env, PATH: `${folder}:${process.env.PATH}`, NO_COLOR: '1' }
 }
 
 /** Without what differs from run to run: times, lengths of time, revisions, shares, processes, and the widths of their columns. */

@@ -13,7 +13,7 @@ if (noPromtool) console.warn('neither metrics nor alerts are checked by promtool
 /** The command lines of the unit and of the crontab, of which systemd starts the first itself. */
 const RECIPES = {
   service: /^ExecStart=\/bin\/sh -c '(.*)'$/m.exec(fencedBlock(document, '<!-- service -->'))?.[1] ?? '',
-  cron: fencedBlock(document, '<!-- cron -->').replace(/^(\S+ ){6}/, ''),
+  cron: fencedBlock(document, '<!-- cron -->').replace(/^PATH=.*\n(\S+ ){6}/, ''),
 }
 
 function promtool(input: string, ...args: string[]): void {

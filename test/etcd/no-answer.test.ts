@@ -29,7 +29,12 @@ describe.concurrent('an etcd', () => {
     const { expect } = context
     const store = await open('127.0.0.1:1', context)
     await Promise.all([
-      expect(store.read('a')).rejects.toMatchObject({ ...IO_ERROR, id: 'a', path: '/x/state/a' }),
+      expect(store.read('a')).rejects.toMatchObject({
+        ...IO_ERROR,
+        id: 'a',
+        path: '/x/state/a',
+        message: expect.stringMatching(/127\.0\.0\.1:1: .+; gave up after \d+ s$/),
+      }),
       expect(store.create('b')).rejects.toMatchObject({ ...IO_ERROR, id: 'b' }),
       expect(store.delete('c')).rejects.toMatchObject({ ...IO_ERROR, id: 'c' }),
       expect(store.list().next()).rejects.toMatchObject(IO_ERROR),

@@ -9,6 +9,7 @@ import {
   rmSync,
   symlinkSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -157,6 +158,21 @@ describe('a sandbox folder', () => {
     onTestFinished(() => asked.mockRestore())
     expect(await store.read('bad')).toMatchObject({ state: 'paused' })
     expect(asked.mock.calls.length).toBeGreaterThan(1)
+  })
+
+  test("whose state file is written in place without the lock, as by Kata's shim, is read after it", async () => {
+    const { store, state } = await setUp()
+    writeFileSync(state, '{"sta')
+    const inAMinute = Date.now() / 1000 + 60
+    utimesSync(state, inAMinute, inAMinute) // It stays fresh, however slow this test is.
+    const { flock } = libc
+    const asked = vi.spyOn(libc, 'flock').mockImplementationOnce((fd, operation) => {
+      process.nextTick(() => writeFileSync(state, '{"state":"paused"}'))
+      return flock(fd, operation)
+    })
+    onTestFinished(() => asked.mockRestore())
+    writeFileSync(join(state, '..', 'lock'), '')
+    expect(await store.read('bad')).toMatchObject({ state: 'paused' })
   })
 
   test('whose state file grows while it is read is read to its end', async () => {

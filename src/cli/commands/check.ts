@@ -1,9 +1,9 @@
 import { isFault } from '../../check.js'
-import { visible } from '../../state/show.js'
 import { byPath, collect } from '../cli.js'
 import type { CommandSpec } from '../command.js'
 import { EXIT } from '../errors.js'
 import { ROWS_FORMAT } from '../options.js'
+import { faultWords } from '../words.js'
 
 export const command: CommandSpec = {
   description:
@@ -37,7 +37,7 @@ Formats:
         { text: finding.code, color: 'red' },
         finding.id ?? '-',
         finding.repairable ? 'yes' : 'no',
-        visible(finding.message),
+        faultWords(finding),
       ])
       if (!findings.some(isFault)) await cli.reportNoFault()
     }),

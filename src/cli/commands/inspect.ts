@@ -8,10 +8,11 @@ import { HISTORY_HEADINGS, historyRows } from '../history-table.js'
 import { inspectionPage, statePage } from '../json.js'
 import { formatOption, ID } from '../options.js'
 import { type Cell, type Row, STATE_COLORS, tableLines } from '../table.js'
-import { ago, holderWords, whoWords } from '../words.js'
+import { ago, faultWords, holderWords, whoWords } from '../words.js'
 
 export const command: CommandSpec = {
-  description: 'Print everything known about one sandbox. Takes no lock and creates no file.',
+  description:
+    'Print everything known about one sandbox. Creates no file, and takes no lock but for a moment to confirm a fault.',
   notes: `Formats:
   text   a page for people
   json   one object of {id, state: {...}, changedAt, revision, since, owner,
@@ -73,6 +74,6 @@ function sinceWords(words: string, { since }: Pick<LockHolder, 'since'>, now: nu
   return since === undefined ? words : `${words}, ${ago(since, now)}`
 }
 
-function faultRow({ code, message }: Finding): Row {
-  return [{ text: code, color: 'red' }, visible(message)]
+function faultRow(finding: Finding): Row {
+  return [{ text: finding.code, color: 'red' }, faultWords(finding)]
 }

@@ -12,6 +12,8 @@ export const command: CommandSpec = {
   proper-lockfile  ROOT/ID/state.json.lock of another program; when it was last
                    refreshed is all that is known of it
 
+A sandbox whose folder cannot be read is left out: see "list".
+
 Formats:
   table  one line per lock, in columns; nothing if there are none
   json   one array of {id, lock, pid, otherPidNamespace, host, command, since},

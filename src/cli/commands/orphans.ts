@@ -8,7 +8,7 @@ export const command: CommandSpec = {
   description:
     'List the orphans: sandboxes that are said to be running or paused, but whose owner died without releasing them. Changes nothing.',
   notes: `After a reboot all that were owned are orphans. A sandbox that never had an
-owner is not one.
+owner is not one. One that cannot be read is left out: see "list".
 
 Formats:
   table  one line per orphan, in columns; nothing if there are none

@@ -4,6 +4,7 @@ import { byPath } from '../cli.js'
 import type { CommandSpec } from '../command.js'
 import { EXIT } from '../errors.js'
 import { DRY_RUN, ROWS_FORMAT } from '../options.js'
+import { faultWords } from '../words.js'
 
 export const command: CommandSpec = {
   description:
@@ -42,7 +43,7 @@ message}.`,
         { text: repair.action, color: isUnrepaired(repair) ? 'red' : 'green' },
         repair.code,
         repair.id ?? '-',
-        visible(repair.to === undefined ? repair.message : `${repair.message}; to ${repair.to}`),
+        faultWords(repair) + (repair.to === undefined ? '' : `; to ${visible(repair.to)}`),
       ])
       if (!repairs.some(isFault)) await cli.reportNoFault()
     }),

@@ -56,7 +56,12 @@ export class Board {
     await Promise.all(ids.map(id => this.lookBack(id)))
     return ids.flatMap(id => {
       const sight = this.sights.get(id)
-      return sight === undefined ? [] : [{ ...sight, ...holders.get(id) }]
+      const held = holders.get(id)
+      if (sight === undefined || held === undefined) return []
+      const { changedAt, ...others } = held
+      // What has no history has been in its state at least since its last change.
+      const since = sight.since ?? (changedAt === undefined ? undefined : Date.parse(changedAt))
+      return [{ ...sight, since, ...others }]
     })
   }
 

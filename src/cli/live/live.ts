@@ -34,13 +34,13 @@ export async function live(store: SandboxStore, cli: Cli, id: string | undefined
   const redraw = async () => {
     cli.out.add(CLEAR_SCREEN)
     while (!signal.aborted) {
-      const { rows } = cli.out
+      const { rows, columns } = cli.out
       const ids = board.ids()
       const sights = await board.look(ids.slice(0, rowsThatFit(rows)))
       if (signal.aborted) return
       // The root may be created meanwhile.
       const view = { root: cli.rootWords, id, sights, more: ids.length - sights.length }
-      const text = frame(view, rows, cli.colors, Date.now()).join(`${CLEAR_LINE}\n`)
+      const text = frame(view, { rows, columns }, cli.colors, Date.now()).join(`${CLEAR_LINE}\n`)
       cli.out.add(HOME + NO_WRAP + text + CLEAR_LINE + CLEAR_BELOW + WRAP)
       await cli.out.flush()
       await sleep(PACE, undefined, { signal })
@@ -67,19 +67,46 @@ export function rowsThatFit(rows: number): number {
   return Math.max(rows - 4, 0)
 }
 
+/** A terminal's size. */
+interface Size {
+  readonly rows: number
+  readonly columns: number
+}
+
 /** The lines of a screen. */
-export function frame(view: View, rows: number, colors: boolean, time: number): string[] {
+export function frame(view: View, { rows, columns }: Size, colors: boolean, time: number): string[] {
   const { root, id, sights, more } = view
-  const headings = ['ID', 'STATE', 'FOR', 'OWNER', 'LOCK HELD BY', 'LAST CHANGE BY', 'REASON']
-  const table = tableLines([headings, ...sights.map(sight => rowOf(sight, time))], colors)
-  const body = id !== undefined && sights.length === 0 ? [`no sandbox ${id} yet`] : table
+  const table = (idWidth: number, colors: boolean) =>
+    tableLines([HEADINGS, ...sights.map(sight => rowOf(sight, idWidth, time))], colors)
+  const longest = Math.max(0, ...sights.map(({ id }) => id.length))
+  // In the last column CLEAR_LINE would take a line's last character away.
+  const excess = Math.max(0, ...table(longest, false).map(line => line.length - (columns - 1)))
+  const isAwaited = id !== undefined && sights.length === 0
+  const body = isAwaited ? [`no sandbox ${id} yet`] : table(longest - excess, colors)
   const lines = [`${root}: ${counted(sights.length + more, 'sandbox', 'sandboxes')}`, '', ...body]
   return [...lines.slice(0, rows - 1), `${more > 0 ? `${more} more do not fit; ` : ''}Ctrl-C quits`]
 }
 
-function rowOf({ id, now, since, owner, lock, by = '', reason = '' }: Sight, time: number): Row {
+const HEADINGS = ['ID', 'STATE', 'FOR', 'OWNER', 'LOCK HELD BY', 'LAST CHANGE BY', 'REASON']
+
+function rowOf(sight: Sight, idWidth: number, time: number): Row {
+  const { id, now, since, owner, lock, by = '', reason = '' } = sight
   const color = isValidState(now) ? STATE_COLORS[now] : 'red'
   const age = since === undefined ? '-' : duration(time - since)
   const holder = lock === undefined ? '-' : holderWords(lock)
-  return [id, { text: now, color }, { text: age, align: 'right' }, ownerCell(owner), holder, by, reason]
+  const state: Row = [
+    { text: now, color },
+    { text: age, align: 'right' },
+  ]
+  return [shortened(id, idWidth), ...state, ownerCell(owner), holder, by, reason]
+}
+
+/** How much of an id is shown even on a narrow terminal. */
+const SHORT_ID = 17
+
+/** An id without its middle: Kata's have 64 characters, and would leave no room for the rest. */
+function shortened(id: string, width: number): string {
+  const length = Math.max(width, SHORT_ID)
+  const end = (length - 1) >> 1
+  return id.length <= length ? id : `${id.slice(0, length - 1 - end)}…${id.slice(-end)}`
 }

@@ -17,6 +17,8 @@ const { PERSIST_FILE, STATE_FILE, TEMPORARY_FILE } = layout
 /** How many entries of a folder are looked at. Kata keeps about ten. */
 const MOST_ENTRIES = 10_000
 
+const MIXED = 'Kata 1.11 goes by this file; the state.json beside it may be out of date'
+
 const HISTORIES = [HISTORY_FILE, OLD_HISTORY_FILE]
 const OURS: ReadonlySet<string> = new Set([
   ...[STATE_FILE, LOCK_FILE, DOT_LOCK, OWNER_FILE, TEMPORARY_FILE],
@@ -60,8 +62,7 @@ class Inspector {
     const hasPersist = this.statOf(PERSIST_FILE) !== undefined
     if (hasPersist && !hasState) this.add('FOREIGN_SCHEMA', PERSIST_FILE, "it is of another program's schema")
     if (this.faults.some(({ code }) => code === 'FOREIGN_SCHEMA')) return false
-    if (hasPersist)
-      this.add('MIXED_SCHEMA', PERSIST_FILE, 'the state beside this file of Kata 1.11 may be old')
+    if (hasPersist) this.add('MIXED_SCHEMA', PERSIST_FILE, MIXED)
     if (!hasState && isMountPoint(dir.fd)) return false // No create or delete of ours leaves one.
     const { hasOurs, hasOthers } = this.inspectNames()
     // A create that is killed at once leaves an empty folder, closed to others. One that is open to them is not ours.
@@ -80,7 +81,7 @@ class Inspector {
       return false // All that it holds goes with it.
     }
     if (!hasState)
-      this.add('UNFINISHED_CREATE', '.', "it holds no state, it may be another program's", 'left')
+      this.add('UNFINISHED_CREATE', '.', 'it holds no state; perhaps another program made it', 'left')
     if (dotLock === 'foreign') return true
     if (temporary?.isDirectory() === false) {
       this.add('LEFTOVER', TEMPORARY_FILE, 'a temporary file of a process that was killed')
