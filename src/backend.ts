@@ -40,7 +40,7 @@ export interface LockHolder {
   readonly command?: string
   /** When the lock was taken; for another program's proper-lockfile lock, when it was last refreshed. In ISO 8601. */
   readonly since?: string
-  /** Which of the two locks tells so. */
+  /** The lock that names the holder. */
   readonly lock: 'flock' | 'proper-lockfile'
 }
 
@@ -69,13 +69,13 @@ export interface Ownership {
    */
   readonly signal: AbortSignal
   /**
-   * The orderly end: the sandbox is unowned, also if a child inherited it and still runs. The locks of the sandbox are
-   * waited for. After an error it is still owned, unless the error says otherwise, and can be released again. What was lost
+   * The orderly end: the sandbox is unowned, also if a child inherited it and still runs. Move it to `stopped` before:
+   * one that is released while it is `running` is no orphan, so `reap` never stops it. Waits for the sandbox's locks. After an error it is still owned, unless the error says otherwise, and can be released again. What was lost
    * is not released: on etcd it is another's, or an orphan.
    * @throws StateStoreError `LOCK_TIMEOUT` `OUTCOME_UNKNOWN` `IO_ERROR`
    */
   release(): Promise<void>
-  /** {@link release}, for `await using`. */
+  /** {@link release}, for `await using`; also when the block ends with an error, whatever the state then is. */
   [Symbol.asyncDispose](): Promise<void>
 }
 
@@ -112,7 +112,7 @@ export interface HistoryEntry {
   readonly to: StateString
   /** The other fields that changed. */
   readonly fields?: readonly string[]
-  /** Why, as whoever made the change said. */
+  /** Why: the `reason` of the change. */
   readonly reason?: string
   /** The process that made it. */
   readonly pid: number

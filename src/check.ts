@@ -85,13 +85,13 @@ export interface Repair extends Omit<Finding, 'repairable'> {
 
 /** How to check. */
 export interface CheckOptions {
-  /** Told how many sandboxes were looked at so far, after each. What it throws ends the work. */
+  /** Called after each sandbox, with how many were looked at so far. What it throws ends the work. */
   readonly onProgress?: (sandboxes: number) => void
 }
 
 /** How to repair. */
 export interface RepairOptions extends CheckOptions {
-  /** Whether to tell only what would be done; false by default. */
+  /** Whether to do nothing and return what would be done; false by default. */
   readonly dryRun?: boolean
 }
 

@@ -62,9 +62,9 @@ const OF_ONE_SANDBOX: readonly ErrorCode[] = [
  * @throws StateStoreError `ALREADY_EXISTS` before anything is written; what reading the source or writing to the
  * target throws, unless it concerns one sandbox only; what the signal was aborted with
  */
-export async function copyStore<Data = unknown>(
+export async function copyStore(
   from: CopySource,
-  to: SandboxStore<Data>,
+  to: SandboxStore,
   options: CopyOptions = {},
 ): Promise<CopyResult> {
   assertOptions(options, 'onProgress', 'signal')
@@ -95,10 +95,7 @@ export async function copyStore<Data = unknown>(
   return { ...counts, failed: failed.sort((a, b) => (a.id < b.id ? -1 : 1)) }
 }
 
-async function copyOne<Data>(
-  planned: PlannedCopy,
-  to: SandboxStore<Data>,
-): Promise<'copied' | 'same' | StateStoreError> {
+async function copyOne(planned: PlannedCopy, to: SandboxStore): Promise<'copied' | 'same' | StateStoreError> {
   if ('error' in planned) return planned.error
   if (planned.outcome === 'same') return 'same'
   try {

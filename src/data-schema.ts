@@ -1,7 +1,7 @@
 import { reason } from './errno.js'
 import { StateStoreError, withSubject } from './errors.js'
 import { invalidState } from './state/fields.js'
-import type { SandboxState } from './state/sandbox-state.js'
+import type { SandboxFields, SandboxState } from './state/sandbox-state.js'
 import { show, visible } from './state/show.js'
 import { validState } from './state/validate.js'
 
@@ -10,14 +10,15 @@ import { validState } from './state/validate.js'
  * example. It must be synchronous. Its result is stored as JSON, and it must accept that JSON when the state is read
  * again. Defaults do; so does a date, if the schema also accepts it as text.
  */
-export interface DataSchema<Data = unknown> {
+export interface DataSchema<Data = unknown, Input = Data> {
   /** What Standard Schema asks of a schema. */
   readonly '~standard': {
     readonly version: 1
     readonly vendor: string
     /** Validates a copy of the data. A promise is refused; what it throws on data of a file is `INVALID_STATE`. */
     readonly validate: (value: unknown) => SchemaResult<Data> | Promise<SchemaResult<Data>>
-    readonly types?: { readonly input: unknown; readonly output: Data } | undefined
+    /** What it takes, which `create` may be given, and what it gives, which is stored. */
+    readonly types?: { readonly input: Input; readonly output: Data } | undefined
   }
 }
 
@@ -33,7 +34,16 @@ export interface SchemaIssue {
 }
 
 /** A state as a store with a schema returns it: `data` has that schema's type. Without a schema, a plain `SandboxState`. */
-export type StateOf<Data> = unknown extends Data ? SandboxState : SandboxState & { data: Data }
+// Whether Data is not `unknown`. Asked as `unknown extends Data`, a SandboxStore<Data> would not be assignable to SandboxStore.
+export type StateOf<Data> = [Data] extends [
+  object | string | number | boolean | bigint | symbol | null | undefined,
+]
+  ? SandboxState & { data: Data }
+  : SandboxState
+
+/** {@link SandboxFields}, with data as the store's schema takes it: required unless the schema takes undefined. */
+export type FieldsOf<Input> = Omit<SandboxFields, 'data'> &
+  (undefined extends Input ? { data?: Input } : { data: Input })
 
 /** @throws TypeError when it is not a Standard Schema, or answers with a promise */
 export function assertDataSchema(schema: unknown): asserts schema is DataSchema {

@@ -85,8 +85,8 @@ export function withSubject<T>(subject: string, details: ErrorDetails, act: () =
   try {
     return act()
   } catch (thrown) {
-    const cause = ownError(thrown)
-    throw new StateStoreError(cause.code, `${subject}: ${cause.message}`, { cause, ...details })
+    const { code, message, cause } = ownError(thrown)
+    throw new StateStoreError(code, `${subject}: ${message}`, { cause, ...details })
   }
 }
 
@@ -98,7 +98,7 @@ export function withSubject<T>(subject: string, details: ErrorDetails, act: () =
 export function withCaller(error: unknown): unknown {
   if (!(error instanceof StateStoreError) || typeof error.stack !== 'string') return error
   const { stack } = error
-  const lines = new Error().stack?.split('\n').slice(2) ?? []
+  const lines = new Error().stack?.split('\n').slice(3) ?? [] // Not the message, this function and who called it.
   error.stack = [stack, ...lines.filter(line => !stack.includes(line))].join('\n')
   return error
 }

@@ -20,7 +20,7 @@ export {
   type RepairOptions,
 } from './check.js'
 export { type CopyOptions, type CopyProgress, type CopyResult, type CopySource, copyStore } from './copy.js'
-export type { DataSchema, SchemaIssue, SchemaResult, StateOf } from './data-schema.js'
+export type { DataSchema, FieldsOf, SchemaIssue, SchemaResult, StateOf } from './data-schema.js'
 export { CHANGE_CHANNEL, type ChangeTrace, type LockWait } from './diagnostics.js'
 export { ERROR_CODES, type ErrorCode, type ErrorDetails, StateStoreError } from './errors.js'
 export type { EtcdOptions } from './etcd/options.js'
@@ -42,9 +42,11 @@ export {
   type StateString,
   TRANSITIONS,
 } from './state/machine.js'
-export type { FieldsOf, SandboxFields, SandboxState } from './state/sandbox-state.js'
+export type { SandboxFields, SandboxState } from './state/sandbox-state.js'
 export {
   type ChangeOptions,
+  type CreateArguments,
+  type CreateOptions,
   type DeleteOptions,
   type Inspection,
   type ListOptions,

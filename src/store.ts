@@ -18,7 +18,13 @@ import type {
 } from './backend.js'
 import { applyChange, assertRevision, type Change, notFound, type Update } from './change.js'
 import type { CheckOptions, Finding, Repair, RepairOptions } from './check.js'
-import { type DataSchema, type StateOf, withCheckedData, withTypedData } from './data-schema.js'
+import {
+  type DataSchema,
+  type FieldsOf,
+  type StateOf,
+  withCheckedData,
+  withTypedData,
+} from './data-schema.js'
 import { type ChangeTrace, withDiagnostics } from './diagnostics.js'
 import { type ErrorCode, isUnreadable, ownError, StateStoreError, withCaller, withSubject } from './errors.js'
 import type { EtcdOptions } from './etcd/options.js'
@@ -28,12 +34,12 @@ import { assertRoot, isEtcdRoot } from './root.js'
 import { assertId } from './sandbox-id.js'
 import type { Labels } from './state/labels.js'
 import type { NextState, StateString } from './state/machine.js'
-import type { FieldsOf, SandboxState } from './state/sandbox-state.js'
+import type { SandboxState } from './state/sandbox-state.js'
 import { newState, validState } from './state/validate.js'
 import { eventsOf, type StateEvent } from './watch.js'
 
 /** How to open a store. */
-export interface StoreOptions<Data = unknown> {
+export interface StoreOptions<Data = unknown, Input = Data> {
   /**
    * How long a change waits for locks that others hold, in ms; 10,000 by default. 0 tries once. On etcd, how long to
    * retry when other writers win. Every request waits at least 5,000 ms for etcd.
@@ -50,7 +56,7 @@ export interface StoreOptions<Data = unknown> {
    * A schema for the `data` of every sandbox, such as a zod object: data is validated whenever it is read or written, and
    * `state.data` has the schema's type. Without one, data is any JSON, of type `unknown`.
    */
-  readonly data?: DataSchema<Data>
+  readonly data?: DataSchema<Data, Input>
   /** For a root on etcd: credentials and certificates. */
   readonly etcd?: EtcdOptions
 }
@@ -61,12 +67,20 @@ export interface ChangeOptions {
   readonly reason?: string
   /**
    * Make the change only if the sandbox still has this revision, which `list` or `inspect` returned; otherwise it fails with
-   * `REVISION_MISMATCH`. `create` does not take it.
+   * `REVISION_MISMATCH`.
    */
   readonly ifRevision?: string
   /** Aborts the wait for a lock: the call fails with the signal's reason. A change that has begun is completed. */
   readonly signal?: AbortSignal
 }
+
+/** How to create. */
+export type CreateOptions = Omit<ChangeOptions, 'ifRevision'>
+
+/** What `create` takes after the id. The fields can be left out unless the store's schema requires data. */
+export type CreateArguments<Input> = undefined extends Input
+  ? [fields?: FieldsOf<Input>, options?: CreateOptions]
+  : [fields: FieldsOf<Input>, options?: CreateOptions]
 
 /** How to delete. */
 export interface DeleteOptions extends Omit<ChangeOptions, 'reason'> {
@@ -94,7 +108,7 @@ export interface Orphan<State = SandboxState> extends StoredSandbox<State> {
 
 /** How to reap. */
 export interface ReapOptions {
-  /** Whether to tell only what would be stopped; false by default. */
+  /** Whether to stop nothing and yield what would be stopped; false by default. */
   readonly dryRun?: boolean
 }
 
@@ -170,10 +184,10 @@ export interface WaitOptions {
  * @throws TypeError for bad arguments; StateStoreError `UNSUPPORTED` on another system than Linux or macOS, and on Deno
  * @group The store
  */
-export async function openStore<Data = unknown>(
+export async function openStore<Data = unknown, Input = Data>(
   root: string,
-  options: StoreOptions<Data> = {},
-): Promise<SandboxStore<Data>> {
+  options: StoreOptions<Data, Input> = {},
+): Promise<SandboxStore<Data, Input>> {
   assertRoot(root)
   assertOptions(options, 'lockTimeout', 'durable', 'history', 'data', 'etcd')
   const { lockTimeout = 10_000, durable = true, history = true, data, etcd } = options
@@ -194,12 +208,16 @@ export async function openStore<Data = unknown>(
 
 /**
  * Remembers the state of sandboxes, and lets it change only as the state machine allows. Made by {@link openStore}.
+ *
+ * Code for any store takes a `SandboxStore`: one with a schema is assignable to it, and still checks what is written.
+ * @typeParam Data the type of `state.data`: what the schema returns; unknown without one
+ * @typeParam Input what the schema accepts, such as an object without the fields that have defaults; `create` takes it
  * @group The store
  */
-export class SandboxStore<Data = unknown> {
+export class SandboxStore<Data = unknown, Input = Data> {
   // Truly private: what an inspection of a store prints may end in a log, and the backend knows etcd's password.
   readonly #backend: Backend
-  readonly #data: DataSchema<Data> | undefined
+  readonly #data: DataSchema<Data, Input> | undefined
   /** How many calls, and steps of loops, have begun and not ended. */
   #underWay = 0
   #wake: (() => void) | undefined
@@ -208,22 +226,20 @@ export class SandboxStore<Data = unknown> {
   #isShut = false
 
   /** @internal */
-  constructor(backend: Backend, data?: DataSchema<Data>) {
+  constructor(backend: Backend, data?: DataSchema<Data, Input>) {
     this.#backend = backend
     this.#data = data
   }
 
   /**
-   * Makes a sandbox. It starts `ready`.
+   * Makes a sandbox, which starts `ready`: `create(id, { labels, data }, { reason })`.
    * @param id 1 to 128 ASCII letters, digits, `_`, `.` or `-`, beginning with a letter or digit
+   * @param rest the fields, then the options; both optional, except `data` where the store's schema requires it
    * @throws StateStoreError `ALREADY_EXISTS` `INVALID_ID` `INVALID_STATE` (a field, or the data) `LOCK_TIMEOUT` `OUTCOME_UNKNOWN`
    * `IO_ERROR` `CLOSED`; `UNSUPPORTED` where flock(2) does nothing, as for every change
    */
-  create(
-    id: string,
-    fields: FieldsOf<Data> = {},
-    options: Omit<ChangeOptions, 'ifRevision'> = {},
-  ): Promise<StateOf<Data>> {
+  create(id: string, ...rest: CreateArguments<Input>): Promise<StateOf<Data>> {
+    const [fields, options = {}] = rest
     return this.#changed(id, options, ['reason', 'signal'], () => ({
       kind: 'create',
       state: newState(fields),
@@ -332,7 +348,8 @@ export class SandboxStore<Data = unknown> {
 
   /**
    * Everything known about one sandbox, in one object. Makes nothing, and takes no lock, but for a moment to confirm a fault.
-   * A change that comes meanwhile may show in a part of it only.
+   * A change that comes meanwhile may show in a part of it only. A state that cannot be read is an error here; `history`, `locks`
+   * and `check` still show such a sandbox.
    * @throws StateStoreError `NOT_FOUND` `INVALID_ID` `CORRUPT_STATE` `INVALID_STATE` `IO_ERROR` `CLOSED`
    */
   inspect(id: string): Promise<Inspection<StateOf<Data>>> {
@@ -411,7 +428,7 @@ export class SandboxStore<Data = unknown> {
 
   /**
    * Each running or paused sandbox whose owner died without releasing it, sorted by id; after a reboot all that were owned.
-   * What cannot be read is left out. Takes no lock and makes nothing.
+   * What cannot be read, or has data that the schema refuses, is left out: `list` shows it. Takes no lock and makes nothing.
    * @throws StateStoreError `IO_ERROR` when the root cannot be read, `CLOSED`
    */
   orphans(): AsyncGenerator<Orphan<StateOf<Data>>, void, undefined> {
@@ -428,8 +445,8 @@ export class SandboxStore<Data = unknown> {
 
   /**
    * Moves each orphan to `stopped`, one after the other, and yields each as it was. It looks again under the sandbox's
-   * lock: one that has an owner by then, that was released or that somebody changes meanwhile stays as it is.
-   * With `dryRun`, yields what would be stopped.
+   * lock: one that has an owner by then, that was released or that somebody changes meanwhile stays as it is. Leaves out what
+   * `orphans` leaves out. With `dryRun`, yields what would be stopped.
    * @throws StateStoreError `LOCK_TIMEOUT` after all the others, when a sandbox was locked for too long; `IO_ERROR`
    * `OUTCOME_UNKNOWN` `CLOSED`
    */
@@ -504,9 +521,9 @@ export class SandboxStore<Data = unknown> {
   }
 
   /**
-   * The recorded changes of a sandbox, oldest first. Old ones go as the history grows: a first `seq` above 1 shows it.
-   * An entry with a `gap` follows something that was not recorded; what was not recorded after the last entry shows in
-   * the next one only. Takes no lock and makes nothing.
+   * The recorded changes of a sandbox, oldest first. Old ones are dropped as the history grows: the first `seq` is then
+   * above 1. A change is recorded after it has taken effect, so that one which `watch` or `waitFor` has just seen may not be
+   * there yet. An entry with a `gap` follows something that was not recorded. Takes no lock and makes nothing.
    * @throws StateStoreError `NOT_FOUND` when there is neither a sandbox nor a history of it; `CORRUPT_STATE` when
    * the history is kept in something else than a file; `INVALID_ID` `IO_ERROR` `CLOSED`
    */
@@ -569,8 +586,8 @@ export class SandboxStore<Data = unknown> {
   }
 
   /**
-   * Every fault of what is kept, each once, in no order: damaged states, what killed processes left, wrong rights,
-   * what is not ours. Changes nothing, and takes no fault of a change under way for one.
+   * Every fault in the root, each once, in no order: damaged states, leftovers of killed processes, wrong modes and owners,
+   * files that are not ours. Changes nothing, and does not report what a change under way looks like.
    * @throws StateStoreError `IO_ERROR` when the root cannot be read, `UNSUPPORTED` where the backend has no check, `CLOSED`
    */
   check(options: CheckOptions = {}): AsyncGenerator<Finding, void, undefined> {

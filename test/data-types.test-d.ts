@@ -44,6 +44,11 @@ export async function inference(): Promise<void> {
   // What a schema gives is what is kept, not what it also takes.
   const counted = await openStore('/x', { data: z.object({ tries: z.int().default(0) }) })
   same<Awaited<ReturnType<typeof counted.read>>['data'], { tries: number }>(true)
+  await counted.create('a', { data: {} })
+  const optional = await openStore('/x', { data: Agent.default({ image: 'x', ports: [] }) })
+  await optional.create('a')
+  await optional.create('a', {}, { reason: 'why' })
+  same<Awaited<ReturnType<typeof optional.read>>['data'], Agent>(true)
 }
 
 export async function loops(): Promise<void> {
@@ -76,7 +81,25 @@ export async function changes(): Promise<void> {
   await plain.update('a', state => ({ ...state, data: 1 }))
 }
 
+/** Code for any store: one with a schema is a store, too. */
+export async function anyStore(): Promise<void> {
+  const stores: SandboxStore[] = [agents, plain]
+  for (const store of stores) {
+    for await (const entry of store.list()) same<typeof entry, ListEntry<SandboxState>>(true)
+    await store.update('a', state => ({ ...state, blockIndex: 1 }))
+  }
+  // @ts-expect-error
+  const numbers: SandboxStore<number> = agents
+  // @ts-expect-error
+  const typed: SandboxStore<Agent> = plain
+  same<typeof numbers | typeof typed, never>(false)
+}
+
 export async function wrongData(): Promise<void> {
+  // @ts-expect-error
+  await agents.create('a')
+  // @ts-expect-error
+  await agents.create('a', { labels: { team: 'a' } })
   // @ts-expect-error
   await agents.create('a', { data: { image: 1, ports: [] } })
   // @ts-expect-error

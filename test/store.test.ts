@@ -205,6 +205,8 @@ test.each(places)('the stack of an error leads to the line that called, on $name
     }
     const error: Error = await callTheStore().catch(error => error)
     expect(error.stack, String(call)).toContain('callTheStore')
+    expect(error.stack?.split('\n').at(-1), `${call} ends in the program`).not.toContain('/dist/store.js')
+    expect(inspect(error).split(error.message), `${call}: the message is shown once`).toHaveLength(2)
   }
   expect(Error.stackTraceLimit).toBe(limit)
 })

@@ -27,7 +27,7 @@ export function readStateFile(dir: Dir): StateFile | undefined {
     if (!(error instanceof StateStoreError)) throw error
     if (isForeignSchema(bytes)) return undefined
     const path = dir.displayPath(STATE_FILE)
-    throw new StateStoreError(error.code, `${path}: ${error.message}`, { id: dir.id, path, cause: error })
+    throw new StateStoreError(error.code, `${path}: ${error.message}`, { id: dir.id, path })
   }
 }
 

@@ -54,8 +54,3 @@ export interface SandboxState {
 export type SandboxFields = {
   [Field in Exclude<keyof SandboxState, 'state' | typeof UNKNOWN_KEYS>]?: SandboxState[Field] | undefined
 }
-
-/** {@link SandboxFields}, with data of the type of the store's schema. */
-export type FieldsOf<Data> = unknown extends Data
-  ? SandboxFields
-  : Omit<SandboxFields, 'data'> & { data?: Data }

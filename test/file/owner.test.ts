@@ -30,6 +30,7 @@ import {
   type SandboxStore,
 } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import * as z from 'zod'
 import { LOCK_EX, tryFlock, unlockAndClose } from '#src/file/posix/flock.js'
 import { libc } from '#src/file/posix/libc.js'
 import { all } from '../support/all.js'
@@ -387,6 +388,15 @@ describe('own with wait', () => {
 })
 
 describe('reap', () => {
+  test('leaves out an orphan whose data the schema of its store refuses', async () => {
+    const { root, store } = await setUp()
+    await orphan(root, 'a')
+    await using typed = await openStore(root, { data: z.object({ image: z.string() }) })
+    expect(await all(typed.reap())).toEqual([])
+    expect(await all(typed.list())).toMatchObject([{ id: 'a', error: { code: 'INVALID_STATE' } }])
+    expect(await all(store.reap())).toMatchObject([{ id: 'a' }])
+  })
+
   test('stops orphans that run or are paused, and nothing else; says why', async () => {
     const ids = ['dead', 'mine', 'none', 'paused', 'released', 'stopped']
     const { root, store } = await setUp(undefined, ids)

@@ -1,5 +1,5 @@
 // What docs/testing.md says, to be tried by vitest and Jest. Copied into projects outside of this one, as a test file.
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -126,6 +126,17 @@ test('the age of sandboxes follows Date', async () => {
   const [{ time }] = await all(store.history('b'))
   expect(Date.parse(time)).toBeGreaterThan(Date.now() - DAY)
   expect(await all(store.prune({ olderThan: 7 * DAY }))).toMatchObject([{ id: 'a' }])
+})
+
+test('a process that ends without a release leaves an orphan', async () => {
+  await store.transition('a', 'ready', 'running')
+  const program =
+    "import { openStore } from 'sandbox-state'; await (await openStore(process.argv[1])).own('a')"
+  execFileSync(process.execPath, ['--input-type=module', '-e', program, root])
+  expect(await all(store.reap())).toMatchObject([{ id: 'a', owner: { state: 'orphaned' } }])
+  const owner = await store.own('a')
+  await expect(store.own('a')).rejects.toMatchObject({ code: 'OWNED' })
+  await owner.release()
 })
 
 test('what the store gives is of the realm of the test', async () => {
