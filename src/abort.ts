@@ -1,30 +1,27 @@
-const ends = new WeakMap<AbortSignal, Set<() => void>>()
+const handlers = new WeakMap<AbortSignal, Set<() => void>>()
 
 /**
- * Calls a function when a signal is aborted, at once if it is already. However many do so, the signal has one
- * listener: Node warns of more than ten.
- * @returns takes the function back
+ * Calls a function when a signal is aborted, at once if it already is. A signal gets one listener for all such functions:
+ * Node warns of more than ten.
+ * @returns unsubscribes the function
  */
-export function onAbort(signal: AbortSignal, end: () => void): () => void {
+export function onAbort(signal: AbortSignal, handler: () => void): () => void {
   if (signal.aborted) {
-    end()
+    handler()
     return () => {}
   }
-  const all = ends.get(signal) ?? listen(signal)
-  all.add(end)
-  return () => all.delete(end)
+  const all = handlers.get(signal) ?? listen(signal)
+  all.add(handler)
+  return () => all.delete(handler)
 }
 
-/** The listener stays as long as the signal; it holds nothing but the functions that are still wanted. */
+/** The listener stays as long as the signal, and keeps only the functions that are still subscribed. */
 function listen(signal: AbortSignal): Set<() => void> {
   const all = new Set<() => void>()
-  ends.set(signal, all)
-  signal.addEventListener(
-    'abort',
-    () => {
-      for (const end of all) end()
-    },
-    { once: true },
-  )
+  handlers.set(signal, all)
+  const callAll = () => {
+    for (const handler of all) handler()
+  }
+  signal.addEventListener('abort', callAll, { once: true })
   return all
 }

@@ -1,11 +1,12 @@
 import { StateStoreError, withSubject } from './errors.js'
 import { checkTransition, type StateString } from './state/machine.js'
 import { type SandboxState, UNKNOWN_KEYS } from './state/sandbox-state.js'
+import { validState } from './state/validate.js'
 
 /** A function that turns a state into the next one. Not asynchronous: it runs while the sandbox is locked. */
 export type Update = (state: SandboxState) => SandboxState
 
-/** What can be done to one sandbox. */
+/** A change of one sandbox, with its arguments. */
 export type Change =
   | { readonly kind: 'create'; readonly state: SandboxState }
   | { readonly kind: 'transition'; readonly from: StateString; readonly to: StateString }
@@ -16,8 +17,8 @@ export type Change =
 export type ChangeKind = 'create' | 'transition' | 'update' | 'delete'
 
 /**
- * What a change makes of a sandbox's state: the whole of the rules, and nothing but them. Undefined stands for a
- * sandbox that does not exist, before it or after it.
+ * Applies a change to a sandbox's state: all of the rules, and nothing else. Undefined stands for a sandbox that does not
+ * exist, before the change or after it.
  * @throws StateStoreError `ALREADY_EXISTS` `NOT_FOUND` `STATE_MISMATCH` `INVALID_TRANSITION`, and what an update throws
  */
 export function applyChange(
@@ -45,20 +46,41 @@ export function applyChange(
   }
 }
 
+/**
+ * The state that an update function returned.
+ * @throws TypeError when it returned a promise or nothing; StateStoreError `INVALID_STATE` when it is not a whole, valid state
+ */
+export function stateOfUpdate(result: unknown): SandboxState {
+  if (typeof result !== 'object' || result === null) {
+    throw new TypeError('an update must return the new state')
+  }
+  if ('then' in result && typeof result.then === 'function') {
+    result.then(undefined, () => {}) // Nobody else would handle its rejection.
+    throw new TypeError(
+      'an update must return the new state itself, not a promise of it: nothing waits under a lock',
+    )
+  }
+  if (!('state' in result)) {
+    const message = 'an update must return the whole state, such as { ...state, blockIndex: 1 }'
+    throw new StateStoreError('INVALID_STATE', message)
+  }
+  return validState(result)
+}
+
 /** As {@link checkTransition}, with the sandbox's name in the error. */
 export function checkMove(id: string, current: string, expected: string, next: string): void {
   const details = { id, from: expected, to: next, cause: undefined } // The cause would say the same.
   withSubject(`sandbox ${id}`, details, () => checkTransition(current, expected, next))
 }
 
-/** Keys of the file that a program does not see are not lost because it made its state anew instead of copying the old one. */
+/** Keeps the file's unknown keys also when a program builds its state from scratch instead of copying the old one. */
 function withUnknownKeys(next: SandboxState, current: SandboxState): SandboxState {
-  const unknown = current[UNKNOWN_KEYS] // The text of the data, too: it is dropped where the data is another now.
+  const unknown = current[UNKNOWN_KEYS] // May include the text of the data, which is dropped later if the data changed.
   if (unknown === undefined || next[UNKNOWN_KEYS] !== undefined) return next
   return { ...next, [UNKNOWN_KEYS]: unknown }
 }
 
-/** @param isForeign whether it is no state of ours, so that reading it is `NOT_FOUND` */
+/** @param isForeign whether it is in another program's format, so that reading it is `NOT_FOUND` */
 export function alreadyExists(id: string, isForeign = false): StateStoreError {
   const format = isForeign ? ", in another program's format" : ''
   return new StateStoreError('ALREADY_EXISTS', `sandbox ${id} already exists${format}`, { id })

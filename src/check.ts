@@ -3,45 +3,45 @@ import { decodeState, isForeignSchema } from './state/codec.js'
 
 /** Every kind of fault that a check can find. A code never changes its meaning between majors; messages may. */
 export const FINDING_CODES = [
-  /** A state that is not one whole JSON object: cut off, overwritten, or never JSON. */
+  /** A state that is not one complete JSON object: truncated, overwritten, or never JSON. */
   'CORRUPT_STATE',
-  /** A state file without a byte. */
+  /** An empty state file. */
   'EMPTY_STATE',
-  /** A state file of NULs only, as a power cut leaves one whose content never reached the disk. */
+  /** A state file of NUL bytes only, as after a power cut when its content had not reached the disk. */
   'NUL_STATE',
   /** A state that is JSON, but a field or the state itself is not valid. */
   'INVALID_STATE',
   /** A history file that contains a malformed line. */
   'DAMAGED_HISTORY',
-  /** A file larger than any that is read, or a folder of more entries than are looked at. */
+  /** A file that is too large to be read, or a folder with too many entries to be checked. */
   'OVERSIZE',
   /** A symbolic link where a file or a folder of ours belongs. It is never followed. */
   'SYMLINK',
   /** A FIFO, socket, device or folder where a file of ours belongs. */
   'NOT_A_FILE',
-  /** Something else than a folder where one belongs, or a lock folder that is not empty. */
+  /** Something other than a folder where one belongs, or a lock folder that is not empty. */
   'NOT_A_FOLDER',
   /** A file that is written in place, and that has another name elsewhere. */
   'HARD_LINK',
-  /** A folder without a state: its create was killed, or its delete. */
+  /** A folder without a state: a create or a delete was killed. */
   'UNFINISHED_CREATE',
   /** A temporary file of a process that was killed. */
   'LEFTOVER',
   /** A proper-lockfile lock on the state file whose holder is dead. */
   'DEAD_LOCK',
-  /** Another program's proper-lockfile lock from the future: nobody takes it for one left behind until that time has come. */
+  /** Another program's proper-lockfile lock with a time in the future; it cannot become stale until then. */
   'FUTURE_LOCK',
-  /** Rights that let others in, or keep the owner out. */
+  /** A mode that lets others in, or keeps the owner out. */
   'WRONG_MODE',
-  /** Neither the owner of the root nor the user who checks. */
+  /** A file or folder that belongs neither to the owner of the root nor to the user who checks. */
   'WRONG_OWNER',
-  /** A name that is no sandbox id. */
+  /** A name that is not a sandbox id. */
   'INVALID_ID',
-  /** A sandbox of another program's schema: Kata's `persist.json`, or the state of its Rust runtime, runc or youki. No fault. */
+  /** A sandbox of another program's schema: Kata's `persist.json`, or the state of its Rust runtime, runc or youki. Not a fault. */
   'FOREIGN_SCHEMA',
-  /** Kata's `persist.json` beside a state of ours, which may be out of date: Kata 1.11 and later go by the former. */
+  /** Kata's `persist.json` beside a state of ours, which may be out of date: Kata 1.11 and later use the former. */
   'MIXED_SCHEMA',
-  /** What the operating system would not let us read. */
+  /** Something that the operating system did not let us read. */
   'UNREADABLE',
 ] as const
 
@@ -52,30 +52,30 @@ export type FindingCode = (typeof FINDING_CODES)[number]
 export interface Finding {
   /** What kind of fault it is. */
   readonly code: FindingCode
-  /** The sandbox, if it is about one. */
+  /** The sandbox, if the fault concerns one. */
   readonly id?: string
   /** The file or folder. */
   readonly path: string
-  /** For people. What comes from a file is quoted and escaped in it; the path's own characters are as they are. */
+  /** For people. Content of files is quoted and escaped; paths are not. */
   readonly message: string
-  /** Whether `repair` would act on it. What it leaves needs somebody who knows what it is. */
+  /** Whether `repair` would act on it. Otherwise somebody has to decide. */
   readonly repairable: boolean
 }
 
-/** That there are sandboxes of another program is worth a row, but nothing is wrong with them. */
+/** A sandbox of another program is reported, but nothing is wrong with it. */
 export function isFault({ code }: Pick<Finding, 'code'>): boolean {
   return code !== 'FOREIGN_SCHEMA'
 }
 
 /**
- * What `repair` did about a fault: `removed` a leftover, `moved` what is damaged to the quarantine, `chmod` set a mode;
- * `left` it to people; found the sandbox `busy` for as long as it may wait; or `failed`.
+ * What `repair` did about a fault: `removed` a leftover, `moved` what is damaged to the quarantine, set a mode (`chmod`),
+ * `left` it for somebody to decide, gave up as the sandbox stayed locked (`busy`), or `failed`.
  */
 export type RepairAction = 'removed' | 'moved' | 'chmod' | 'left' | 'busy' | 'failed'
 
-/** One fault and what became of it. */
+/** One fault and what `repair` did about it. */
 export interface Repair extends Omit<Finding, 'repairable'> {
-  /** What became of it. */
+  /** What was done. */
   readonly action: RepairAction
   /** Where it was moved to. In a dry run, the quarantine. */
   readonly to?: string
@@ -85,13 +85,13 @@ export interface Repair extends Omit<Finding, 'repairable'> {
 
 /** How to check. */
 export interface CheckOptions {
-  /** Called after each sandbox, with how many were looked at so far. What it throws ends the work. */
+  /** Called after each sandbox with the number checked so far. If it throws, the check ends with that error. */
   readonly onProgress?: (sandboxes: number) => void
 }
 
 /** How to repair. */
 export interface RepairOptions extends CheckOptions {
-  /** Whether to do nothing and return what would be done; false by default. */
+  /** Whether to change nothing and return what would be done; false by default. */
   readonly dryRun?: boolean
 }
 

@@ -4,13 +4,13 @@ import { assertOptions } from './options.js'
 import { encodeState } from './state/codec.js'
 import type { SandboxStore } from './store.js'
 
-/** What sandboxes are copied from: a store, or anything else that lists them. */
+/** Where sandboxes are copied from: a store, or anything else that lists them. */
 export interface CopySource {
   /** Every sandbox, sorted by id. */
   list(): AsyncIterable<StateOrError>
 }
 
-/** What was done about one sandbox. */
+/** Progress of a copy: the outcome for one sandbox. */
 export interface CopyProgress {
   /** The sandbox. */
   readonly id: string
@@ -43,7 +43,7 @@ export interface CopyResult {
 /** How many sandboxes are copied at once: each waits for the disks, or the network. */
 const AT_ONCE = 8
 
-/** Errors of a create that concern its sandbox only, such as one that somebody else created meanwhile. */
+/** Errors of a create that concern its sandbox only, such as one that was created meanwhile. */
 const OF_ONE_SANDBOX: readonly ErrorCode[] = [
   'ALREADY_EXISTS',
   'CORRUPT_STATE',
@@ -52,13 +52,12 @@ const OF_ONE_SANDBOX: readonly ErrorCode[] = [
 ]
 
 /**
- * Copies every sandbox of a store into another, in the state that it is in; its history begins anew there. Nothing
- * is overwritten: when a sandbox of the target has the id of one of the source's and not its state, nothing is copied
- * at all. A copy that was interrupted may simply be started again. What changes in the source meanwhile may be
- * missed: stop what writes to it before.
+ * Copies every sandbox of a store into another, in its present state; its history begins anew there. Nothing is
+ * overwritten: if the target has a sandbox with the same id in another state, nothing is copied at all. A copy that was
+ * interrupted can simply be run again. Changes in the source meanwhile may be missed: stop its writers first.
  * @param from the source, which is only read
  * @param to the target
- * @param options progress, and what ends the copy
+ * @param options a function to call with the progress, and a signal that ends the copy
  * @throws StateStoreError `ALREADY_EXISTS` before anything is written; what reading the source or writing to the
  * target throws, unless it concerns one sandbox only; what the signal was aborted with
  */
@@ -74,7 +73,7 @@ export async function copyStore(
   refuseConflicts(plan)
   const counts = { copied: 0, same: 0, failed: 0 }
   const failed: { id: string; error: StateStoreError }[] = []
-  // A generator that several loops share: when one of them throws, it is closed, which ends the others, too.
+  // Several loops share one generator: when one of them throws, it is closed, which ends the others, too.
   const queue = (function* () {
     yield* plan
   })()
@@ -118,7 +117,7 @@ export type PlannedCopy = StateOrError & {
 
 /**
  * What {@link copyStore} would do, in the order of the source.
- * @param signal ends the look, with its reason
+ * @param signal ends the planning, with its reason
  */
 export async function planCopy(
   from: CopySource,
@@ -149,7 +148,7 @@ function encoded(entry: StateOrError): { readonly entry: StateOrError; readonly 
   try {
     return { entry: { id, state }, text: withSubject(`sandbox ${id}`, { id }, () => encodeState(state)) }
   } catch (error) {
-    // A state that could be read may be too long with its characters escaped.
+    // A state that could be read may exceed the limit once its characters are escaped.
     return { entry: { id, error: ownError(error) } }
   }
 }

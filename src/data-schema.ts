@@ -6,28 +6,28 @@ import { show, visible } from './state/show.js'
 import { validState } from './state/validate.js'
 
 /**
- * Validates each state's `data` and gives it its type: any Standard Schema (version 1), from zod, valibot or arktype for
- * example. It must be synchronous. Its result is stored as JSON, and it must accept that JSON when the state is read
- * again. Defaults do; so does a date, if the schema also accepts it as text.
+ * Validates each state's `data` and types it: any Standard Schema (version 1), for example from zod, valibot or arktype.
+ * It must be synchronous. Its result is stored as JSON, and it must accept that JSON when the state is read again. Defaults
+ * work; so does a date, if the schema also accepts it as text.
  */
 export interface DataSchema<Data = unknown, Input = Data> {
-  /** What Standard Schema asks of a schema. */
+  /** The interface that Standard Schema requires. */
   readonly '~standard': {
     readonly version: 1
     readonly vendor: string
-    /** Validates a copy of the data. A promise is refused; what it throws on data of a file is `INVALID_STATE`. */
+    /** Validates a copy of the data. Must not return a promise. If it throws on data from a file, that is `INVALID_STATE`. */
     readonly validate: (value: unknown) => SchemaResult<Data> | Promise<SchemaResult<Data>>
     /** What it takes, which `create` may be given, and what it gives, which is stored. */
     readonly types?: { readonly input: Input; readonly output: Data } | undefined
   }
 }
 
-/** The result of a validation: the value as the schema has it, or the issues with it. */
+/** The result of a validation: the typed value, or the issues. */
 export type SchemaResult<Data> =
   | { readonly value: Data; readonly issues?: undefined }
   | { readonly issues: readonly SchemaIssue[] }
 
-/** One thing that a schema finds wrong, and where. */
+/** One issue that a schema reports, and where. */
 export interface SchemaIssue {
   readonly message: string
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
@@ -45,7 +45,7 @@ export type StateOf<Data> = [Data] extends [
 export type FieldsOf<Input> = Omit<SandboxFields, 'data'> &
   (undefined extends Input ? { data?: Input } : { data: Input })
 
-/** @throws TypeError when it is not a Standard Schema, or answers with a promise */
+/** @throws TypeError when it is not a Standard Schema, or returns a promise */
 export function assertDataSchema(schema: unknown): asserts schema is DataSchema {
   const standard: unknown =
     (typeof schema === 'object' || typeof schema === 'function') && schema !== null
@@ -59,15 +59,15 @@ export function assertDataSchema(schema: unknown): asserts schema is DataSchema 
   try {
     result = Reflect.apply(validate, standard, [undefined])
   } catch {
-    return // It may expect another value; what it throws then is a fault of the data.
+    return // It may throw on undefined, and still accept the data.
   }
-  assertSynchronous(result) // An asynchronous one often shows at once.
+  assertSynchronous(result) // Catches most asynchronous schemas early.
 }
 
 function assertSynchronous(result: unknown): void {
   if (typeof result !== 'object' || result === null || !('then' in result)) return
   if (typeof result.then !== 'function') return
-  result.then(undefined, () => {}) // Nobody waits for it.
+  result.then(undefined, () => {}) // Nobody else would handle its rejection.
   throw new TypeError(
     'the schema of data must not be asynchronous, nor throw, which zod turns into a promise',
   )
@@ -75,8 +75,8 @@ function assertSynchronous(result: unknown): void {
 
 /** @throws StateStoreError `INVALID_STATE` with the path of what is wrong; TypeError; what the schema throws */
 function typed(schema: DataSchema, { data, ...rest }: SandboxState): SandboxState {
-  // A copy, since a schema may change what it is given, as one of Ajv does to fill in defaults. Not by structuredClone,
-  // which makes objects of another realm in Jest, and is missing in jsdom.
+  // A copy, since a schema may change its input, as Ajv does to fill in defaults. Not by structuredClone, which returns
+  // objects of another realm in Jest, and is missing in jsdom.
   const copy: unknown = data === undefined ? undefined : JSON.parse(JSON.stringify(data))
   const result: unknown = schema['~standard'].validate(copy)
   assertSynchronous(result)
@@ -95,8 +95,8 @@ function isResult(result: unknown): result is SchemaResult<unknown> {
 }
 
 /**
- * A state that was read, with its data as the schema has it.
- * @throws StateStoreError `INVALID_STATE` with the path of what is wrong. Also if the schema throws: in a list, the data of
+ * A state that was read, with its data typed by the schema.
+ * @throws StateStoreError `INVALID_STATE` with the path of what is wrong, also if the schema throws: in a list, the data of
  * one sandbox must not hide the others.
  */
 export function withTypedData(schema: DataSchema | undefined, state: SandboxState, id: string): SandboxState {
@@ -111,7 +111,7 @@ export function withTypedData(schema: DataSchema | undefined, state: SandboxStat
 }
 
 /**
- * A state that is to be written, with its data as JSON, which the schema must accept in its turn.
+ * A state that is to be written, with its data as JSON, which the schema must accept again.
  * @throws StateStoreError `INVALID_STATE` with the path of what is wrong; what the schema throws
  */
 export function withCheckedData(

@@ -1,46 +1,46 @@
 import { tracingChannel } from 'node:diagnostics_channel'
-import type { LockHolder } from './backend.js'
-import type { ChangeKind } from './change.js'
+import type { Apply, LockHolder } from './backend.js'
+import type { Change, ChangeKind } from './change.js'
 import type { StateString } from './state/machine.js'
 
 /** The name of the `node:diagnostics_channel` tracing channel on which every store reports its changes. */
 export const CHANGE_CHANNEL = 'sandbox-state:change'
 
 /**
- * What a change has come to: the message on each channel of `tracingChannel(CHANGE_CHANNEL)`. It is one object from
- * `start` to `asyncEnd`, and is completed on the way; on `asyncEnd` the change is over and its locks are released.
+ * The progress of a change: the message on each channel of `tracingChannel(CHANGE_CHANNEL)`. It is one object from `start`
+ * to `asyncEnd`, completed on the way; on `asyncEnd` the change is over and its locks are released.
  */
 export interface ChangeTrace {
   /** The sandbox. */
   readonly id: string
-  /** What was asked for. */
+  /** The kind of change. */
   readonly kind: ChangeKind
-  /** Why, as the caller said. */
+  /** The caller's reason. */
   readonly reason?: string
   /** The state before, once it is known; null when there is no sandbox. */
   from?: StateString | null
-  /** The state that was asked for, or that an update made; null for a deletion. */
+  /** The state that was requested, or that an update returned; null for a deletion. */
   to?: StateString | null
-  /** From the call to its end, in ms, with all waiting; from `asyncStart` and `error` on. */
+  /** From the call to its end, in ms, waits included; set from `asyncStart` and `error` on. */
   duration?: number
   /** Set when the change met a lock that another process held. */
   lockWait?: LockWait
-  /** What the caller is given, when the change fails. A `StateStoreError`, or what an update threw. */
+  /** The caller's error, when the change fails: a `StateStoreError`, or what an update threw. */
   readonly error?: unknown
 }
 
-/** A wait for locks of others. */
+/** A wait for locks that other processes hold. */
 export interface LockWait {
-  /** For how long they were in the way, in ms. */
+  /** How long the change waited, in ms. */
   readonly duration: number
-  /** The first in the way, as far as is known. */
+  /** The first holder that it waited for, as far as is known. */
   readonly holder: LockHolder
 }
 
 const changes = tracingChannel<ChangeTrace>(CHANGE_CHANNEL)
 const channels = [changes.start, changes.end, changes.asyncStart, changes.asyncEnd, changes.error]
 
-/** Makes a change, and publishes what came of it, if anybody listens. */
+/** Makes a change, and publishes its trace if anybody listens. */
 export function withDiagnostics<T>(
   { id, kind, reason }: { id: string; kind: ChangeKind; reason: string | undefined },
   make: (trace: ChangeTrace | undefined) => Promise<T>,
@@ -55,4 +55,16 @@ export function withDiagnostics<T>(
       trace.duration = performance.now() - start
     }
   }, trace)
+}
+
+/** The rules of a change, with the states before and after noted in the trace. */
+export function traced(rules: Apply, change: Change, trace: ChangeTrace | undefined): Apply {
+  if (trace === undefined) return rules
+  return (current, revision) => {
+    trace.from = current?.state ?? null
+    if (change.kind === 'transition') trace.to = change.to
+    const next = rules(current, revision)
+    trace.to = next?.state ?? null
+    return next
+  }
 }

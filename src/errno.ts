@@ -1,14 +1,14 @@
 import { types } from 'node:util'
 import { StateStoreError } from './errors.js'
 
-/** Whether a value is an error, whichever realm it is from: in Jest, what Node throws is no `instanceof Error`. */
+/** Whether a value is an error, of any realm: in Jest, Node's errors are not `instanceof Error`. */
 export function isError(value: unknown): value is Error {
   return types.isNativeError(value) || value instanceof Error
 }
 
 /**
- * The operating system's name of an error, such as `ENOENT`; undefined for any other error. Looks at what it has, not
- * at its class: see {@link isError}.
+ * The operating system's name of an error, such as `ENOENT`; undefined for any other error. Checks properties, not the
+ * class: see {@link isError}.
  */
 export function errnoOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined
@@ -20,7 +20,7 @@ export function isErrno(error: unknown, ...codes: string[]): boolean {
   return code !== undefined && codes.includes(code)
 }
 
-/** Turns what a system call threw into the package's error; one that is already ours passes through. */
+/** Turns the error of a system call into one of this package; one that already is passes through. */
 export function ioError(
   error: unknown,
   doing: string,

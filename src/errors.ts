@@ -1,5 +1,5 @@
 /**
- * Every code that a {@link StateStoreError} can carry. A code keeps its meaning within a major version; messages may change
+ * Every code that a {@link StateStoreError} can have. A code keeps its meaning within a major version; messages may change
  * at any time.
  */
 export const ERROR_CODES = [
@@ -22,7 +22,7 @@ export const ERROR_CODES = [
 /** One of {@link ERROR_CODES}. */
 export type ErrorCode = (typeof ERROR_CODES)[number]
 
-/** What an error is about, as far as is known. */
+/** What an error concerns, as far as is known. */
 export interface ErrorDetails {
   /** The sandbox. */
   readonly id?: string | undefined
@@ -30,9 +30,9 @@ export interface ErrorDetails {
   readonly path?: string | undefined
   /** For transitions: the state that was expected (Kata's `oldState`). */
   readonly from?: string | undefined
-  /** For transitions: the state that was asked for. */
+  /** For transitions: the state that was requested (Kata's `newState`). */
   readonly to?: string | undefined
-  /** The error underneath, such as the operating system's. */
+  /** The underlying error, such as the operating system's. */
   readonly cause?: unknown
 }
 
@@ -50,7 +50,7 @@ export class StateStoreError extends Error {
   declare readonly path?: string
   /** For transitions: the state that was expected (Kata's `oldState`). */
   declare readonly from?: string
-  /** For transitions: the state that was asked for. */
+  /** For transitions: the state that was requested (Kata's `newState`). */
   declare readonly to?: string
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
@@ -62,25 +62,25 @@ export class StateStoreError extends Error {
     if (details.to !== undefined) this.to = details.to
   }
 
-  /** What the command prints with `--format json`: `JSON.stringify` of an error leaves out its message. */
+  /** For `JSON.stringify`, which otherwise leaves out an error's message. */
   toJSON(): Omit<ErrorDetails, 'cause'> & { readonly code: ErrorCode; readonly message: string } {
     const { code, message, id, path, from, to } = this
     return { code, message, id, path, from, to }
   }
 }
 
-/** Whether what is kept of a sandbox is the reason that it cannot be read. */
+/** Whether a sandbox cannot be read because its stored state is damaged or not valid. */
 export function isUnreadable(error: unknown): error is StateStoreError {
   return error instanceof StateStoreError && ['CORRUPT_STATE', 'INVALID_STATE'].includes(error.code)
 }
 
-/** An error of this package; throws any other again. */
+/** Returns an error of this package; rethrows any other. */
 export function ownError(error: unknown): StateStoreError {
   if (error instanceof StateStoreError) return error
   throw error
 }
 
-/** Runs what may throw an error of this package, and adds to that error what it is about. */
+/** Runs a function, and adds its subject to an error of this package that it throws. */
 export function withSubject<T>(subject: string, details: ErrorDetails, act: () => T): T {
   try {
     return act()
@@ -91,9 +91,9 @@ export function withSubject<T>(subject: string, details: ErrorDetails, act: () =
 }
 
 /**
- * Adds to an error of this package the lines of the current stack that its own lacks. Node records ten, which can all
- * lie within this package or another thread, before the line of the program that made the call. Raising that limit
- * would mean assigning to the program's `Error`, which may be frozen.
+ * Adds to an error of this package the lines of the current stack that its own lacks. Node records ten, which may all lie
+ * within this package or another thread, and so miss the program's own line. Raising that limit would mean assigning to
+ * the program's `Error`, which may be frozen.
  */
 export function withCaller(error: unknown): unknown {
   if (!(error instanceof StateStoreError) || typeof error.stack !== 'string') return error

@@ -43,22 +43,21 @@ export {
   TRANSITIONS,
 } from './state/machine.js'
 export type { SandboxFields, SandboxState } from './state/sandbox-state.js'
-export {
-  type ChangeOptions,
-  type CreateArguments,
-  type CreateOptions,
-  type DeleteOptions,
-  type Inspection,
-  type ListOptions,
-  type LocksOptions,
-  type Orphan,
-  openStore,
-  type PruneOptions,
-  type Reaped,
-  type ReapOptions,
-  SandboxStore,
-  type StoreOptions,
-  type WaitOptions,
-  type WatchOptions,
-} from './store.js'
+export { openStore, SandboxStore } from './store.js'
+export type {
+  ChangeOptions,
+  CreateArguments,
+  CreateOptions,
+  DeleteOptions,
+  Inspection,
+  ListOptions,
+  LocksOptions,
+  Orphan,
+  PruneOptions,
+  Reaped,
+  ReapOptions,
+  StoreOptions,
+  WaitOptions,
+  WatchOptions,
+} from './store-types.js'
 export type { StateEvent } from './watch.js'

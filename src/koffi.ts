@@ -2,7 +2,7 @@ import { createRequire } from 'node:module'
 import { reason } from './errno.js'
 import { StateStoreError } from './errors.js'
 
-/** koffi, which calls functions of the C library. By `require`, whose failure can be explained. */
+/** koffi, which calls functions of the C library. Loaded with `require`, so that a failure can be explained. */
 export const koffi = loadKoffi()
 
 function loadKoffi(): typeof import('koffi') {

@@ -18,7 +18,7 @@ export const MAX_REASON = 256
 
 const flag = must('true or false', value => typeof value === 'boolean')
 
-/** What is asked of an option, wherever there is one of that name. */
+/** The check for each option, which is the same in every method that takes it. */
 const CHECKS: Readonly<Record<string, Check | undefined>> = {
   id: (_name, value) => assertId(value),
   state: assertState,
@@ -41,7 +41,7 @@ const CHECKS: Readonly<Record<string, Check | undefined>> = {
   olderThan: must('a number of milliseconds, 0 or more', value => typeof value === 'number' && value >= 0),
   data: (_name, value) => assertDataSchema(value),
   onProgress: must('a function', value => typeof value === 'function'),
-  // By what it can do rather than by its class: a test environment such as jsdom has its own.
+  // Not by its class: a test environment such as jsdom has its own.
   signal: must(
     'an AbortSignal',
     value => typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value,
@@ -54,8 +54,8 @@ function isDate(value: unknown): value is Date {
 }
 
 /**
- * Refuses options that are not an object, that do not exist (a misspelt one would be ignored silently), or that are not as
- * they must be.
+ * Refuses options that are not an object, an unknown option (a misspelt one would be silently ignored), and a value that is
+ * not valid.
  * @throws TypeError; StateStoreError `INVALID_ID` `INVALID_STATE`
  */
 export function assertOptions(given: unknown, ...names: readonly string[]): void {

@@ -2,10 +2,10 @@ import type { LockHolder, Owner } from './backend.js'
 import { StateStoreError } from './errors.js'
 import { isInOtherPidNamespace, type ProcessIdentity } from './process-identity.js'
 
-/** A process as others see it. */
+/** A process, as this one sees it. */
 export type Holder = Omit<LockHolder, 'lock'>
 
-/** The process that a record names, as others see it. */
+/** The process that a record names, as this one sees it. */
 export function processOf(record: ProcessIdentity & { readonly since: string }): Holder {
   const { pid, host, command, since } = record
   const isOther = isInOtherPidNamespace(record)
@@ -25,21 +25,21 @@ export function describeProcess({ pid, otherPidNamespace, host, command, since }
   return words.filter(word => word !== undefined).join(' ')
 }
 
-/** @param owner as far as is known */
+/** @param owner the owner, as far as is known */
 export function alreadyOwned(id: string, owner: Holder, isHandedOver = false): StateStoreError {
   const handedOver = isHandedOver ? ', which ended and handed it over to a child' : ''
   const message = `sandbox ${id} is owned by ${describeProcess(owner)}${handedOver}`
   return new StateStoreError('OWNED', message, { id })
 }
 
-/** Whether both are one process, which took the ownership at one time. */
+/** Whether both are the same process, and the same time at which it took ownership. */
 function isSameOwner(one: Holder, other: Holder): boolean {
   return one.pid === other.pid && one.host === other.host && one.since === other.since
 }
 
 /**
- * That a sandbox is still an orphan of the same owner.
- * @throws StateStoreError `OWNED`; `REVISION_MISMATCH` when it is unowned by now, or another's orphan
+ * Checks that a sandbox is still an orphan of the same owner.
+ * @throws StateStoreError `OWNED`; `REVISION_MISMATCH` when it was released, or is another owner's orphan
  */
 export function assertOrphanOf(id: string, owner: Owner | undefined, expected: Owner): void {
   if (owner?.state === 'owned') throw alreadyOwned(id, owner)

@@ -1,17 +1,18 @@
 import { onAbort } from './abort.js'
 
-/** What a Node timer can count, in ms. */
+/** The longest delay of a Node timer, in ms. */
 const LONGEST_TIMER = 2 ** 31 - 1
 
-/** Lets in the tasks of one key one after another, in the order in which they came; those of different keys side by side. */
+/** Runs the tasks of one key one after another, in the order of their arrival; those of different keys side by side. */
 export class KeyedQueue {
-  /** For each key with a task under way, those that wait for it. */
+  /** For each key with a task under way, the tasks that wait for it. */
   private readonly waiting = new Map<string, (() => void)[]>()
 
   /**
+   * Waits for the turn of a task, which then must {@link leave}.
    * @param ms how long to wait at most
    * @param signal ends the wait, too
-   * @returns undefined for a task that is in at once; else whether it got in in time. One that is in must {@link leave}.
+   * @returns undefined if it is its turn at once; otherwise whether its turn came in time
    */
   enter(key: string, ms: number, signal?: AbortSignal): Promise<boolean> | undefined {
     const waiting = this.waiting.get(key)
@@ -20,10 +21,10 @@ export class KeyedQueue {
       return undefined
     }
     return new Promise(resolve => {
-      const end = (isIn: boolean) => {
+      const end = (hasTurn: boolean) => {
         clearTimeout(timer)
-        takeBack?.()
-        resolve(isIn)
+        unsubscribe?.()
+        resolve(hasTurn)
       }
       const letIn = () => end(true)
       const giveUp = () => {
@@ -32,7 +33,7 @@ export class KeyedQueue {
       }
       waiting.push(letIn)
       const timer = setTimeout(giveUp, Math.min(ms, LONGEST_TIMER))
-      const takeBack = signal && onAbort(signal, giveUp)
+      const unsubscribe = signal && onAbort(signal, giveUp)
     })
   }
 

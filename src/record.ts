@@ -1,18 +1,18 @@
-/** What each part of a record must be; a part that may be absent must allow `undefined`. */
-export type Shape<T> = { readonly [Part in keyof T]-?: (value: unknown) => boolean }
+/** The check for each field of a record; that of a field that may be absent must accept `undefined`. */
+export type Shape<T> = { readonly [Field in keyof T]-?: (value: unknown) => boolean }
 
 /**
- * A record from JSON that anybody may have written: the parts that the shape names, in its order.
- * @returns undefined when it is no JSON object, or a part is not as it must be
+ * Reads a record from untrusted JSON: the fields that the shape names, in its order.
+ * @returns undefined when it is not a JSON object, or a field is not valid
  */
 export function parseRecord<T>(json: string, shape: Shape<T>): T | undefined {
   const record: Partial<T> = {}
   try {
-    const found: Partial<T> = JSON.parse(json)
-    for (const part in shape) {
-      const value = found[part]
-      if (!shape[part](value)) return undefined
-      if (value !== undefined) record[part] = value
+    const parsed: Partial<T> = JSON.parse(json)
+    for (const field in shape) {
+      const value = parsed[field]
+      if (!shape[field](value)) return undefined
+      if (value !== undefined) record[field] = value
     }
   } catch {
     return undefined

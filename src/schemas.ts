@@ -23,7 +23,7 @@ function fieldSchema(field: Field): z.ZodType {
 
 /**
  * A whole state as a program gives it, such as the result of an update function: strict, no coercion, no other keys.
- * What a file does not hold may be absent: an empty `cgroupPath`, and `persistVersion`. The unknown keys stay.
+ * A field that a file does not have may be absent: an empty `cgroupPath`, and `persistVersion`. The unknown keys stay.
  */
 export const SandboxState = z.strictObject({
   ...(Object.fromEntries(FIELDS.map(field => [field.name, fieldSchema(field)])) as FieldSchemas),
@@ -31,7 +31,7 @@ export const SandboxState = z.strictObject({
 })
 export type SandboxState = State
 
-// What Go's encoding/json makes of a struct: keys in any case, and the zero value for all that is absent or null.
+// As Go's encoding/json decodes a struct: keys in any case, and the zero value for a field that is absent or null.
 
 function orZero<Type extends z.ZodType, Zero>(type: Type, zero: Zero) {
   return type.nullish().transform(value => value ?? zero)
@@ -101,7 +101,7 @@ export const Cmd = struct({
 })
 export type Cmd = z.infer<typeof Cmd>
 
-/** What a VM is given (Kata's `Resources`). */
+/** The resources of a VM (Kata's `Resources`). */
 export const Resources = struct({
   /** Memory in MiB: Go's `uint`, as far as JavaScript counts exactly. */
   Memory: uint(Number.MAX_SAFE_INTEGER),

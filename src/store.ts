@@ -1,187 +1,59 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { AsyncResource } from 'node:async_hooks'
 import { resolve } from 'node:path'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { onAbort } from './abort.js'
 import type {
-  Apply,
   Backend,
   HeldLock,
   HistoryEntry,
   ListEntry,
-  LockHolder,
   Observation,
   Owner,
   Ownership,
   OwnOptions,
   StoredSandbox,
 } from './backend.js'
-import { applyChange, assertRevision, type Change, notFound, type Update } from './change.js'
+import { applyChange, assertRevision, type Change, notFound, stateOfUpdate, type Update } from './change.js'
 import type { CheckOptions, Finding, Repair, RepairOptions } from './check.js'
-import {
-  type DataSchema,
-  type FieldsOf,
-  type StateOf,
-  withCheckedData,
-  withTypedData,
-} from './data-schema.js'
-import { type ChangeTrace, withDiagnostics } from './diagnostics.js'
-import { type ErrorCode, isUnreadable, ownError, StateStoreError, withCaller, withSubject } from './errors.js'
-import type { EtcdOptions } from './etcd/options.js'
+import { type DataSchema, type StateOf, withCheckedData, withTypedData } from './data-schema.js'
+import { traced, withDiagnostics } from './diagnostics.js'
+import { isUnreadable, ownError, StateStoreError, withCaller, withSubject } from './errors.js'
 import { FileBackend } from './file/backend.js'
 import { assertOptions, assertState } from './options.js'
 import { assertRoot, isEtcdRoot } from './root.js'
 import { assertId } from './sandbox-id.js'
-import type { Labels } from './state/labels.js'
 import type { NextState, StateString } from './state/machine.js'
 import type { SandboxState } from './state/sandbox-state.js'
 import { newState, validState } from './state/validate.js'
+import { closedError, ENDED, StoreCalls } from './store-calls.js'
+import { orphaned, prunable, reapable, sweep } from './store-sweep.js'
+import type {
+  ChangeOptions,
+  CreateArguments,
+  DeleteOptions,
+  Holders,
+  Inspection,
+  ListOptions,
+  LocksOptions,
+  Orphan,
+  PruneOptions,
+  Reaped,
+  ReapOptions,
+  StoreOptions,
+  WaitOptions,
+  WatchOptions,
+} from './store-types.js'
 import { eventsOf, type StateEvent } from './watch.js'
 
-/** How to open a store. */
-export interface StoreOptions<Data = unknown, Input = Data> {
-  /**
-   * How long a change waits for locks that others hold, in ms; 10,000 by default. 0 tries once. On etcd, how long to
-   * retry when other writers win. Every request waits at least 5,000 ms for etcd.
-   */
-  readonly lockTimeout?: number
-  /**
-   * Whether a change is on the disk before it is acknowledged; true by default. Without it a power cut can undo it.
-   * etcd always waits for its disks.
-   */
-  readonly durable?: boolean
-  /** Whether each change is recorded in the sandbox's history, with its reason; true by default. */
-  readonly history?: boolean
-  /**
-   * A schema for the `data` of every sandbox, such as a zod object: data is validated whenever it is read or written, and
-   * `state.data` has the schema's type. Without one, data is any JSON, of type `unknown`.
-   */
-  readonly data?: DataSchema<Data, Input>
-  /** For a root on etcd: credentials and certificates. */
-  readonly etcd?: EtcdOptions
-}
-
-/** How to make a change. */
-export interface ChangeOptions {
-  /** Why the change is made, for the history and the diagnostics channel: at most 256 characters. */
-  readonly reason?: string
-  /**
-   * Make the change only if the sandbox still has this revision, which `list` or `inspect` returned; otherwise it fails with
-   * `REVISION_MISMATCH`.
-   */
-  readonly ifRevision?: string
-  /** Aborts the wait for a lock: the call fails with the signal's reason. A change that has begun is completed. */
-  readonly signal?: AbortSignal
-}
-
-/** How to create. */
-export type CreateOptions = Omit<ChangeOptions, 'ifRevision'>
-
-/** What `create` takes after the id. The fields can be left out unless the store's schema requires data. */
-export type CreateArguments<Input> = undefined extends Input
-  ? [fields?: FieldsOf<Input>, options?: CreateOptions]
-  : [fields: FieldsOf<Input>, options?: CreateOptions]
-
-/** How to delete. */
-export interface DeleteOptions extends Omit<ChangeOptions, 'reason'> {
-  /** Whether to delete a sandbox that is running, or whose state cannot be read; false by default. */
-  readonly force?: boolean
-}
-
-/** What to list. */
-export interface ListOptions {
-  /** Only sandboxes in this state. Entries that cannot be read are listed whatever it is. */
-  readonly state?: StateString
-  /** Only sandboxes that have all of these labels, with these values. */
-  readonly labels?: Labels
-  /** Only sandboxes that have not changed since this time: those with an earlier `changedAt`. */
-  readonly changedBefore?: Date
-  /** Only sandboxes that are owned, orphaned (their owner died without releasing them) or unowned. */
-  readonly owner?: Owner['state'] | 'unowned'
-}
-
-/** A sandbox that is said to be running or paused, and whose owner died without releasing it. */
-export interface Orphan<State = SandboxState> extends StoredSandbox<State> {
-  /** Who owned it. */
-  readonly owner: Owner
-}
-
-/** How to reap. */
-export interface ReapOptions {
-  /** Whether to stop nothing and yield what would be stopped; false by default. */
-  readonly dryRun?: boolean
-}
-
-/** An orphan that was stopped. */
-export interface Reaped<State = SandboxState> extends Orphan<State> {
-  /** What its history says of it, such as `owner died: pid 4711 (node supervisor.js)`. */
-  readonly reason: string
-}
-
-/** What to prune. */
-export interface PruneOptions {
-  /** Only sandboxes that have not changed for longer than this, in ms. A change of labels or data counts, too. */
-  readonly olderThan: number
-  /** Only sandboxes in this state; `stopped` by default. A running sandbox is never pruned. */
-  readonly state?: StateString
-  /** Only sandboxes that have all of these labels, with these values. */
-  readonly labels?: Labels
-  /** Whether to delete nothing and yield what would be deleted; false by default. */
-  readonly dryRun?: boolean
-}
-
-/** Everything known about one sandbox. */
-export interface Inspection<State = SandboxState> extends Omit<StoredSandbox<State>, 'owner'> {
-  /** Who owns it, or owned it when it died; null when it is unowned, or where nothing can be owned. */
-  readonly owner: Owner | null
-  /**
-   * When it entered its present state, according to its history, in ISO 8601 (UTC); `changedAt` when the history does not
-   * know.
-   */
-  readonly since: string
-  /** Who holds its lock now; null when nobody does, and on etcd, which has no locks. */
-  readonly lock: LockHolder | null
-  /** Its last 10 changes, oldest first. */
-  readonly history: readonly HistoryEntry[]
-  /** What `check` reports about it. */
-  readonly findings: readonly Finding[]
-}
-
-/** Who has a sandbox now: see {@link SandboxStore.holdersOf}. @internal */
-export interface Holders {
-  /** When it last changed, in ISO 8601. */
-  readonly changedAt: string | undefined
-  readonly owner: Owner | undefined
-  readonly lock: LockHolder | undefined
-}
-
-/** Filters for `locks()`. */
-export interface LocksOptions {
-  /** Only this sandbox's. */
-  readonly id?: string
-}
-
-/** What to watch, and for how long. */
-export interface WatchOptions {
-  /** Only this sandbox. */
-  readonly id?: string
-  /** Ends the watch. */
-  readonly signal?: AbortSignal
-}
-
-/** How long to wait. */
-export interface WaitOptions {
-  /** Ends the wait with the signal's reason, such as `AbortSignal.timeout(ms)`'s. */
-  readonly signal?: AbortSignal
-}
+export type * from './store-types.js'
 
 /**
  * Opens a store of sandbox states.
  *
  * @param root the folder that holds the sandboxes' folders; it need not exist, the first `create` makes it. Or an
- * etcd: `etcd://HOST[:PORT][,HOST[:PORT]...][/PREFIX]`, `etcds://` over TLS; nothing is asked of it yet
+ * etcd: `etcd://HOST[:PORT][,HOST[:PORT]...][/PREFIX]`, `etcds://` over TLS; no connection is made yet
  * @param options how; each has a default
- * @throws TypeError for bad arguments; StateStoreError `UNSUPPORTED` on another system than Linux or macOS, and on Deno
+ * @throws TypeError for bad arguments; StateStoreError `UNSUPPORTED` on systems other than Linux and macOS, and on Deno
  * @group The store
  */
 export async function openStore<Data = unknown, Input = Data>(
@@ -200,14 +72,14 @@ export async function openStore<Data = unknown, Input = Data>(
     const message = `sandbox-state needs flock(2) of Linux or macOS; this is ${process.platform}`
     throw new StateStoreError('UNSUPPORTED', message)
   }
-  // Its descriptors are numbers of its own, which the C library does not know.
+  // Deno numbers its descriptors itself; the C library does not know them.
   if ('Deno' in globalThis)
     throw new StateStoreError('UNSUPPORTED', 'sandbox-state does not run on Deno: use Node')
   return new SandboxStore(new FileBackend(resolve(root), { lockTimeout, durable, history }), data)
 }
 
 /**
- * Remembers the state of sandboxes, and lets it change only as the state machine allows. Made by {@link openStore}.
+ * Stores the states of sandboxes, and lets them change only as the state machine allows. {@link openStore} returns one.
  *
  * Code for any store takes a `SandboxStore`: one with a schema is assignable to it, and still checks what is written.
  * @typeParam Data the type of `state.data`: what the schema returns; unknown without one
@@ -215,15 +87,10 @@ export async function openStore<Data = unknown, Input = Data>(
  * @group The store
  */
 export class SandboxStore<Data = unknown, Input = Data> {
-  // Truly private: what an inspection of a store prints may end in a log, and the backend knows etcd's password.
+  // Private at run time: a store that is printed may end up in a log, and the backend knows etcd's password.
   readonly #backend: Backend
   readonly #data: DataSchema<Data, Input> | undefined
-  /** How many calls, and steps of loops, have begun and not ended. */
-  #underWay = 0
-  #wake: (() => void) | undefined
-  readonly #closing = new AbortController()
-  #closed: Promise<void> | undefined
-  #isShut = false
+  readonly #calls = new StoreCalls()
 
   /** @internal */
   constructor(backend: Backend, data?: DataSchema<Data, Input>) {
@@ -232,7 +99,7 @@ export class SandboxStore<Data = unknown, Input = Data> {
   }
 
   /**
-   * Makes a sandbox, which starts `ready`: `create(id, { labels, data }, { reason })`.
+   * Creates a sandbox, in the state `ready`: `create(id, { labels, data }, { reason })`.
    * @param id 1 to 128 ASCII letters, digits, `_`, `.` or `-`, beginning with a letter or digit
    * @param rest the fields, then the options; both optional, except `data` where the store's schema requires it
    * @throws StateStoreError `ALREADY_EXISTS` `INVALID_ID` `INVALID_STATE` (a field, or the data) `LOCK_TIMEOUT` `OUTCOME_UNKNOWN`
@@ -240,30 +107,30 @@ export class SandboxStore<Data = unknown, Input = Data> {
    */
   create(id: string, ...rest: CreateArguments<Input>): Promise<StateOf<Data>> {
     const [fields, options = {}] = rest
-    return this.#changed(id, options, ['reason', 'signal'], () => ({
+    return this.#changeAndReturn(id, options, ['reason', 'signal'], () => ({
       kind: 'create',
       state: newState(fields),
     }))
   }
 
   /**
-   * As {@link create}, but with a whole state: for a sandbox whose life began in another store.
+   * As {@link create}, but with a whole state: for a sandbox that comes from another store.
    * @internal
    */
   createWithState(id: string, state: SandboxState): Promise<StateOf<Data>> {
-    return this.#changed(id, {}, [], () => {
+    return this.#changeAndReturn(id, {}, [], () => {
       const valid = validState(state)
-      this.#typed(valid, id) // Data of another store: if the schema throws, that is a fault of this sandbox only.
+      this.#typed(valid, id) // The data comes from another store: a schema that throws concerns this sandbox only.
       return { kind: 'create', state: valid }
     })
   }
 
   /**
-   * A sandbox's state as it is on the disk. Takes no lock and makes nothing.
+   * A sandbox's state, read from the disk. Takes no lock and creates nothing.
    * @throws StateStoreError `NOT_FOUND` `INVALID_ID` `CORRUPT_STATE` `INVALID_STATE` `IO_ERROR` `CLOSED`
    */
   async read(id: string): Promise<StateOf<Data>> {
-    return this.#track(async () => {
+    return this.#calls.track(async () => {
       this.#assertUsable(id)
       return this.#typed(existing(id, await this.#backend.read(id)), id)
     })
@@ -271,10 +138,10 @@ export class SandboxStore<Data = unknown, Input = Data> {
 
   /**
    * Moves a sandbox from one state to another (Kata's `ValidTransition`, and the write after it).
-   * @param from the state that the caller believes it to be in (Kata's `oldState`)
+   * @param from the state that the caller expects it to be in (Kata's `oldState`)
    * @param to the state to move it to (Kata's `newState`)
-   * @throws StateStoreError `STATE_MISMATCH` when it is in another; `INVALID_TRANSITION` when the state machine has no
-   * such move; `REVISION_MISMATCH` `NOT_FOUND` `INVALID_ID` `INVALID_STATE` `CORRUPT_STATE` `LOCK_TIMEOUT` `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`
+   * @throws StateStoreError `STATE_MISMATCH` when it is in another state; `INVALID_TRANSITION` when the state machine has
+   * no such transition; `REVISION_MISMATCH` `NOT_FOUND` `INVALID_ID` `INVALID_STATE` `CORRUPT_STATE` `LOCK_TIMEOUT` `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`
    */
   transition<From extends StateString>(
     id: string,
@@ -282,7 +149,7 @@ export class SandboxStore<Data = unknown, Input = Data> {
     to: NextState<From>,
     options: ChangeOptions = {},
   ): Promise<StateOf<Data>> {
-    return this.#changed(id, options, CHANGE_OPTIONS, () => {
+    return this.#changeAndReturn(id, options, CHANGE_OPTIONS, () => {
       assertState('from', from)
       assertState('to', to)
       return { kind: 'transition', from, to }
@@ -290,25 +157,25 @@ export class SandboxStore<Data = unknown, Input = Data> {
   }
 
   /**
-   * Changes a sandbox's fields: the function is given the state and returns the next one. It runs once, while the
-   * sandbox is locked; so it should do nothing else. (It runs again, on the newer state, if this process stood still
-   * for so long that another program with proper-lockfile took the lock for a stale one; and on etcd, which has no
-   * lock, when another process changed the sandbox meanwhile.) A new `state` must be one that the state machine allows.
+   * Changes a sandbox's fields: the function receives the state and returns the next one. It runs once, while the sandbox
+   * is locked, so it should do nothing else. (It runs again, on the newer state, if this process was paused for so long
+   * that another program took its proper-lockfile lock as stale; and on etcd, which has no locks, when another process
+   * changed the sandbox meanwhile.) A new `state` must be one that the state machine allows.
    * @throws TypeError when it returns a promise or nothing; what the function throws; StateStoreError
    * `INVALID_TRANSITION` `INVALID_STATE` (a field, or the data) `REVISION_MISMATCH` `NOT_FOUND` `INVALID_ID` `CORRUPT_STATE` `LOCK_TIMEOUT`
-   * `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`. The sandbox then is as it was, except after `OUTCOME_UNKNOWN`.
+   * `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`. The sandbox is then as it was, except after `OUTCOME_UNKNOWN`.
    */
   update(
     id: string,
     update: (state: StateOf<Data>) => StateOf<Data>,
     options: ChangeOptions = {},
   ): Promise<StateOf<Data>> {
-    return this.#changed(id, options, CHANGE_OPTIONS, () => {
+    return this.#changeAndReturn(id, options, CHANGE_OPTIONS, () => {
       if (typeof update !== 'function')
         throw new TypeError(`an update must be a function, not ${typeof update}`)
       const checked: Update = state => {
         const next: unknown = update(this.#typed(state, id))
-        return withSubject(`sandbox ${id}`, { id }, () => validState(synchronous(next)))
+        return withSubject(`sandbox ${id}`, { id }, () => stateOfUpdate(next))
       }
       return { kind: 'update', update: checked }
     })
@@ -316,7 +183,7 @@ export class SandboxStore<Data = unknown, Input = Data> {
 
   /**
    * Deletes a sandbox that is not running, as Kata does; with `force`, also a running one, or one whose state
-   * cannot be read. What others keep in its folder stays.
+   * cannot be read. Files of other programs in its folder stay.
    * @throws StateStoreError `INVALID_TRANSITION` when it is running; `REVISION_MISMATCH` `NOT_FOUND` `INVALID_ID` `CORRUPT_STATE`
    * `INVALID_STATE` `LOCK_TIMEOUT` `OUTCOME_UNKNOWN` `IO_ERROR` `CLOSED`
    */
@@ -329,11 +196,11 @@ export class SandboxStore<Data = unknown, Input = Data> {
   }
 
   /**
-   * Every sandbox, sorted by id; one that cannot be read is an entry with its error. Takes no lock and makes nothing.
+   * Every sandbox, sorted by id; one that cannot be read is an entry with its error. Takes no lock and creates nothing.
    * @throws StateStoreError `IO_ERROR` when the root cannot be read, `CLOSED`
    */
   list(options: ListOptions = {}): AsyncGenerator<ListEntry<StateOf<Data>>, void, undefined> {
-    return this.#loop(() => {
+    return this.#calls.loop(() => {
       assertOptions(options, 'state', 'labels', 'changedBefore', 'owner')
       return this.#entries(options)
     })
@@ -347,13 +214,13 @@ export class SandboxStore<Data = unknown, Input = Data> {
   }
 
   /**
-   * Everything known about one sandbox, in one object. Makes nothing, and takes no lock, but for a moment to confirm a fault.
-   * A change that comes meanwhile may show in a part of it only. A state that cannot be read is an error here; `history`, `locks`
+   * Everything known about one sandbox, in one object. Creates nothing, and takes no lock except for a moment to confirm a
+   * fault. A change under way may show in only part of it. A state that cannot be read is an error here; `history`, `locks`
    * and `check` still show such a sandbox.
    * @throws StateStoreError `NOT_FOUND` `INVALID_ID` `CORRUPT_STATE` `INVALID_STATE` `IO_ERROR` `CLOSED`
    */
   inspect(id: string): Promise<Inspection<StateOf<Data>>> {
-    return this.#track(async () => {
+    return this.#calls.track(async () => {
       this.#assertUsable(id)
       const found = existing(id, await this.#backend.find(id))
       const entry = { ...found, state: this.#typed(found.state, id) }
@@ -367,128 +234,107 @@ export class SandboxStore<Data = unknown, Input = Data> {
   }
 
   /**
-   * Deletes sandboxes that have not changed for a long time, one after the other, and yields each as it was. A sweep, to be
-   * run from time to time: nothing is pruned by itself. A sandbox that changes during the sweep stays, as does one that is
-   * running or cannot be read. With `dryRun`, yields what would be deleted.
+   * Deletes sandboxes that have not changed for a long time, one after the other, and yields each as it was. Run it from
+   * time to time: nothing is pruned automatically. A sandbox that changes meanwhile stays, as does one that is running or
+   * cannot be read. With `dryRun`, yields what would be deleted.
    * @throws StateStoreError `LOCK_TIMEOUT` after all the others, when a sandbox was locked for too long; `IO_ERROR`
    * `OUTCOME_UNKNOWN` `CLOSED`
    */
   prune(options: PruneOptions): AsyncGenerator<StoredSandbox<StateOf<Data>>, void, undefined> {
-    return this.#loop(() => {
+    return this.#calls.loop(() => {
       assertOptions(options, 'olderThan', 'state', 'labels', 'dryRun')
       if (options.olderThan === undefined)
         throw new TypeError('olderThan is missing, a number of milliseconds')
-      const { dryRun = false } = options
-      return sweep(this.#prunable(options), async ({ id, revision }) => {
+      const { olderThan, state = 'stopped', labels = {}, dryRun = false } = options
+      const wanted = this.#entries({ state, labels, changedBefore: new Date(Date.now() - olderThan) })
+      return sweep(prunable(wanted), async ({ id, revision }) => {
         const only = { ifRevision: revision }
         if (!dryRun) await this.#change(id, only, ['ifRevision'], () => ({ kind: 'delete', force: false }))
       })
     })
   }
 
-  async *#prunable({
-    olderThan,
-    state = 'stopped',
-    labels,
-  }: PruneOptions): AsyncGenerator<StoredSandbox<StateOf<Data>>, void, undefined> {
-    const wanted = { state, changedBefore: new Date(Date.now() - olderThan), ...(labels && { labels }) }
-    for await (const entry of this.#entries(wanted)) {
-      if (!('error' in entry) && entry.state.state !== 'running') yield entry
-    }
-  }
-
   /**
-   * Takes the ownership of a sandbox, which lasts until it is released, or until this process and all children that
-   * inherited its `fd` have ended, however they end. On etcd no child inherits it, it lasts up to 10 s longer than this
-   * process, and it can be lost: heed its `signal`. Closing the store does not end it. An orphan is taken over.
+   * Takes ownership of a sandbox, an orphan included. It lasts until it is released, or until this process and all
+   * children that inherited its `fd` have ended, in whatever way. On etcd no child inherits it, it lasts up to 10 s longer
+   * than this process, and it can be lost: heed its `signal`. Closing the store does not end it.
    * @param options with `wait`, waits until the present owner is gone, which is noticed within 100 ms
    * @throws what the `signal` was aborted with; StateStoreError `OWNED` when somebody else is the owner, which it names;
    * `NOT_FOUND` `INVALID_ID` `CORRUPT_STATE` `INVALID_STATE` `LOCK_TIMEOUT` `IO_ERROR` `CLOSED`; `UNSUPPORTED` where flock(2)
    * does nothing; on etcd `OUTCOME_UNKNOWN`: it may be owned for 10 s, and is an orphan then
    */
   own(id: string, options: OwnOptions = {}): Promise<Ownership> {
-    return this.#track(async () => {
+    return this.#calls.track(async () => {
       assertOptions(options, 'wait', 'signal')
       this.#assertUsable(id)
       const { wait = false, signal } = options
       signal?.throwIfAborted()
       if (!wait) return this.#backend.own(id, signal === undefined ? {} : { signal })
       const ended = new AbortController()
-      const takeBack = [
-        onAbort(this.#closing.signal, () => ended.abort(closedError())),
+      const unsubscribe = [
+        onAbort(this.#calls.closingSignal, () => ended.abort(closedError())),
         signal && onAbort(signal, () => ended.abort(signal.reason)),
       ]
       try {
         return await this.#backend.own(id, { wait, signal: ended.signal })
       } finally {
-        for (const back of takeBack) back?.()
+        for (const stop of unsubscribe) stop?.()
       }
     })
   }
 
   /**
-   * Each running or paused sandbox whose owner died without releasing it, sorted by id; after a reboot all that were owned.
-   * What cannot be read, or has data that the schema refuses, is left out: `list` shows it. Takes no lock and makes nothing.
+   * Each running or paused sandbox whose owner died without releasing it, sorted by id; after a reboot, all that were owned.
+   * Sandboxes that cannot be read, or whose data the schema refuses, are left out: `list` shows them. Takes no lock and
+   * creates nothing.
    * @throws StateStoreError `IO_ERROR` when the root cannot be read, `CLOSED`
    */
   orphans(): AsyncGenerator<Orphan<StateOf<Data>>, void, undefined> {
-    return this.#loop(() => this.#orphans())
+    return this.#calls.loop(() => this.#orphans())
   }
 
-  async *#orphans(): AsyncGenerator<Orphan<StateOf<Data>>, void, undefined> {
-    for await (const entry of this.#entries({ owner: 'orphaned' })) {
-      if ('error' in entry || entry.owner === undefined) continue
-      const { owner } = entry
-      if (MAY_BE_ORPHANED.has(entry.state.state)) yield { ...entry, owner }
-    }
+  #orphans(): AsyncGenerator<Orphan<StateOf<Data>>, void, undefined> {
+    return orphaned(this.#entries({ owner: 'orphaned' }))
   }
 
   /**
-   * Moves each orphan to `stopped`, one after the other, and yields each as it was. It looks again under the sandbox's
-   * lock: one that has an owner by then, that was released or that somebody changes meanwhile stays as it is. Leaves out what
+   * Moves each orphan to `stopped`, one after the other, and yields each as it was. Each is checked again under its
+   * lock: one that has a new owner by then, or that was released or changed meanwhile, stays as it is. Leaves out what
    * `orphans` leaves out. With `dryRun`, yields what would be stopped.
    * @throws StateStoreError `LOCK_TIMEOUT` after all the others, when a sandbox was locked for too long; `IO_ERROR`
    * `OUTCOME_UNKNOWN` `CLOSED`
    */
   reap(options: ReapOptions = {}): AsyncGenerator<Reaped<StateOf<Data>>, void, undefined> {
-    return this.#loop(() => {
+    return this.#calls.loop(() => {
       assertOptions(options, 'dryRun')
       const { dryRun = false } = options
-      return sweep(this.#reapable(), async ({ id, state, owner, reason }) => {
-        const make = (): Change => ({ kind: 'transition', from: state.state, to: 'stopped' })
-        if (!dryRun) await this.#change(id, { reason }, ['reason'], make, owner)
+      return sweep(reapable(this.#orphans()), async ({ id, state, owner, reason }) => {
+        const stop = (): Change => ({ kind: 'transition', from: state.state, to: 'stopped' })
+        if (!dryRun) await this.#change(id, { reason }, ['reason'], stop, owner)
       })
     })
   }
 
-  async *#reapable(): AsyncGenerator<Reaped<StateOf<Data>>, void, undefined> {
-    for await (const orphan of this.#orphans()) {
-      const { pid, command } = orphan.owner
-      const reason = `owner died: ${pid === undefined ? 'an unknown process' : `pid ${pid} (${command})`}`
-      yield { ...orphan, reason }
-    }
-  }
-
   /**
-   * Follows one sandbox or all of them, whoever changes them: first what is there, as `created`, then what happens.
-   * States that were soon overtaken may be skipped, the last one never; so a sandbox that was deleted and made again at
-   * once may be `changed`. A sandbox that cannot be read is an `error` event. Ends when `signal` is aborted, when the store
-   * is closed, and when the loop over it is left.
+   * Follows one sandbox or all of them, whichever program changes them: first what is there, as `created`, then each
+   * change. A state that was soon replaced may be skipped, the latest never is; so a sandbox that was deleted and created
+   * again at once may appear as `changed`. A sandbox that cannot be read is an `error` event. Ends when `signal` is
+   * aborted, when the store is closed, and when the loop over it ends.
    * @throws StateStoreError `INVALID_ID` `IO_ERROR` `CLOSED`
    */
   watch(options: WatchOptions = {}): AsyncGenerator<StateEvent<StateOf<Data>>, void, undefined> {
-    const left = new AbortController()
-    return this.#loop(() => {
+    const stop = new AbortController()
+    return this.#calls.loop(() => {
       assertOptions(options, 'id', 'signal')
-      const observations = this.#observe(options.id, [left.signal, options.signal])
+      const observations = this.#observe(options.id, [stop.signal, options.signal])
       return eventsOf(observations, entry => ('error' in entry ? entry : this.#typedEntry(entry)))
-    }, left)
+    }, stop)
   }
 
   /**
    * Waits until a sandbox is in a state, or is deleted.
    * @param options the signal that ends the wait
-   * @returns the state that it then has; undefined for `deleted`
+   * @returns the sandbox's state then; undefined for `deleted`
    * @throws what the `signal` was aborted with; StateStoreError `NOT_FOUND` when the sandbox does not exist, or is
    * deleted while another state is awaited; `CORRUPT_STATE` `INVALID_STATE` `INVALID_ID` `IO_ERROR` `CLOSED`
    */
@@ -522,13 +368,14 @@ export class SandboxStore<Data = unknown, Input = Data> {
 
   /**
    * The recorded changes of a sandbox, oldest first. Old ones are dropped as the history grows: the first `seq` is then
-   * above 1. A change is recorded after it has taken effect, so that one which `watch` or `waitFor` has just seen may not be
-   * there yet. An entry with a `gap` follows something that was not recorded. Takes no lock and makes nothing.
+   * above 1. A change is recorded after it has taken effect, so one that `watch` or `waitFor` has just reported may not be
+   * there yet. An entry with a `gap` follows something that was not recorded; a gap at the end shows only with the next
+   * entry. Takes no lock and creates nothing.
    * @throws StateStoreError `NOT_FOUND` when there is neither a sandbox nor a history of it; `CORRUPT_STATE` when
-   * the history is kept in something else than a file; `INVALID_ID` `IO_ERROR` `CLOSED`
+   * the history is not a regular file; `INVALID_ID` `IO_ERROR` `CLOSED`
    */
   history(id: string): AsyncGenerator<HistoryEntry, void, undefined> {
-    return this.#loop(() => {
+    return this.#calls.loop(() => {
       assertId(id)
       return this.#historyOf(id)
     })
@@ -544,19 +391,19 @@ export class SandboxStore<Data = unknown, Input = Data> {
     try {
       if ((await this.#backend.read(id)) === undefined) throw notFound(id)
     } catch (error) {
-      // One whose state cannot be read exists all the same.
+      // A sandbox whose state cannot be read does exist.
       if (!isUnreadable(error)) throw error
     }
   }
 
   /**
-   * Who owns and who locks each of some sandboxes, for a view that looks again and again: all their locks are looked up at
-   * once. Of one that cannot be read, only the lock is known.
+   * Who owns and who locks each of the given sandboxes, for a view that refreshes often: all locks are looked up at once.
+   * Only the lock of a sandbox that cannot be read is known.
    * @internal
    */
   async holdersOf(ids: readonly string[]): Promise<ReadonlyMap<string, Holders>> {
-    return this.#track(async () => {
-      this.#assertOpen()
+    return this.#calls.track(async () => {
+      this.#calls.assertOpen()
       const held = await collect(this.#backend.locks?.(ids))
       const looks = ids.map(async (id): Promise<[string, Holders]> => {
         const found = await this.#backend.find(id).catch(ownError)
@@ -569,13 +416,13 @@ export class SandboxStore<Data = unknown, Input = Data> {
 
   /**
    * Every lock that is held now, by us, Kata, flock(1) or a program with proper-lockfile, sorted by id. A sandbox whose
-   * folder cannot be read is left out. Makes and changes nothing, and keeps no change from its lock.
+   * folder cannot be read is left out. Creates and changes nothing, and delays no change.
    * @param options filters for the locks
    * @throws StateStoreError `INVALID_ID`, `IO_ERROR` when the root cannot be read, `UNSUPPORTED` where the backend
-   * cannot tell, `CLOSED`
+   * has no locks, `CLOSED`
    */
   locks(options: LocksOptions = {}): AsyncGenerator<HeldLock, void, undefined> {
-    return this.#loop(() => {
+    return this.#calls.loop(() => {
       assertOptions(options, 'id')
       const { id } = options
       return supported(
@@ -586,12 +433,12 @@ export class SandboxStore<Data = unknown, Input = Data> {
   }
 
   /**
-   * Every fault in the root, each once, in no order: damaged states, leftovers of killed processes, wrong modes and owners,
-   * files that are not ours. Changes nothing, and does not report what a change under way looks like.
+   * Every fault in the store, each once, in no order: damaged states, leftovers of killed processes, wrong modes and
+   * owners, files of other programs. Changes nothing. The traces of a change under way do not count as faults.
    * @throws StateStoreError `IO_ERROR` when the root cannot be read, `UNSUPPORTED` where the backend has no check, `CLOSED`
    */
   check(options: CheckOptions = {}): AsyncGenerator<Finding, void, undefined> {
-    return this.#loop(() => {
+    return this.#calls.loop(() => {
       assertOptions(options, 'onProgress')
       const findings = this.#backend.check?.(inCallersContext(options))
       return supported(findings, 'a store of this kind has no check')
@@ -599,15 +446,15 @@ export class SandboxStore<Data = unknown, Input = Data> {
   }
 
   /**
-   * Removes what killed processes left, moves what is damaged to the quarantine, and sets wrong modes right; never
-   * deletes a state and never makes one. Each sandbox is locked as for a change, those that stay busy are skipped.
-   * @returns every fault that was found and what became of it; with `dryRun`, what would
+   * Removes leftovers of killed processes, moves what is damaged to the quarantine, and corrects wrong modes; never
+   * deletes or invents a state. Each sandbox is locked as for a change; those that stay busy are skipped.
+   * @returns every fault and what was done about it; with `dryRun`, what would be done
    * @throws StateStoreError `IO_ERROR` when the root cannot be read, `UNSUPPORTED` where the backend has no repair, `CLOSED`
    */
   repair(options: RepairOptions = {}): Promise<readonly Repair[]> {
-    return this.#track(() => {
+    return this.#calls.track(() => {
       assertOptions(options, 'dryRun', 'onProgress')
-      this.#assertOpen()
+      this.#calls.assertOpen()
       const { dryRun = false } = options
       const repair = this.#backend.repair?.({ ...inCallersContext(options), dryRun })
       return supported(repair, 'a store of this kind has nothing to repair')
@@ -615,24 +462,11 @@ export class SandboxStore<Data = unknown, Input = Data> {
   }
 
   /**
-   * Waits for everything that was asked for before it, and ends the watches; a loop goes on as long as it asks for more.
-   * Whatever is called afterwards ends with `CLOSED`.
+   * Waits for every call made before it, and ends the watches; a loop under way may go on to its end. Every later call
+   * fails with `CLOSED`.
    */
   close(): Promise<void> {
-    this.#closed ??= this.#close()
-    return this.#closed
-  }
-
-  async #close(): Promise<void> {
-    this.#closing.abort(ENDED)
-    while (this.#underWay > 0) {
-      await new Promise<void>(resolve => {
-        this.#wake = resolve
-      })
-      await nextTurn() // By then a loop that goes on has asked for more.
-    }
-    this.#isShut = true
-    await this.#backend.close()
+    return this.#calls.close(() => this.#backend.close())
   }
 
   /** {@link close}, for `await using`. */
@@ -640,7 +474,7 @@ export class SandboxStore<Data = unknown, Input = Data> {
     await this.close()
   }
 
-  /** Ends with any of the signals, with the store, and when the loop over it is left. */
+  /** Ends with any of the signals, with the store, and with the loop over it. */
   async *#observe(
     id: string | undefined,
     signals: readonly (AbortSignal | undefined)[],
@@ -648,16 +482,16 @@ export class SandboxStore<Data = unknown, Input = Data> {
     // AbortSignal.any would keep some bytes for each call as long as the longest-lived of its signals.
     const ended = new AbortController()
     const end = () => ended.abort(ENDED)
-    const takeBack = [this.#closing.signal, ...signals].map(signal => signal && onAbort(signal, end))
+    const unsubscribe = [this.#calls.closingSignal, ...signals].map(signal => signal && onAbort(signal, end))
     try {
       yield* this.#backend.watch(id, ended.signal)
     } finally {
-      for (const back of takeBack) back?.()
+      for (const stop of unsubscribe) stop?.()
       end()
     }
   }
 
-  /** A state as this store gives it. @throws StateStoreError `INVALID_STATE` */
+  /** A state with its data typed by the schema. @throws StateStoreError `INVALID_STATE` */
   #typed(state: SandboxState, id: string): StateOf<Data> {
     return withTypedData(this.#data, state, id) as StateOf<Data> // The schema has checked it.
   }
@@ -672,37 +506,37 @@ export class SandboxStore<Data = unknown, Input = Data> {
     }
   }
 
-  async #changed(
+  async #changeAndReturn(
     id: string,
     options: ChangeOptions,
     names: readonly string[],
-    make: () => Change,
+    prepare: () => Change,
   ): Promise<StateOf<Data>> {
     this.#assertUsable(id)
-    return this.#typed(existing(id, await this.#change(id, options, names, make)), id)
+    return this.#typed(existing(id, await this.#change(id, options, names, prepare)), id)
   }
 
   /**
-   * A change of a sandbox with a valid id; for a loop that goes on, also after `close` was called.
-   * @param make checks what the caller wants
+   * Changes a sandbox with a valid id, also after `close` was called: a loop under way may go on.
+   * @param prepare checks the caller's arguments
    * @param ifOrphanOf only an orphan of this owner is changed
    */
   #change(
     id: string,
     options: ChangeOptions,
     names: readonly string[],
-    make: () => Change,
+    prepare: () => Change,
     ifOrphanOf?: Owner,
   ): Promise<SandboxState | undefined> {
-    return this.#track(() => {
+    return this.#calls.track(() => {
       const change = withSubject(`sandbox ${id}`, { id }, () => {
         assertOptions(options, ...names)
-        return make()
+        return prepare()
       })
       const { reason, ifRevision, signal } = options
       signal?.throwIfAborted()
       const { kind } = change
-      // A deletion of just one revision needs to read what is there.
+      // To compare the revision, the state must be read.
       const force = kind === 'delete' && change.force && ifRevision === undefined
       return withDiagnostics({ id, kind, reason }, trace => {
         const rules = (current: SandboxState | undefined, revision: string | undefined) => {
@@ -717,73 +551,15 @@ export class SandboxStore<Data = unknown, Input = Data> {
     })
   }
 
-  /** Lets `close` wait for a call, and the stack of its error lead on to the caller. */
-  async #track<T>(call: () => Promise<T>): Promise<T> {
-    this.#underWay++
-    try {
-      return await call()
-    } catch (error) {
-      throw withCaller(error)
-    } finally {
-      if (--this.#underWay === 0) this.#wake?.()
-    }
-  }
-
-  /**
-   * A loop over a generator: bad arguments are thrown by the call itself, any other refusal by the first `next()`. `close`
-   * waits for each step of it.
-   * @param left for a generator that ends by itself when the store is closed, and when this is aborted. Its `return` would
-   * otherwise wait for its next value.
-   */
-  #loop<T>(
-    begin: () => AsyncGenerator<T, void, undefined>,
-    left?: AbortController,
-  ): AsyncGenerator<T, void, undefined> {
-    let generator: AsyncGenerator<T, void, undefined>
-    try {
-      generator = begin()
-      this.#assertOpen()
-    } catch (error) {
-      if (!(error instanceof StateStoreError)) throw error
-      generator = refused(error)
-    }
-    const next = generator.next.bind(generator)
-    override(generator, 'next', async () => {
-      if (this.#isShut && left === undefined) throw closedError()
-      return await this.#track(next)
-    })
-    const end = generator.return.bind(generator)
-    return override(generator, 'return', value => {
-      left?.abort(ENDED)
-      return end(value)
-    })
-  }
-
   #assertUsable(id: string): void {
     assertId(id)
-    this.#assertOpen()
-  }
-
-  #assertOpen(): void {
-    if (this.#closed !== undefined) throw closedError()
+    this.#calls.assertOpen()
   }
 }
 
 function existing<T>(id: string, found: T | undefined): T {
   if (found === undefined) throw notFound(id)
   return found
-}
-
-/** The rules, with the states before and after noted in the trace. */
-function traced(rules: Apply, change: Change, trace: ChangeTrace | undefined): Apply {
-  if (trace === undefined) return rules
-  return (current, revision) => {
-    trace.from = current?.state ?? null
-    if (change.kind === 'transition') trace.to = change.to
-    const next = rules(current, revision)
-    trace.to = next?.state ?? null
-    return next
-  }
 }
 
 function isWanted({ state, changedAt, owner }: StoredSandbox, options: ListOptions): boolean {
@@ -795,7 +571,7 @@ function isWanted({ state, changedAt, owner }: StoredSandbox, options: ListOptio
   return Object.entries(labels).every(([name, text]) => state.labels?.[name] === text)
 }
 
-/** When it entered its state: a history that was not kept, or not from the start, may not know. */
+/** When it entered its state. A history may not know: it may be turned off, or not reach back that far. */
 function sinceWhen({ state, changedAt }: StoredSandbox, history: readonly HistoryEntry[]): string {
   const move = history.findLast(({ from, to }) => from !== to)
   return move?.to === state.state ? move.time : changedAt
@@ -809,88 +585,12 @@ async function collect<T>(items: AsyncIterable<T> | undefined): Promise<T[]> {
 
 const CHANGE_OPTIONS = ['reason', 'ifRevision', 'signal'] as const
 
-/**
- * Changes one sandbox after the other, and yields those that were changed. What concerns one sandbox only does not end the
- * sweep; that one was held for too long is thrown at its end.
- */
-async function* sweep<Entry>(
-  entries: AsyncIterable<Entry>,
-  change: (entry: Entry) => Promise<unknown>,
-): AsyncGenerator<Entry, void, undefined> {
-  let busy: StateStoreError | undefined
-  for await (const entry of entries) {
-    const obstacle = await obstacleTo(change(entry))
-    if (obstacle === undefined) yield entry
-    else if (obstacle.code === 'LOCK_TIMEOUT') busy ??= obstacle
-  }
-  if (busy !== undefined) throw busy
-}
-
-/** @returns why the sandbox stays as it is; undefined once it is changed */
-async function obstacleTo(change: Promise<unknown>): Promise<StateStoreError | undefined> {
-  try {
-    await change
-    return undefined
-  } catch (error) {
-    if (error instanceof StateStoreError && STAYS.has(error.code)) return error
-    throw error
-  }
-}
-
-/** Errors of a sweep's change that concern its sandbox only: somebody changed, deleted or owned it first, or holds it. */
-const STAYS: ReadonlySet<ErrorCode> = new Set([
-  'NOT_FOUND',
-  'REVISION_MISMATCH',
-  'STATE_MISMATCH',
-  'INVALID_TRANSITION',
-  'OWNED',
-  'CORRUPT_STATE',
-  'INVALID_STATE',
-  'LOCK_TIMEOUT',
-])
-
-const MAY_BE_ORPHANED: ReadonlySet<StateString> = new Set(['running', 'paused'])
-
-/** A generator runs in the context of whoever asks for its next value; the caller's function runs in the caller's. */
+/** A generator runs in the async context of each `next()`; the caller's function runs in that of the call. */
 function inCallersContext({ onProgress }: CheckOptions): CheckOptions {
   return onProgress === undefined ? {} : { onProgress: AsyncResource.bind(onProgress) }
 }
 
-/** Gives one object a method of its own. An assignment would fail where the inherited one is frozen. */
-function override<T extends object, Name extends keyof T>(object: T, name: Name, value: T[Name]): T {
-  return Object.defineProperty(object, name, { value, configurable: true, writable: true })
-}
-
-/** The reason of our own signals, which nobody sees. Without one, each would make an error with a stack. */
-const ENDED = 'ended'
-
-function closedError(): StateStoreError {
-  return new StateStoreError('CLOSED', 'this store is closed')
-}
-
-// biome-ignore lint/correctness/useYield: its first step is its last
-async function* refused(error: StateStoreError): AsyncGenerator<never, void, undefined> {
-  throw error
-}
-
 function supported<T>(result: T | undefined, message: string): T {
   if (result === undefined) throw new StateStoreError('UNSUPPORTED', message)
-  return result
-}
-
-function synchronous(result: unknown): unknown {
-  if (typeof result !== 'object' || result === null) {
-    throw new TypeError('an update must return the new state')
-  }
-  if ('then' in result && typeof result.then === 'function') {
-    result.then(undefined, () => {}) // Should it fail, nobody handles that.
-    throw new TypeError(
-      'an update must return the new state itself, not a promise of it: nothing waits under a lock',
-    )
-  }
-  if (!('state' in result)) {
-    const message = 'an update must return the whole state, such as { ...state, blockIndex: 1 }'
-    throw new StateStoreError('INVALID_STATE', message)
-  }
   return result
 }

@@ -3,7 +3,7 @@ import type { StateStoreError } from './errors.js'
 import { stateText } from './state/codec.js'
 import type { SandboxState } from './state/sandbox-state.js'
 
-/** What happened to a sandbox. The first event of one that was there from the start is `created`. */
+/** What happened to a sandbox. The first event of one that existed when the watch began is `created`. */
 export type StateEvent<State = SandboxState> =
   | { readonly type: 'created'; readonly id: string; readonly state: State }
   | {
@@ -13,7 +13,7 @@ export type StateEvent<State = SandboxState> =
       readonly previous: State
     }
   | { readonly type: 'deleted'; readonly id: string; readonly previous?: State }
-  /** Its state cannot be read; `previous` is the last one that could. */
+  /** Its state cannot be read; `previous` is the last one that could be. */
   | {
       readonly type: 'error'
       readonly id: string
@@ -21,17 +21,17 @@ export type StateEvent<State = SandboxState> =
       readonly previous?: State
     }
 
-/** What was observed last of one sandbox. */
+/** The last observation of one sandbox. */
 interface Known<State> {
   /** The last state that could be read. */
   readonly state: State | undefined
-  /** What was seen, as a text to compare with. */
-  readonly seen: string
+  /** The last observation as text, to compare with. */
+  readonly text: string
 }
 
 /**
- * Turns observations into events: compares each with the last one, and is silent if nothing changed.
- * @param typed gives an entry its type
+ * Turns observations into events: compares each with the last one, and skips it if nothing changed.
+ * @param typed applies the store's schema to an entry
  */
 export async function* eventsOf<State>(
   observations: AsyncIterable<Observation>,
@@ -46,11 +46,11 @@ export async function* eventsOf<State>(
       if (known.delete(id)) yield { type: 'deleted', id, ...last }
       continue
     }
-    // As it is kept: its type may have values that no text tells apart.
-    const seen = 'error' in observation ? JSON.stringify(observation.error) : stateText(observation.state)
-    if (seen === before?.seen) continue
+    // Compared as stored: the schema's type may have values with the same text.
+    const text = 'error' in observation ? JSON.stringify(observation.error) : stateText(observation.state)
+    if (text === before?.text) continue
     const entry = typed(observation)
-    known.set(id, { state: 'error' in entry ? before?.state : entry.state, seen })
+    known.set(id, { state: 'error' in entry ? before?.state : entry.state, text })
     if ('error' in entry) yield { type: 'error', id, error: entry.error, ...last }
     else if (last) yield { type: 'changed', id, state: entry.state, ...last }
     else yield { type: 'created', id, state: entry.state }

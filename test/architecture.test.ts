@@ -40,7 +40,7 @@ const OWN_RANK: ReadonlySet<string> = new Set(['errors', 'store', 'copy', 'index
 
 function partOf(file: string): Part {
   const [first = '', rest] = file.split('/')
-  const name = first.replace(/\.ts$/, '')
+  const name = first.replace(/\.ts$/, '').replace(/^store-.*/, 'store')
   return (rest !== undefined || OWN_RANK.has(name) ? name : 'terms') as Part
 }
 
@@ -73,8 +73,9 @@ const FILE_RANKS: readonly (readonly string[])[] = [
   ['posix', 'root-dir'],
   ['state-file', 'history-line'],
   ['lock', 'read'],
-  ['history', 'history-read', 'replace', 'sandbox-dir'],
-  ['commit', 'own'],
+  ['history', 'history-read', 'replace', 'sandbox-dir', 'flush'],
+  ['commit'],
+  ['own', 'ownership', 'until-unowned'],
   ['commit-messages', 'commit-worker', 'commit-thread', 'commit-pool'],
   ['check', 'watch'],
   ['backend'],

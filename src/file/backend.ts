@@ -36,10 +36,10 @@ export interface FileOptions {
   readonly history: boolean
 }
 
-/** Keeps each sandbox's state in a file of its own below a root folder. */
+/** Stores each sandbox's state in a file of its own below a root folder. */
 export class FileBackend implements Backend {
   private readonly pool: CommitPool
-  private changes = 0
+  private changesUnderWay = 0
   private rootIsFlushed = false
   private lockIsTested = false
 
@@ -55,11 +55,11 @@ export class FileBackend implements Backend {
     const { signal, trace } = change
     const { lockTimeout } = this.options
     const path = `${this.root}/${id}`
-    this.changes++
+    this.changesUnderWay++
     try {
       return await inTurn(path, id, { lockTimeout, signal, trace }, wait => this.retry(id, change, wait))
     } finally {
-      this.changes--
+      this.changesUnderWay--
     }
   }
 
@@ -76,11 +76,9 @@ export class FileBackend implements Backend {
       if (sliceExpired()) await yieldToEventLoop()
       const rest = yieldIfHogging(path, wait.left)
       if (rest !== undefined) await rest
-      const flushRoot = !this.rootIsFlushed
-      const testLock = !this.lockIsTested
-      const how = { durable, history, testLock, flushRoot, spin: wait.spin }
-      const request = { kind, force, reason, ifOrphanOf, ...how }
-      const attempted = this.pool.attempt(id, request, apply, this.changes === 1)
+      const checks = { testLock: !this.lockIsTested, flushRoot: !this.rootIsFlushed }
+      const request = { kind, force, reason, ifOrphanOf, durable, history, spin: wait.spin, ...checks }
+      const attempted = this.pool.attempt(id, request, apply, this.changesUnderWay === 1)
       const attempt = 'then' in attempted ? await attempted : attempted
       if (wait.wasBlocked && attempt.kind !== 'blocked') recordContention(path)
       switch (attempt.kind) {
@@ -90,13 +88,13 @@ export class FileBackend implements Backend {
           return next
         case 'missing':
           if (kind !== 'create') throw notFound(id)
-          await wait.backOff('flock') // Somebody removed the folder that was made for it.
+          await wait.backOff('flock') // The folder was removed meanwhile, by a delete for example.
           break
         case 'blocked':
           await wait.backOff(attempt.by)
           break
         case 'lost':
-          // Nobody need be in the way now: once it is tried again even if the time is up.
+          // Once, retry at once, even after the deadline: nobody need hold the lock now.
           if (losses++ > 0) await wait.backOff('proper-lockfile')
       }
     }

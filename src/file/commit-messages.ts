@@ -4,7 +4,7 @@ import { type SandboxState, UNKNOWN_KEYS, type UnknownKeys } from '../state/sand
 import { freezeUnknownKeys } from '../state/validate.js'
 import type { Attempt, Request } from './commit.js'
 
-/** What the program's thread asks of the commit thread; messages cross in batches. */
+/** Messages to the commit thread; they cross in batches. */
 export type ToThread =
   | {
       readonly kind: 'attempt'
@@ -13,26 +13,27 @@ export type ToThread =
       readonly id: string
       readonly request: Request
     }
-  /** What the rules of the change made of the state. */
+  /** The state that the rules returned. */
   | { readonly kind: 'next'; readonly job: number; readonly next: PlainState | undefined }
   /** The rules threw. */
   | { readonly kind: 'refuse'; readonly job: number }
 
+/** Messages from the commit thread; they cross in batches, too. */
 export type FromThread =
-  /** The rules, which are the program's own, are to be applied to this state. */
+  /** Asks the program's thread to apply the rules to this state. */
   | {
       readonly kind: 'rules'
       readonly job: number
       readonly current: PlainState | undefined
       readonly revision: string | undefined
     }
-  /** It is over, as the rules had thrown, and the locks are released. */
+  /** The rules had thrown; the locks are released. */
   | { readonly kind: 'refused'; readonly job: number }
   | { readonly kind: 'failed'; readonly job: number; readonly error: PlainError }
   /** With its longest flush, in ms. */
   | { readonly kind: 'ended'; readonly job: number; readonly attempt: Attempt; readonly flush: number }
 
-/** A state as it crosses: structured clone leaves out what is kept under a symbol. */
+/** A state in a message: structured clone leaves out properties under a symbol. */
 export interface PlainState {
   readonly fields: SandboxState
   readonly unknown: UnknownKeys | undefined
@@ -47,7 +48,7 @@ export function fromPlainState({ fields, unknown }: PlainState): SandboxState {
   return unknown === undefined ? fields : { ...fields, [UNKNOWN_KEYS]: freezeUnknownKeys(unknown) }
 }
 
-/** An error as it crosses: structured clone would lose its class and its fields. */
+/** An error in a message: structured clone would lose its class and its fields. */
 export interface PlainError {
   readonly code: ErrorCode | undefined
   readonly message: string
@@ -65,7 +66,7 @@ export function toPlainError(error: unknown): PlainError {
   return { code, message, details: { id, path, from, to }, cause: plainCause }
 }
 
-/** To be called in an asynchronous function of the caller's: the stack of the new error then leads on to the caller. */
+/** Call it in an async function that the caller awaits: the stack of the new error then leads on to the caller. */
 export function fromPlainError({ code, message, details, cause }: PlainError): Error {
   if (code === undefined) return new Error(message)
   const rebuilt = cause && Object.assign(new Error(cause.message), cause.fields)

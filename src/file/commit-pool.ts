@@ -9,19 +9,19 @@ import { fromPlainError, fromPlainState, toPlainState } from './commit-messages.
 import { CommitWorker } from './commit-worker.js'
 import { isMemoryFilesystem } from './posix/filesystem.js'
 
-/** A change whose flushes take longer than this, in ms, is made in the thread: the event loop may wait for two of them. */
+/** If a flush takes longer than this, in ms, changes go to the thread: on the spot the event loop waits for two flushes. */
 const LONGEST_FLUSH = 2
 
-/** How long changes are made on the spot after the thread could not be started, in ms. */
+/** How long to make changes on the spot after the thread could not be started, in ms. */
 const NEXT_START = 10_000
 
 /**
- * Drives changes. The rule: a change is made on the spot, in the thread that asks for it, if nothing must be flushed
- * (also on a filesystem in memory), or if the change is alone and the last flush took less than 2 ms. Otherwise it is made in
- * the commit thread, in company with the others, so that the event loop does not wait for the disk.
+ * Drives changes. A change is made on the spot, in the caller's thread, if nothing must be flushed (as on a filesystem in
+ * memory), or if it is alone and the last flush took less than 2 ms. Otherwise it is made in the commit thread, together
+ * with the others, so that the event loop does not wait for the disk.
  *
- * In a worker thread of the program there is no commit thread: the program may end its worker at any moment, and a thread
- * that is ended while it loads koffi aborts the process. There Node's pool flushes.
+ * A worker thread of the program has no commit thread: the program may terminate its worker at any moment, and a thread
+ * that is terminated while it loads koffi aborts the process. There Node's thread pool flushes.
  */
 export class CommitPool {
   private lastFlush = 0
@@ -121,12 +121,12 @@ export class CommitPool {
     try {
       this.inMemory ??= isMemoryFilesystem(statfsSync(this.root).type)
     } catch {
-      // The root may not exist yet. What is right on a disk is right everywhere.
+      // The root may not exist yet. What is safe on a disk is safe everywhere.
     }
     return this.inMemory ?? false
   }
 
-  /** The thread, started if need be; undefined when it cannot be: for want of memory, in a deleted folder, in a bundle. */
+  /** The thread, started if need be; undefined when it cannot start: without memory, in a deleted folder, in a bundle. */
   private worker(): CommitWorker | undefined {
     if (shared?.isAlive !== true) {
       if (performance.now() < notBefore) return undefined

@@ -11,8 +11,8 @@ import {
 import type { CommitThreadData } from './commit-worker.js'
 import { flushAll } from './posix/flush-all.js'
 
-// The thread that waits for the disk in place of the program: see commit-pool.ts. It takes every change that it is
-// given up to where it must be flushed, flushes them all, and goes on. What arrives meanwhile joins the next round.
+// The thread that waits for the disk in place of the program: see commit-pool.ts. It advances every change to its next
+// flush, flushes them all at once, and goes on. Changes that arrive meanwhile join the next round.
 
 const port = parentPort
 if (port === null) throw new Error('this module is the body of a worker thread')
@@ -22,7 +22,7 @@ const { ended } = workerData as CommitThreadData
 interface Job {
   readonly job: number
   readonly steps: Steps<Attempt>
-  /** What a flush failed with, to be thrown where the change waits for it. */
+  /** The error of its flush, to be thrown where the change waits for it. */
   failure?: { readonly error: unknown }
   answer?: ToThread
   /** Its longest flush, in ms. */
@@ -31,7 +31,7 @@ interface Job {
 
 type AttemptMessage = Extract<ToThread, { kind: 'attempt' }>
 
-/** What a change waits for. */
+/** A flush that a change waits for. */
 interface Flush {
   readonly job: Job
   readonly fd: number
@@ -40,13 +40,13 @@ interface Flush {
 /** The most changes under way at a time: each has three or four files open. */
 const MOST_JOBS = 128
 
-/** Thrown into a change whose rules threw in the program's thread, so that it ends and gives its locks up. */
+/** Thrown into a change whose rules threw in the program's thread, so that it ends and releases its locks. */
 const REFUSED = Symbol('refused')
 
 const jobs = new Map<number, Job>()
-/** Those that can go on. */
+/** The jobs that can go on. */
 const ready: Job[] = []
-/** Those that have not begun. */
+/** The attempts that have not begun. */
 const waiting: AttemptMessage[] = []
 let events: FromThread[] = []
 
@@ -69,7 +69,7 @@ port.on('message', (messages: readonly ToThread[] | 'end') => {
   }
 })
 
-// The exit of the program waits for this thread's: a thread that is terminated while koffi is loaded can abort the process.
+// The program's exit waits for this: a thread that is terminated while koffi is loaded can abort the process.
 process.once('exit', () => {
   Atomics.store(ended, 0, 1)
   Atomics.notify(ended, 0)
@@ -99,7 +99,7 @@ function start({ job, root, id, request }: AttemptMessage): void {
   ready.push(started)
 }
 
-/** The rules are the program's own functions, and run in its thread. */
+/** Has the rules applied: they are the program's own functions, and run in its thread. */
 function* askProgram(
   job: Job,
   current: SandboxState | undefined,
@@ -111,7 +111,7 @@ function* askProgram(
   return job.answer.next && fromPlainState(job.answer.next)
 }
 
-/** Takes each change one step on; returns the flushes that they wait for. */
+/** Advances each change by one step; returns the flushes that they wait for. */
 function advanceAll(next: readonly Job[]): Flush[] {
   return next.flatMap(job => {
     const fd = advance(job)
@@ -119,7 +119,7 @@ function advanceAll(next: readonly Job[]): Flush[] {
   })
 }
 
-/** Takes a change one step on; returns the descriptor that must be flushed then, if any. */
+/** Advances a change by one step; returns the descriptor to flush then, if any. */
 function advance(job: Job): number | undefined {
   const { failure } = job
   delete job.failure

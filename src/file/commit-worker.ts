@@ -3,16 +3,16 @@ import { type ThreadData, thisProcess } from '../process-identity.js'
 import type { Request } from './commit.js'
 import type { FromThread, PlainState, ToThread } from './commit-messages.js'
 
-/** What the commit thread is started with. */
+/** The data that the commit thread starts with. */
 export interface CommitThreadData extends ThreadData {
-  /** Set to 1 when the thread has come to its end. */
+  /** Set to 1 when the thread has ended. */
   readonly ended: Int32Array
 }
 
-/** What becomes of a job: what the thread says of it, or that the thread is no more. */
+/** An event of a job: a message from the thread, or the thread's death. */
 type JobEvent = FromThread | { readonly kind: 'died'; readonly cause: unknown; readonly begun: boolean }
 
-/** The commit thread, as the program's thread sees it. One serves all stores of a process. */
+/** The commit thread, as the program's thread sees it. It serves all stores of a process. */
 export class CommitWorker {
   private readonly worker: Worker
   private readonly ended = new Int32Array(new SharedArrayBuffer(4))
@@ -41,7 +41,7 @@ export class CommitWorker {
     })
     this.exit = new Promise(resolve => {
       this.worker.on('exit', () => {
-        this.die(cause) // Not before: only now are its files closed, and with them its locks given up.
+        this.die(cause) // Not before: only now are its files closed, and with them its locks released.
         resolve()
       })
     })
@@ -57,7 +57,7 @@ export class CommitWorker {
     return job
   }
 
-  /** Lets the thread come to its end; nothing may be under way. */
+  /** Lets the thread end; nothing may be under way. */
   async end(): Promise<void> {
     if (!this.isAlive) return
     this.worker.ref()
@@ -91,7 +91,7 @@ export class CommitWorker {
     this.jobs.clear()
   }
 
-  /** A thread that Node terminates while koffi is loaded can abort the process: let it come to its end before. */
+  /** A thread that Node terminates while koffi is loaded can abort the process: let it end before. */
   private readonly endAtExit = () => {
     this.worker.postMessage('end')
     Atomics.wait(this.ended, 0, 0, LONGEST_END)
@@ -111,7 +111,7 @@ class Job {
     private readonly send: (message: ToThread) => void,
   ) {}
 
-  /** The next that becomes of it. Who awaits this goes on in its own context, not in that of the thread's messages. */
+  /** The next event. Code that awaits it goes on in its own async context, not in that of the thread's messages. */
   next(): Promise<JobEvent> {
     const event = this.received.shift()
     return event === undefined ? new Promise(resolve => (this.wake = resolve)) : Promise.resolve(event)

@@ -5,13 +5,13 @@ import { isValidState } from '../state/machine.js'
 
 /** One line of a history file. */
 export interface HistoryLine extends HistoryEntry {
-  /** The version of the state file that the change left: see `versionOf`. */
+  /** The version of the state file after the change: see `versionOf`. */
   readonly file?: string
 }
 
 /**
- * The entries in a history's text, oldest first. Where a line is damaged or missing, or does not fit the one before,
- * the next one has a gap before it. What comes before a create belongs to an earlier sandbox of the same id.
+ * The entries in a history's text, oldest first. An entry has a `gap` if the line before it is damaged or missing, or does
+ * not lead to it. Lines before a create belong to an earlier sandbox of the same id.
  */
 export function entriesOf(text: string): HistoryEntry[] {
   let entries: HistoryEntry[] = []
@@ -42,10 +42,10 @@ export function firstBadLine(text: string): number | undefined {
   return index === -1 ? undefined : index + 1
 }
 
-/** What the next line needs of the last one. */
+/** What the next line is based on. */
 export type LastLine = Pick<HistoryLine, 'seq' | 'to' | 'file'>
 
-/** The last line of a text that the next one can follow. A malformed one after it shows in the file itself. */
+/** The last well-formed line of a text, on which the next one is based. A malformed one after it remains in the file. */
 export function lastLine(text: string): LastLine | undefined {
   for (let end = text.length; end > 0; ) {
     const start = text.lastIndexOf('\n', end - 1) + 1
@@ -74,7 +74,7 @@ const LINE: Shape<HistoryLine> = {
   file: value => value === undefined || isText(value, 256),
 }
 
-/** A number from 0 that can be counted on from. */
+/** An integer from 0 to which 1 can be added. */
 function isCount(value: unknown): value is number {
   return typeof value === 'number' && value >= 0 && Number.isSafeInteger(value + 1)
 }

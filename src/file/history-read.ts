@@ -7,17 +7,16 @@ import { Dir } from './posix/dir.js'
 import { type OpenFile, readTail, withRegularFile } from './posix/regular-file.js'
 import { versionOf } from './state-file.js'
 
-/** Our files are smaller than this. If another program made one larger, only its end is read. */
+/** Our files are smaller than this. If another program enlarged one, only its end is read. */
 const MAX_BYTES = 2 * ROTATE_AT
 
-/** How often to begin again because a rotation came between; they are hundreds of changes apart. */
+/** How often to start again because of a rotation in between; rotations are hundreds of changes apart. */
 const ATTEMPTS = 10
 
 /**
- * The recorded changes of a sandbox, oldest first; none when it does not exist or nothing was recorded. Takes no
- * lock and makes nothing. What happened after the last entry and left no line is not told: it may be a change whose
- * line is just being written.
- * @throws StateStoreError `CORRUPT_STATE` when the folder or a history file is a link or of another kind, `IO_ERROR`
+ * The recorded changes of a sandbox, oldest first; empty when it does not exist or nothing was recorded. Takes no lock and
+ * creates nothing. A gap after the last entry is not reported: it may be a change whose line is just being written.
+ * @throws StateStoreError `CORRUPT_STATE` when the folder is a link, or a history file not a regular file; `IO_ERROR`
  */
 export function readHistory(root: string, id: string): HistoryEntry[] {
   for (let attempt = 1; ; attempt++) {
@@ -38,7 +37,7 @@ export function readHistory(root: string, id: string): HistoryEntry[] {
   }
 }
 
-/** Reading starts in the middle of a line if the file is too large. */
+/** If the file is too large, its end is read, without the line that begins before that. */
 function readText(file: OpenFile): { readonly text: string; readonly version: string } {
   const { stat } = file
   const text = readTail(file, MAX_BYTES).toString('utf8')

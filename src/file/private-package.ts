@@ -3,11 +3,11 @@ import { createRequire } from 'node:module'
 import { compileFunction } from 'node:vm'
 
 /**
- * Loads a module of a CommonJS package once more, for this package alone, with other modules in place of some that it
- * requires. So a package works on the `fs` that it is given, and nothing of the program's is patched for it.
+ * Loads a private copy of a CommonJS package, with replacements for some of the modules that it requires. So it can work on
+ * an `fs` of ours, and nothing in the program is patched for it.
  *
- * @param name what `require` would be given
- * @param instead the replacements, by the names that the package requires them by
+ * @param name the name for `require`
+ * @param instead the replacements, by the names under which the package requires them
  */
 export function loadPrivately(name: string, instead: Readonly<Record<string, unknown>>): unknown {
   return load(createRequire(import.meta.url).resolve(name), instead)

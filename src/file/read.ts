@@ -20,8 +20,8 @@ const LONGEST = 200
 const FRESH = 100
 
 /**
- * Reads a sandbox's state. Takes no lock and makes nothing: a state file is replaced whole. Only Kata writes in
- * place, most often under its exclusive lock; so a file that cannot be understood is looked at again under a shared one.
+ * Reads a sandbox's state. Takes no lock and creates nothing: a state file is replaced as a whole. Only Kata writes in
+ * place, usually under its exclusive lock; so a file that cannot be decoded is read again under a shared one.
  * @returns undefined when there is no such sandbox
  * @throws StateStoreError `CORRUPT_STATE`, `INVALID_STATE`, `IO_ERROR`
  */
@@ -47,9 +47,9 @@ export async function readSandbox(
 }
 
 /**
- * Reads what could not be understood again and again, until it can be, or until it was read under a shared flock(2), as
- * Kata's readers take; then that is the result, unless the file is fresh: Kata's shim for containerd writes without the
- * lock. If the lock is not free in time, the error names its holder, who may be writing.
+ * Retries a file that could not be decoded, until it can be, or until it was read under a shared flock(2), as Kata's
+ * readers take it. Then that is the result, unless the file is fresh: Kata's shim for containerd writes without the lock. If
+ * the lock does not become free in time, the error names its holder, which may be writing.
  */
 async function readAgain(dir: Dir): Promise<StateFile | undefined> {
   const deadline = performance.now() + LONGEST
@@ -60,7 +60,7 @@ async function readAgain(dir: Dir): Promise<StateFile | undefined> {
       fd = openLockToRead(dir)
       isBusy = !tryFlock(fd, LOCK_SH)
     } catch {
-      // A reader does without a lock that cannot be taken for another reason than a holder.
+      // A lock that cannot be taken at all, as when there is no lock file, is not needed.
     }
     try {
       return readStateFile(dir)
@@ -88,7 +88,7 @@ function besideHolder(error: StateStoreError, dir: Dir): StateStoreError {
 }
 
 /**
- * The ids below a root, sorted: of every folder and link whose name is one. A root that does not exist has none.
+ * The ids below a root, sorted: the names of folders and links that are valid ids. Empty if the root does not exist.
  * @throws StateStoreError `IO_ERROR`
  */
 export function listIds(root: string): string[] {

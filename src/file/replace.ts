@@ -14,10 +14,10 @@ const { O_WRONLY, O_CREAT, O_EXCL } = constants
 const SHORTEST_STEP = 0.002
 
 /**
- * Writes the next state file beside the present one, with the help of write-file-atomic.
- * @param before the one that it replaces, if any: its owner stays the same, so that root locks nobody out
- * @param folder the sandbox's; its owner gets the first state file
- * @throws StateStoreError `IO_ERROR`; nothing is left then
+ * Writes the next state file under a temporary name, with write-file-atomic.
+ * @param before the file that it replaces, if any: its owner stays the same, so that root locks nobody out
+ * @param folder the sandbox's, whose owner gets the first state file
+ * @throws StateStoreError `IO_ERROR`, and the temporary file is removed
  */
 export function writeReplacement(
   dir: Dir,
@@ -37,14 +37,13 @@ export function writeReplacement(
   }
 }
 
-export function replaceError(dir: Dir, error: unknown): Error {
+function replaceError(dir: Dir, error: unknown): Error {
   return ioError(error, 'replace', dir.id, dir.displayPath(STATE_FILE))
 }
 
-/** The next state file, written under a temporary name; it is not flushed yet. */
+/** The next state file, under its temporary name. */
 class Replacement {
-  /** To be flushed. */
-  fd = -1
+  private fd = -1
   /** Differs after each replacement of the state file. */
   version = ''
   private isCommitted = false
@@ -52,11 +51,11 @@ class Replacement {
   constructor(
     private readonly dir: Dir,
     private readonly owner: FileStat,
-    /** When the one that it replaces was written, in ms since 1970. */
+    /** When the file that it replaces was written, in ms since 1970. */
     private readonly before: number | undefined,
   ) {}
 
-  /** A file that has the name already was left by a dead process, since we hold the locks, or was planted. */
+  /** A file that already has the name is a dead process's, as we hold the locks, or was planted: it is removed. */
   open(): number {
     const flags = O_WRONLY | O_CREAT | O_EXCL
     try {
@@ -78,23 +77,32 @@ class Replacement {
     this.version = versionOf(this.isLater(stat) ? stat : this.stampTime())
   }
 
-  /** A first file may follow one that was deleted a moment ago, and have its inode. */
+  /** False for a first file: it may follow one that was just deleted, and have the same inode. */
   private isLater({ mtimeMs }: FileStat): boolean {
     return this.before !== undefined && mtimeMs > this.before
   }
 
   /**
-   * Inode and time are the revision, so that no two states of a sandbox may have the same. A filesystem's clock ticks only some
-   * 250 times a second, and may be set back; then each time is a step after the one before.
+   * Inode and time are the revision, so they must differ between any two states of a sandbox. A filesystem's clock ticks
+   * only some 250 times a second, and may be set back; then each time is one step after the previous one.
    */
   private stampTime(): FileStat {
-    const now = Date.now() + (performance.now() % 1) // By the system's clock, finer than its milliseconds.
+    const now = Date.now() + (performance.now() % 1) // The system's clock, with fractions of a millisecond.
     const time = Math.max(now, (this.before ?? 0) + SHORTEST_STEP) / 1000
     futimesSync(this.fd, time, time)
     return statFd(this.fd)
   }
 
-  /** Puts it in the place of the state file, rename(2). @throws StateStoreError `IO_ERROR` */
+  /** Yields the descriptor to flush. @throws StateStoreError `IO_ERROR` */
+  *flush(): Generator<number, void, void> {
+    try {
+      yield this.fd
+    } catch (error) {
+      throw replaceError(this.dir, error)
+    }
+  }
+
+  /** Replaces the state file, rename(2). @throws StateStoreError `IO_ERROR` */
   commit(): void {
     try {
       this.dir.rename(TEMPORARY_FILE, STATE_FILE)
@@ -113,19 +121,18 @@ class Replacement {
     try {
       this.dir.unlink(TEMPORARY_FILE)
     } catch {
-      // The next change takes it away.
+      // The next change removes it.
     }
   }
 }
 
-/** The file that write-file-atomic is at work on: nothing else runs in this thread meanwhile. */
+/** The file that write-file-atomic is writing: nothing else runs in this thread meanwhile. */
 let current: Replacement
 
 /**
- * The `fs` of write-file-atomic. The package names its temporary file by a name that can be foretold, opens it whatever
- * is there, ignores how much of its text was written, and sets owner and mode by name; here it writes into a file of a
- * folder that is held open. It renames at once; here that waits until the file is on the disk and the locks are known
- * to be still ours.
+ * The `fs` of write-file-atomic. By itself the package gives its temporary file a predictable name, opens it even if it
+ * exists, ignores short writes, and sets owner and mode by path; here it writes to a new file in a folder that is held
+ * open. It renames at once; here the rename waits until the file is on the disk and the locks are known to be still ours.
  */
 const atomicFs = {
   realpathSync: (path: string) => path,
@@ -138,10 +145,10 @@ const atomicFs = {
   unlinkSync: () => {},
 }
 
-/** Its name for a temporary file is not used, and costs a SHA-1. */
+/** The package's temporary name is not used, so its SHA-1 is not computed. */
 const noHash = { update: () => noHash, digest: () => Buffer.alloc(4) }
 
-/** A copy of our own, which works on atomicFs and adds no handlers for the signals of the program. */
+/** A private copy, which works on atomicFs and adds no signal handlers to the program. */
 const writeFileAtomic = loadPrivately('write-file-atomic', {
   fs: atomicFs,
   'node:crypto': { createHash: () => noHash },

@@ -5,10 +5,10 @@ import { StateStoreError } from '../errors.js'
 import { FOLDER_MODE } from './layout.js'
 
 /**
- * Makes a root folder and what is missing above it, for its owner to use whatever the umask. (Not by the `recursive` of
- * `mkdirSync`: where a filesystem says ENOENT of a name below a folder that is there, as /proc does, that tries again for
- * ever.)
- * @returns whether there was none
+ * Makes a root folder and the missing ones above it, usable by its owner whatever the umask. (Not with the option
+ * `recursive` of `mkdirSync`: that retries for ever where a filesystem reports ENOENT below a folder that exists, as /proc
+ * does.)
+ * @returns whether it was missing
  * @throws the system's error
  */
 export function makeRootDir(path: string): boolean {
@@ -18,14 +18,14 @@ export function makeRootDir(path: string): boolean {
     mkdirSync(path, FOLDER_MODE)
     if ((statSync(path).mode & FOLDER_MODE) !== FOLDER_MODE) chmodSync(path, FOLDER_MODE)
   } catch (error) {
-    if (!isErrno(error, 'EEXIST') || !isDir(path)) throw error // Else somebody was faster.
+    if (!isErrno(error, 'EEXIST') || !isDir(path)) throw error // Otherwise another process made it.
   }
   return true
 }
 
 /**
- * To be asked when a root could not be used: whether it is something else than a folder, or below something else.
- * @throws StateStoreError `IO_ERROR` if so
+ * For a root that could not be used: checks that it and the paths above it are folders, as far as they exist.
+ * @throws StateStoreError `IO_ERROR` for one that is not a folder
  */
 export function assertDir(path: string, id?: string, cause?: unknown): void {
   const obstacle = obstacleTo(path)
@@ -47,8 +47,8 @@ function isDir(path: string): boolean {
 }
 
 /**
- * Yields each folder above a root whose names must be flushed for the root to survive a power cut: up to the one where
- * its filesystem is mounted.
+ * Yields each folder above a root that must be flushed for the root to survive a power cut: up to the one where its
+ * filesystem is mounted.
  * @throws the system's error
  */
 export function* ancestorsToFlush(root: string): Generator<number, void, void> {
@@ -65,7 +65,7 @@ export function* ancestorsToFlush(root: string): Generator<number, void, void> {
   }
 }
 
-/** @returns undefined for a folder that we may not read: another user made it for us */
+/** @returns undefined for a folder that we may not read: another user made it, for us to use */
 function openToFlush(path: string): number | undefined {
   try {
     return openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)

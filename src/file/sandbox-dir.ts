@@ -1,10 +1,21 @@
-import { fchmodSync, mkdirSync, rmdirSync, statSync } from 'node:fs'
+import { fchmodSync, mkdirSync, readdirSync, rmdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ChangeRequest } from '../backend.js'
 import { alreadyExists } from '../change.js'
 import { ioError, isErrno } from '../errno.js'
 import { isUnreadable, StateStoreError } from '../errors.js'
-import { FOLDER_MODE, PERSIST_FILE, STATE_FILE } from './layout.js'
+import { removeHistory } from './history.js'
+import {
+  COMPANION_FILES,
+  FOLDER_MODE,
+  LOCK_FILE,
+  OWNER_FILE,
+  PERSIST_FILE,
+  STATE_FILE,
+  TEMPORARY_FILE,
+} from './layout.js'
+import { removeOwner } from './lock/owner.js'
+import type { SandboxLock } from './lock/sandbox-lock.js'
 import { chownLike } from './posix/create-file.js'
 import { Dir } from './posix/dir.js'
 import { setMode } from './posix/set-mode.js'
@@ -12,9 +23,9 @@ import { assertDir } from './root-dir.js'
 import { readStateFile, type StateFile } from './state-file.js'
 
 /**
- * Opens a folder below another, and makes it if there is none.
- * @returns undefined when somebody removed it meanwhile
- * @throws StateStoreError `CORRUPT_STATE` when it is a symbolic link or no folder, `IO_ERROR`
+ * Opens a folder below another, and makes it if it does not exist.
+ * @returns undefined when it was removed meanwhile
+ * @throws StateStoreError `CORRUPT_STATE` when it is a symbolic link or not a folder, `IO_ERROR`
  */
 export function openOrMakeDir(root: string, id: string): Dir | undefined {
   const isNew = makeDir(root, id)
@@ -42,8 +53,8 @@ function makeDir(root: string, id: string): boolean {
 }
 
 /**
- * Under a umask that takes rights from the owner, a new folder gets its mode before it can be opened. One that is not new
- * was made under such a umask, or by root for a user, and its maker was killed: it is empty and can be removed.
+ * Opens a folder. Under a umask that takes rights from the owner, a new one needs its mode first. An older one that cannot be
+ * opened was made under such a umask, or by root for a user, by a process that was killed: it is removed if it is empty.
  */
 function openOrRemove(root: string, id: string, isNew: boolean): Dir | undefined {
   try {
@@ -60,7 +71,7 @@ function openOrRemove(root: string, id: string, isNew: boolean): Dir | undefined
   }
 }
 
-/** Mode 0700 whatever the umask; and the root folder's owner, as far as that can be given. */
+/** Sets mode 0700 whatever the umask, and the root folder's owner if possible. */
 function giveToOwner({ fd, id, path }: Dir, root: string): void {
   try {
     fchmodSync(fd, FOLDER_MODE)
@@ -71,7 +82,7 @@ function giveToOwner({ fd, id, path }: Dir, root: string): void {
 }
 
 /**
- * What is there before a change. A forced deletion does not need to be able to read it.
+ * Reads the state before a change. A forced deletion works also if it cannot be read.
  * @returns undefined when there is no sandbox
  * @throws StateStoreError `ALREADY_EXISTS` `CORRUPT_STATE` `INVALID_STATE` `IO_ERROR`
  */
@@ -91,7 +102,7 @@ export function readCurrent(
   }
 }
 
-/** @throws StateStoreError `ALREADY_EXISTS` when a sandbox lives in this folder, ours or one of another program */
+/** @throws StateStoreError `ALREADY_EXISTS` when this folder holds a sandbox, ours or another program's */
 export function assertFree(dir: Dir): void {
   if (!dir.exists(STATE_FILE) && !dir.exists(PERSIST_FILE)) return
   throw alreadyExists(dir.id, isForeign(dir))
@@ -102,5 +113,35 @@ function isForeign(dir: Dir): boolean {
     return readStateFile(dir) === undefined
   } catch {
     return false
+  }
+}
+
+/** Deletes the state, and with it the sandbox, whatever remains of its folder. @throws StateStoreError `IO_ERROR` */
+export function removeState(dir: Dir): void {
+  try {
+    dir.unlink(STATE_FILE)
+  } catch (error) {
+    throw ioError(error, 'delete', dir.id, dir.displayPath(STATE_FILE))
+  }
+}
+
+/**
+ * Removes the folder of a sandbox that was deleted or never completed, unless it holds files of other programs. The caller
+ * holds flock(2) on the lock file, which goes last: a process that waits for it then sees that it is no longer the lock.
+ */
+export function removeDir(lock: SandboxLock): void {
+  const { dir } = lock
+  try {
+    if (!lock.isCurrent()) return
+    const names = readdirSync(dir.procPath('.'))
+    if (names.includes(STATE_FILE)) return
+    removeHistory(dir)
+    if (names.includes(OWNER_FILE)) removeOwner(dir)
+    if (names.some(name => !COMPANION_FILES.has(name))) return
+    dir.unlinkIfFile(TEMPORARY_FILE)
+    dir.unlinkIfFile(LOCK_FILE)
+    rmdirSync(dir.path)
+  } catch {
+    // The rest counts as an unfinished create: it is no sandbox, and does not prevent one.
   }
 }

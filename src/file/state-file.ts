@@ -6,7 +6,7 @@ import type { Dir } from './posix/dir.js'
 import type { FileStat } from './posix/file-stat.js'
 import { readRegularFile } from './posix/regular-file.js'
 
-/** One whole read of a state file. */
+/** A state file that was read. */
 export interface StateFile {
   readonly state: SandboxState
   readonly stat: FileStat
@@ -14,7 +14,7 @@ export interface StateFile {
 
 /**
  * Reads and decodes the state file of an open folder.
- * @returns undefined when there is none, or one of another schema (Kata's Rust runtime, runc, youki), which is not ours.
+ * @returns undefined when it does not exist, or is another program's (Kata's Rust runtime, runc, youki)
  * @throws StateStoreError `CORRUPT_STATE`, `INVALID_STATE`, `IO_ERROR`
  */
 export function readStateFile(dir: Dir): StateFile | undefined {
@@ -31,7 +31,7 @@ export function readStateFile(dir: Dir): StateFile | undefined {
   }
 }
 
-/** Differs after each replacement of a state file and each write into it. */
+/** Differs after each replacement of a state file and each write to it. */
 export function versionOf(stat: FileStat): string {
   return `${stat.ino}-${stat.mtimeMs}`
 }

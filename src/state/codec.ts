@@ -10,12 +10,12 @@ import { decodeWrittenForm } from './written-form.js'
 
 /**
  * The text of a state file, byte-equal to Go's `json.Marshal` of Kata's `SandboxState`: no white space, an empty
- * `cgroupPath` left out, `persistVersion` never written. `labels` and `data` follow, if there are any, and then the unknown
- * keys. {@link decodeState} always reads it back. What is not written, `cgroupPath` of `''` and `persistVersion`, may be
- * absent from the state.
+ * `cgroupPath` left out, `persistVersion` never written. `labels` and `data` follow, if present, and then the unknown keys.
+ * {@link decodeState} always reads it back. The fields that are not written, an empty `cgroupPath` and `persistVersion`,
+ * may be absent from the state.
  *
- * @throws StateStoreError `INVALID_STATE` for a field that is missing, of a wrong type, out of range or not known,
- * and for a state that would take more than 1 MiB.
+ * @throws StateStoreError `INVALID_STATE` for a field that is missing, of a wrong type, out of range or unknown, and for
+ * a state that takes more than 1 MiB
  */
 export function encodeState(state: SandboxState): string {
   const text = stateText(validState(state))
@@ -23,7 +23,7 @@ export function encodeState(state: SandboxState): string {
   return text
 }
 
-/** As {@link encodeState}, of a valid state of any length. */
+/** As {@link encodeState}, for a valid state of any length. */
 export function stateText(valid: SandboxState): string {
   const unknown = new Map(valid[UNKNOWN_KEYS])
   let text = ''
@@ -31,23 +31,23 @@ export function stateText(valid: SandboxState): string {
     const value = valid[name]
     if (written === 'never' || value === undefined || (written === 'unless zero' && value === zero)) continue
     text += `${text === '' ? '{' : ','}"${name}":${unknown.get(name) ?? write(value)}`
-    unknown.delete(name) // It was the text of data that did not change.
+    unknown.delete(name) // Data that did not change keeps its text.
   }
   for (const [key, json] of unknown) text += `,${quote(key)}:${json}`
   return `${text}}`
 }
 
 /**
- * The state that a file holds, decoded as Go decodes Kata's `SandboxState`: keys in any case, `null` changes
- * nothing, a missing field is zero, the last of several duplicates counts, and nothing may follow the object.
- * Keys that are not known are carried along under a symbol (see {@link SandboxState}); a `persistVersion` is dropped.
+ * The state in a file, decoded as Go decodes Kata's `SandboxState`: keys in any case, `null` changes nothing, a missing
+ * field is zero, the last of several duplicates counts, and nothing may follow the object. Unknown keys are carried along
+ * under a symbol (see {@link SandboxState}); a `persistVersion` is dropped.
  *
  * An integer above 2^53 - 1 in magnitude is refused, never rounded.
  *
  * @param input the content of the file: its text or its bytes
  * @throws StateStoreError `CORRUPT_STATE` when it is not a JSON object, or larger than 1 MiB;
  * `INVALID_STATE` when a field has a wrong type or range, or the state is not one of the four.
- * @throws TypeError when the input is neither text nor bytes.
+ * @throws TypeError when the input is neither text nor bytes
  */
 export function decodeState(input: string | Uint8Array): SandboxState {
   if (typeof input !== 'string' && !isBytes(input)) {
@@ -71,7 +71,7 @@ function decodeJson(text: string): SandboxState {
     if (json === undefined || written !== 'if present') continue
     const value = parse(json)
     values[name] = value
-    // Data keeps its text as well, unless it would be written just so.
+    // Data keeps its text as well, unless it would be written in just the same way.
     if (value !== undefined && (name === 'labels' || write(value) === json)) unknown.delete(name)
   }
   const state = completeState(values, ({ zero }) => zero)

@@ -18,7 +18,7 @@ export interface Socket {
   Name: string
 }
 
-/** The entries of a list: what one is called in messages, and its parts in their order. */
+/** The form of a list's entries: their name in messages, and their parts in order. */
 interface Form<Part extends string> {
   readonly noun: string
   readonly parts: readonly Part[]

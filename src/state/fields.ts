@@ -12,15 +12,15 @@ import {
 import { isValidState, STATES, type StateString } from './machine.js'
 import { MAX_STATE_BYTES, type SandboxState } from './sandbox-state.js'
 
-/** A field's type: one of Go's. */
+/** The type of a field, as in Go. */
 interface FieldType<Value> {
   /** What a value must be, in words. */
   readonly expected: string
-  /** A value that is not valid, in words; by default as {@link show} shows any. */
+  /** A value that is not valid, in words; by default what {@link show} returns. */
   readonly showInvalid?: (value: unknown) => string
   /** Go's zero value, which an absent field has. */
   readonly zero: unknown
-  /** A value as it is kept, without what JSON cannot express (-0, a lone surrogate); undefined if it is not valid. */
+  /** The value to store, without what JSON cannot express (-0, a lone surrogate); undefined if it is not valid. */
   check(value: unknown): Value | undefined
   /** What Go decodes from a JSON value, still to be checked; undefined if it has another type or is out of range. */
   parse(json: string): unknown
@@ -30,13 +30,13 @@ interface FieldType<Value> {
 
 interface TableRow<Value> extends FieldType<Value> {
   /**
-   * When a file has the field. One that may be missing from a file may be missing from a program's state, too. Those that
-   * are written `if present` are this package's own: Kata does not know them.
+   * When a file has the field. A field that may be missing from a file may be missing from a program's state, too. Those
+   * written `if present` are this package's own: Kata does not know them.
    */
   readonly written: 'always' | 'unless zero' | 'never' | 'if present'
 }
 
-/** A field of {@link SandboxState} that has a name of its own. */
+/** A field of {@link SandboxState}, the unknown keys aside. */
 export type FieldName = Extract<keyof SandboxState, string>
 
 export interface Field extends TableRow<unknown> {
@@ -51,7 +51,7 @@ const text: FieldType<string> = {
   write: quote,
 }
 
-/** Go decodes any text, and Kata then asks whether it is a state. */
+/** Go decodes any text, and Kata then checks whether it is a state. */
 const state: FieldType<StateString> = {
   ...text,
   expected: `one of ${STATES.join(', ')}`,
@@ -83,7 +83,7 @@ function integer(minimum: number, maximum: number, range: string): FieldType<num
   }
 }
 
-/** Labels that are not valid in a file are another program's key of that name. */
+/** Labels in a file that are not valid are taken for another program's key of that name. */
 const labels: FieldType<Labels | undefined> = {
   expected: LABELS_EXPECTED,
   showInvalid: showInvalidLabels,
@@ -145,13 +145,13 @@ const FIELD_BY_KEY: ReadonlyMap<string, Field> = new Map(
   FIELDS.flatMap(field => [[field.name, field] as const, [foldKey(field.name), field] as const]),
 )
 
-/** The field that a key of a file means: as Go, the exact name or the name in any case; our own by the exact name only. */
+/** The field that a key of a file stands for: as in Go, by its name in any case; our own fields by the exact name only. */
 export function fieldNamed(key: string): Field | undefined {
   const field = FIELD_BY_KEY.get(key) ?? FIELD_BY_KEY.get(foldKey(key))
   return field?.written === 'if present' && field.name !== key ? undefined : field
 }
 
-/** Whether it is a field's name in exactly the right case, as a program must write it. */
+/** Whether it is the exact name of a field, as a program must write it. */
 export function isFieldName(name: string): boolean {
   return FIELD_BY_KEY.get(name)?.name === name
 }

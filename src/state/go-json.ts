@@ -2,8 +2,8 @@ import { StateStoreError } from '../errors.js'
 import { escapeHtml, unquote } from './go-text.js'
 import { visible } from './show.js'
 
-// JSON as Go's encoding/json (1.19) accepts it, and how it compacts that. JSON.parse has the same grammar, but loses the
-// text of the values, duplicate keys, and the order of keys that are numbers.
+// JSON as Go's encoding/json (1.19) accepts and compacts it. JSON.parse has the same grammar, but loses the text of the
+// values, duplicate keys, and the order of keys that are numbers.
 
 /** Go refuses a document that is nested more deeply than this. */
 export const MAX_DEPTH = 10_000
@@ -22,7 +22,7 @@ const STRING_OR_SPACE = new RegExp(`(${STRING})|[ \\t\\r\\n]+`, 'g')
 const SPACE_OR_HTML = /[ \t\r\n<>&\u2028\u2029]/
 
 /**
- * The members of the one object that a text holds, in their order, with every duplicate. `null` counts as an object
+ * The members of the object in a text, in their order, duplicates included. `null` counts as an object
  * without members: Go leaves a struct as it is. Takes linear time and constant stack for any text.
  *
  * @throws StateStoreError `CORRUPT_STATE` when the text is not JSON, or not an object
@@ -74,7 +74,7 @@ export function depthOf(json: string): number {
   return deepest
 }
 
-/** Whether a text is one JSON value without space around it, which may stand as a member of a document's object. */
+/** Whether a text is one JSON value without space around it, nested no deeper than a member of a document may be. */
 export function isMemberValue(text: string): boolean {
   try {
     const [member, another] = objectMembers(`{"":${text}}`)

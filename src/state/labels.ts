@@ -15,23 +15,23 @@ export const MAX_LABELS = 64
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_./-]{0,62}$/
 const LONGEST_VALUE = 256
 
-/** What a set of labels must be, in words. */
+/** What valid labels are, in words. */
 export const LABELS_EXPECTED =
   'an object of at most 64 labels, each with a name of 1 to 63 of a-z A-Z 0-9 _ . / - that begins with a letter or digit, and a string of at most 256 characters'
 
-/** Whether a text may be the name of a label: 1 to 63 characters of `a-z A-Z 0-9 _ . / -`, a letter or digit first. */
+/** Whether a text is a valid name of a label: 1 to 63 of `a-z A-Z 0-9 _ . / -`, a letter or digit first. */
 export function isLabelName(name: string): boolean {
   return NAME.test(name)
 }
 
-/** Whether a value may be a label's: a text of at most 256 UTF-16 units. */
+/** Whether a value is a valid value of a label: a string of at most 256 UTF-16 units. */
 export function isLabelValue(value: unknown): value is string {
   return typeof value === 'string' && value.length <= LONGEST_VALUE
 }
 
 /** The labels in a value, sorted by name; undefined when they are not valid. */
 export function checkLabels(value: unknown): Labels | undefined {
-  // A Map, say, or an array has its content elsewhere than in its properties.
+  // An array or a Map, for example, is no object of labels.
   if (typeof value !== 'object' || value === null || Symbol.iterator in value) return undefined
   const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
   if (entries.length > MAX_LABELS) return undefined

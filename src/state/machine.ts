@@ -9,7 +9,7 @@ export const STATES = Object.freeze(['ready', 'running', 'paused', 'stopped'] as
  */
 export type StateString = (typeof STATES)[number]
 
-/** Where each state may go next (Kata's `validTransition`). No state may go to itself, and none back to `ready`. */
+/** The states that may follow each state (Kata's `validTransition`). No state may follow itself, and `ready` follows none. */
 export const TRANSITIONS = Object.freeze({
   ready: Object.freeze(['running', 'stopped'] as const),
   running: Object.freeze(['paused', 'stopped'] as const),
@@ -18,8 +18,8 @@ export const TRANSITIONS = Object.freeze({
 }) satisfies Record<StateString, readonly StateString[]>
 
 /**
- * The states that may follow `From`. A literal `From` gives just those, so an impossible pair of literals does
- * not compile; the wide {@link StateString}, whose value only the run knows, gives every state.
+ * The states that may follow `From`. With a literal `From`, an impossible pair does not compile; with the wide
+ * {@link StateString}, whose value is known only at run time, every state is allowed.
  */
 export type NextState<From extends StateString> = StateString extends From
   ? StateString
@@ -31,14 +31,14 @@ export function isValidState(value: unknown): value is StateString {
 }
 
 /**
- * Checks a move of the state machine (Kata's `ValidTransition`).
+ * Checks a transition of the state machine (Kata's `ValidTransition`).
  *
  * @param current the state that the sandbox is in
- * @param expected the state that the caller believes it to be in (Kata's `oldState`)
+ * @param expected the state that the caller expects it to be in (Kata's `oldState`)
  * @param next the state to move to
- * @throws StateStoreError `STATE_MISMATCH` when `current` is not `expected`, which is looked at first;
- * `INVALID_TRANSITION` when `next` may not follow. Both carry `expected` as `from` and `next` as `to`.
- * TypeError when one of them is no string.
+ * @throws StateStoreError `STATE_MISMATCH` when `current` is not `expected`, which is checked first; `INVALID_TRANSITION`
+ * when `next` may not follow. Both have `expected` as `from` and `next` as `to`
+ * @throws TypeError when an argument is not a string
  */
 export function checkTransition(current: string, expected: string, next: string): void {
   for (const [name, value] of Object.entries({ current, expected, next })) {

@@ -8,7 +8,7 @@ type Values = Readonly<Record<string, unknown>>
 
 /**
  * A whole state as a program gives it, such as the result of an update function: strict, no coercion, no other keys.
- * What a file does not hold may be absent: an empty `cgroupPath`, and `persistVersion`. The unknown keys stay.
+ * A field that a file does not have may be absent: an empty `cgroupPath`, and `persistVersion`. The unknown keys stay.
  *
  * @returns a new object
  * @throws StateStoreError `INVALID_STATE`, with the name and the value of the first field at fault
@@ -26,9 +26,9 @@ export function validState(value: unknown): SandboxState {
 }
 
 /**
- * Whether a key of the file stays beside a state. The text of the data does as long as it says what the data is, so that
- * numbers keep their spelling.
- * @throws StateStoreError `INVALID_STATE` when the file has a key of another meaning where the state has labels or data
+ * Whether an unknown key of the file stays beside a state. The text of the data stays as long as the data is the same, so
+ * that numbers keep their spelling.
+ * @throws StateStoreError `INVALID_STATE` when the file has another program's key where the state has labels or data
  */
 function isKept([key, json]: UnknownKey, state: SandboxState): boolean {
   const field = fieldNamed(key)
@@ -53,7 +53,7 @@ export function newState(fields: unknown = {}): SandboxState {
   return completeState(fields, ({ name, zero }) => (name === 'state' ? 'ready' : zero))
 }
 
-/** An object with no other keys than the fields, so that a misspelt field is not silently lost. */
+/** Checks for an object without unknown keys, so that a misspelt field is not silently lost. */
 function assertFields(value: unknown): asserts value is Values {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw invalidState(`expected an object with the fields of a sandbox state, found ${show(value)}`)
@@ -65,13 +65,13 @@ function assertFields(value: unknown): asserts value is Values {
 export function completeState(given: Values, absent: (field: Field) => unknown = notInFile): SandboxState {
   const state: Record<string, unknown> = {}
   for (const field of FIELDS) {
-    const { [field.name]: value = absent(field) } = given // Reads it once.
+    const { [field.name]: value = absent(field) } = given // Read once: it may be a getter.
     if (value === undefined && field.written === 'if present') continue
     const valid = field.check(value)
     if (valid === undefined) throw invalidField(field, (field.showInvalid ?? show)(value))
     if (valid !== field.zero || field.written !== 'if present') state[field.name] = valid
   }
-  return state as unknown as SandboxState // Each field is there, and was checked by its own type.
+  return state as unknown as SandboxState // Each field is present, and was checked by its type.
 }
 
 function notInFile({ written, zero }: Field): unknown {
@@ -88,9 +88,9 @@ export function freezeUnknownKeys(entries: Iterable<UnknownKey>): UnknownKeys {
 }
 
 /**
- * Whether a value is a list as {@link freezeUnknownKeys} makes it from a decoded file. It can come from anyone who has
- * seen the symbol, so nothing is taken on trust: what passes can be written, and is read back unchanged. That includes
- * being frozen, since a list that can still change could change after this check.
+ * Whether a value is a list as {@link freezeUnknownKeys} returns it for a decoded file. Any program that has the symbol can
+ * supply one, so nothing is trusted: what passes can be written, and is read back unchanged. It must also be frozen, or it
+ * could change after this check.
  */
 export function isUnknownKeys(value: unknown): value is UnknownKeys {
   if (!Array.isArray(value) || !Object.isFrozen(value) || !value.every(isUnknownKey)) return false

@@ -97,7 +97,7 @@ inline lockSandboxMaking() {
 
 inline unlockSandbox() { isInside[me] = false; unlockAndClose() }
 
-/* ---- src/file/own.ts ---- */
+/* ---- src/file/own.ts and src/file/ownership.ts ---- */
 
 /* taken: the process owns the sandbox now; else to be tried again, unless it isOwned by another */
 inline take() {

@@ -14,12 +14,12 @@ import { type Inspection, inspectStable } from './inspect-stable.js'
 import { inspectQuarantine } from './quarantine.js'
 import { Trust } from './trust.js'
 
-/** What filesystems, their servers, desktops and Kubernetes put into any folder. */
+/** Names that filesystems, file servers, desktops and Kubernetes put into any folder. */
 const NOT_OURS =
   /^(lost\+found|\.snapshot|\.nfs[0-9a-f]+|\.Trash-\d+|\.DS_Store|\._.+|@eaDir|\.\.data|\.\.\d{4}_.+)$/
 
 /**
- * Every fault below a root, in no order; changes nothing. See `inspectStable` for what it does beside running processes.
+ * Every fault below a root, in no order; changes nothing. `inspectStable` keeps changes under way from counting as faults.
  * @throws StateStoreError `IO_ERROR` when the root cannot be read
  */
 export async function* checkFiles(
@@ -63,13 +63,13 @@ export async function* inspectAll(
       onProgress?.(sandboxes)
     } else if (name !== QUARANTINE && !NOT_OURS.test(name)) yield beside([stray(path, name)])
   }
-  // Links that stand beside sandboxes are taken for one; those of a folder named by mistake, such as `/`, are not.
+  // Links beside sandboxes count as sandboxes; those in a folder that was named by mistake, such as `/`, do not.
   yield beside(links.map(link => (hasSandbox ? link : { ...link, remedy: 'left' })))
 }
 
 /**
- * The root may itself be a symbolic link.
- * @returns undefined when there is none
+ * Opens the root, which may itself be a symbolic link.
+ * @returns undefined when it does not exist
  * @throws StateStoreError `IO_ERROR`
  */
 export function openRoot(path: string): Dir | undefined {

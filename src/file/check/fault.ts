@@ -1,6 +1,6 @@
 import type { Finding, FindingCode, RepairAction } from '../../check.js'
 
-/** What `repair` does about a fault, if nobody is in its way. */
+/** What `repair` does about a fault, unless the sandbox is busy. */
 export type Remedy = Extract<RepairAction, 'removed' | 'moved' | 'chmod' | 'left'>
 
 /** A finding, with what `repair` does about it. */
@@ -8,7 +8,7 @@ export interface Fault extends Omit<Finding, 'repairable'> {
   readonly remedy: Remedy
 }
 
-/** Where nothing else is known of the place. */
+/** The remedies by default. */
 const REMEDIES: Readonly<Record<FindingCode, Remedy>> = {
   CORRUPT_STATE: 'moved',
   EMPTY_STATE: 'moved',
@@ -32,7 +32,7 @@ const REMEDIES: Readonly<Record<FindingCode, Remedy>> = {
   UNREADABLE: 'left',
 }
 
-/** @param why what is wrong with what is at the path */
+/** @param why what is wrong at the path */
 export function faultAt(
   path: string,
   code: FindingCode,

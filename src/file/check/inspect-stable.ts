@@ -14,28 +14,28 @@ import type { Trust } from './trust.js'
 /** What is wrong with one sandbox, or beside the sandboxes. */
 export interface Inspection {
   readonly faults: readonly Fault[]
-  /** What may be the work of another program that has the sandbox locked. */
+  /** Possible faults that may be due to another program that has the sandbox locked. */
   readonly unconfirmed: readonly Fault[]
 }
 
-/** How long to look at a sandbox that others are changing, in ms. */
-const PATIENCE = 500
+/** How long to retry a sandbox that others are changing, in ms. */
+const LONGEST_INSPECTION = 500
 
 /**
- * What a change makes and removes again counts only once the folder's names have been the same for this long, in ms. A
- * create makes its folder before it can lock it.
+ * What a change creates and removes again is a fault only once the folder's names have been the same for this long, in ms.
+ * (A create makes its folder before it can lock it.)
  */
 const SETTLED: Partial<Record<FindingCode, number>> = { LEFTOVER: 25, DEAD_LOCK: 25, UNFINISHED_CREATE: 250 }
 
-/** Two changes of a folder less than this apart can leave it with one time, in ms: the kernel's clock ticks every 1 to 10. */
+/** Two changes of a folder less than this apart, in ms, can leave it with the same time: the kernel's clock ticks every 1 to 10. */
 const TICK = 20
 
 /**
- * Inspects a sandbox without a lock; if that shows a fault twice, some ms apart, then once more under the sandbox's
- * lock, so that it cannot be the work of a change under way. Nobody is kept out of a sandbox without a fault.
+ * Inspects a sandbox without a lock; if that shows a fault twice, some ms apart, then once more under the sandbox's lock, so
+ * that it cannot be due to a change under way. A sandbox without a fault is never locked.
  */
 export async function inspectStable(root: string, id: string, trust: Trust): Promise<Inspection> {
-  const deadline = performance.now() + PATIENCE
+  const deadline = performance.now() + LONGEST_INSPECTION
   let first: readonly Fault[] | undefined
   for (let attempt = 0; ; attempt++) {
     const { faults, isCertain, unsettled } = look(root, id, trust, first)
@@ -51,7 +51,7 @@ export async function inspectStable(root: string, id: string, trust: Trust): Pro
 interface Look {
   readonly faults: readonly Fault[]
   readonly isCertain: boolean
-  /** For how many ms more the folder's names must stay the same; 0 or less if they need not. */
+  /** How much longer the folder's names must stay the same, in ms; 0 or less if no longer. */
   readonly unsettled: number
 }
 
@@ -77,23 +77,23 @@ function look(root: string, id: string, trust: Trust, first: readonly Fault[] | 
   }
 }
 
-/** For how many ms the folder has had the names that it has. The clock may have been set back meanwhile. */
+/** For how many ms the folder's names have been the same. The clock may have been set back meanwhile. */
 function age(dir: Dir): number {
   return Math.abs(Date.now() - fstatSync(dir.fd).ctimeMs)
 }
 
-/** @returns undefined when somebody else is inside */
+/** @returns undefined when another process is changing the sandbox */
 function inspectUnderLock(dir: Dir, trust: Trust): readonly Fault[] | undefined {
   let lock: SandboxLock | undefined
   try {
     lock = SandboxLock.tryAcquire(dir, 0)
     if (lock === undefined && dir.exists(LOCK_FILE)) return undefined
   } catch {
-    // There is something else in its place, or we may not open it.
+    // The lock file is not a regular file, or we may not open it.
   }
   try {
     const { faults, isForeignLocked } = inspect(dir, trust)
-    // Where there is nothing to lock nobody is inside, unless somebody came just now: then the folder has changed.
+    // Without a lock file nobody is changing the sandbox, unless somebody began just now: then the folder is young.
     const isAlone = lock !== undefined || age(dir) >= TICK
     return isAlone && !isForeignLocked ? faults : undefined
   } finally {
@@ -101,7 +101,7 @@ function inspectUnderLock(dir: Dir, trust: Trust): readonly Fault[] | undefined 
   }
 }
 
-/** While others have the sandbox locked, only what a change does not cause, and was so all the while, is a fault. */
+/** While others have the sandbox locked, a fault is only what no change causes, and what persists. */
 function besideOthers(first: readonly Fault[], last: readonly Fault[], isFresh: boolean): Inspection {
   const before = new Set(first.map(({ message }) => message))
   const isTransient = ({ code }: Fault) => SETTLED[code] !== undefined
@@ -111,7 +111,7 @@ function besideOthers(first: readonly Fault[], last: readonly Fault[], isFresh: 
   }
 }
 
-/** What keeps us from looking into a sandbox. */
+/** The faults that keep a sandbox from being inspected. */
 function faultsOf(error: unknown, root: string, id: string): Fault[] {
   const at = join(root, id)
   const { code, path = at, message, cause } = ioError(error, 'inspect', id, at)

@@ -11,24 +11,19 @@ import { readRegularFile } from '../posix/regular-file.js'
 import { type Fault, faultAt, type Remedy } from './fault.js'
 import type { Trust } from './trust.js'
 
-const { DOT_LOCK, HISTORY_FILE, LOCK_FILE, OLD_HISTORY_FILE, OWNER_FILE } = layout
-const { PERSIST_FILE, STATE_FILE, TEMPORARY_FILE } = layout
+const { DOT_LOCK, LOCK_FILE, OWNER_FILE, PERSIST_FILE, STATE_FILE, TEMPORARY_FILE } = layout
 
-/** How many entries of a folder are looked at. Kata keeps about ten. */
+/** How many entries of a folder are checked. Kata has about ten. */
 const MOST_ENTRIES = 10_000
 
 const MIXED = 'Kata 1.11 goes by this file; the state.json beside it may be out of date'
 
-const HISTORIES = [HISTORY_FILE, OLD_HISTORY_FILE]
-const OURS: ReadonlySet<string> = new Set([
-  ...[STATE_FILE, LOCK_FILE, DOT_LOCK, OWNER_FILE, TEMPORARY_FILE],
-  ...HISTORIES,
-])
+const OURS: ReadonlySet<string> = new Set([STATE_FILE, DOT_LOCK, ...layout.COMPANION_FILES])
 
 /**
- * Inspects a sandbox's folder and everything of ours in it, in a few dozen system calls; changes nothing and waits for
- * nothing. Unless the caller holds the sandbox's lock, what it shows may be the work of a change under way.
- * @throws StateStoreError `IO_ERROR` when something cannot be looked at
+ * Inspects a sandbox's folder and all our files in it, in a few dozen system calls; changes nothing and waits for nothing.
+ * Unless the caller holds the sandbox's lock, a fault may be due to a change under way.
+ * @throws StateStoreError `IO_ERROR` when something cannot be inspected
  */
 export function inspect(dir: Dir, trust: Trust): { faults: readonly Fault[]; isForeignLocked: boolean } {
   try {
@@ -63,14 +58,14 @@ class Inspector {
     if (hasPersist && !hasState) this.add('FOREIGN_SCHEMA', PERSIST_FILE, "it is of another program's schema")
     if (this.faults.some(({ code }) => code === 'FOREIGN_SCHEMA')) return false
     if (hasPersist) this.add('MIXED_SCHEMA', PERSIST_FILE, MIXED)
-    if (!hasState && isMountPoint(dir.fd)) return false // No create or delete of ours leaves one.
+    if (!hasState && isMountPoint(dir.fd)) return false // Not the remains of a create or delete of ours.
     const { hasOurs, hasOthers } = this.inspectNames()
-    // A create that is killed at once leaves an empty folder, closed to others. One that is open to them is not ours.
+    // A create that is killed at once leaves an empty folder, closed to others. An empty one open to others is not ours.
     const isOurs = hasOurs || (!hasOthers && (stat.mode & 0o077) === 0)
     this.inspectMode('.', stat, this.trust.faultyBitsOfFolder(dir, stat), isOurs)
     this.inspectFile(LOCK_FILE)
     this.inspectFile(OWNER_FILE)
-    for (const name of HISTORIES) this.inspectFile(name, historyFault)
+    for (const name of layout.HISTORY_FILES) this.inspectFile(name, historyFault)
     const dotLock = this.inspectDotLock()
     const temporary = this.statOf(TEMPORARY_FILE)
     if (temporary?.isDirectory()) {
@@ -78,7 +73,7 @@ class Inspector {
     }
     if (!hasState && isOurs && !hasOthers && dotLock !== 'foreign') {
       this.add('UNFINISHED_CREATE', '.', 'it holds no state: a create or a delete was killed')
-      return false // All that it holds goes with it.
+      return false // Its content goes with it.
     }
     if (!hasState)
       this.add('UNFINISHED_CREATE', '.', 'it holds no state; perhaps another program made it', 'left')
@@ -104,7 +99,7 @@ class Inspector {
 
   /**
    * @param faultIn checks the content of a file that is not empty
-   * @returns whether there is something of that name
+   * @returns whether the name exists
    */
   private inspectFile(name: string, faultIn?: ContentInspection): boolean {
     const stat = this.statOf(name)
@@ -160,7 +155,7 @@ class Inspector {
     return undefined
   }
 
-  /** Whether the folder holds names of ours, and others. */
+  /** Whether the folder has names of ours, and others. */
   private inspectNames(): { hasOurs: boolean; hasOthers: boolean } {
     let hasOurs = false
     let hasOthers = false
@@ -189,7 +184,7 @@ function isEmpty(path: string): boolean {
   try {
     return readdirSync(path).length === 0
   } catch {
-    return true // Gone, or not ours to read.
+    return true // It was removed, or we may not read it.
   }
 }
 

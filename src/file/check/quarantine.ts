@@ -21,21 +21,21 @@ export interface QuarantineRequest {
   readonly id: string
   /** The folder that holds it: the sandbox's, or the root. */
   readonly from: Dir
-  /** Those that do not exist are skipped; the one that makes the sandbox faulty comes last. */
+  /** Names that do not exist are skipped; the one that makes the sandbox faulty comes last. */
   readonly names: readonly string[]
   readonly faults: readonly Fault[]
   readonly trust: Trust
   readonly durable: boolean
-  /** Asked right before anything is moved: whether it is still at fault, and still locked. */
+  /** Called right before anything is moved: whether it is still faulty, and still locked. */
   readonly isStillSo: () => boolean
 }
 
 const flush = promisify(fsync)
 
 /**
- * Moves files to a new folder `<root>/.quarantine/<time>-<id>-<n>`: by rename, as they are, links as links. The note is
- * written first, so that nothing is ever there without one. One repair at a time moves things.
- * @returns the new folder's path; undefined when nothing was moved: another repair is at it, or it is no longer so
+ * Moves files to a new folder `<root>/.quarantine/<time>-<id>-<n>`: by rename, unchanged, links as links. The note is written
+ * first, so that no entry is ever without one. Only one repair at a time moves files.
+ * @returns the new folder's path; undefined when nothing was moved, as another repair is under way or the fault is gone
  * @throws StateStoreError `CORRUPT_STATE` (others can write in the quarantine) `IO_ERROR`
  */
 export async function quarantine(request: QuarantineRequest): Promise<string | undefined> {
@@ -96,7 +96,7 @@ function tryLockQuarantine(root: Dir, trust: Trust): Dir | undefined {
     const stat = fstatSync(fd)
     const [fault] = faultsOf(stat, path, trust)
     if (fault !== undefined) throw new StateStoreError('CORRUPT_STATE', fault.message, { path })
-    chownLike(fd, fstatSync(root.fd), stat) // Root may have been killed before it did so.
+    chownLike(fd, fstatSync(root.fd), stat) // A repair by root may have been killed before this.
     isLocked = tryFlock(fd, LOCK_EX) && root.stat(QUARANTINE)?.ino === stat.ino
     return isLocked ? quarantine : undefined
   } finally {

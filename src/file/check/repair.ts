@@ -3,7 +3,6 @@ import { basename, join } from 'node:path'
 import type { Repair, RepairAction, RepairOptions } from '../../check.js'
 import { isErrno, reason } from '../../errno.js'
 import { StateStoreError } from '../../errors.js'
-import { removeDir } from '../commit.js'
 import * as layout from '../layout.js'
 import { tryDotLock } from '../lock/dot-lock.js'
 import { SandboxLock } from '../lock/sandbox-lock.js'
@@ -11,6 +10,7 @@ import { LockWait } from '../lock/wait.js'
 import { Dir } from '../posix/dir.js'
 import { isDirectory } from '../posix/file-stat.js'
 import { setMode } from '../posix/set-mode.js'
+import { removeDir } from '../sandbox-dir.js'
 import { inspectAll, openRoot } from './check.js'
 import type { Fault } from './fault.js'
 import { inspect } from './inspect.js'
@@ -19,7 +19,7 @@ import { Trust } from './trust.js'
 
 const { DOT_LOCK, FILE_MODE, FOLDER_MODE, LOCK_FILE, QUARANTINE, STATE_FILE } = layout
 
-/** They go with a damaged state; the state goes last: after a kill before that, a repair begins anew. */
+/** The files that are moved with a damaged state. The state goes last, so that after a kill the next repair starts over. */
 const WITH_STATE = [layout.OLD_HISTORY_FILE, layout.HISTORY_FILE, STATE_FILE]
 
 export interface FileRepairOptions extends RepairOptions {
@@ -29,10 +29,10 @@ export interface FileRepairOptions extends RepairOptions {
 }
 
 /**
- * Finds every fault below a root and does what can be done about it without a guess; in a dry run only says so. Each
- * sandbox is inspected again and repaired under both of its locks, as a change would be.
- * @returns a row for each fault; what fails on the way is a row, too
- * @throws StateStoreError `IO_ERROR` when the root cannot be read; nothing was done then
+ * Finds every fault below a root and repairs it if no guess is needed; a dry run only reports. Each sandbox is inspected
+ * again and repaired under both of its locks, as a change would be.
+ * @returns a row for each fault, with failures as rows, too
+ * @throws StateStoreError `IO_ERROR` when the root cannot be read; nothing was changed then
  */
 export async function repairFiles(path: string, options: FileRepairOptions): Promise<Repair[]> {
   const rows: Repair[] = []
@@ -109,7 +109,7 @@ class SandboxRepair {
 
   /** @returns false while another process holds a lock that it takes */
   private async repair(faults: readonly Fault[], spin: number): Promise<boolean> {
-    // What is where the folder or a lock belongs, so that the sandbox cannot be locked.
+    // First move whatever takes the place of the folder or a lock, so that the sandbox can be locked.
     const places = [this.path, join(this.path, LOCK_FILE), join(this.path, DOT_LOCK)]
     const obstructions = faults.filter(fault => fault.remedy === 'moved' && places.includes(fault.path))
     for (const fault of obstructions) if (!(await this.moveObstruction(fault))) return false
@@ -124,7 +124,7 @@ class SandboxRepair {
         : SandboxLock.tryAcquireMaking(dir, false)
       return lock !== undefined && (await this.repairLocked(lock))
     } catch (error) {
-      // A file or the folder was removed meanwhile: what is gone is not a failure.
+      // A file or the folder was removed meanwhile, which is not a failure.
       if (error instanceof StateStoreError && isErrno(error.cause, 'ENOENT')) return false
       throw error
     } finally {
@@ -133,7 +133,7 @@ class SandboxRepair {
     }
   }
 
-  /** The store neither makes such a thing nor removes it; another repair may, so it is looked at once more. */
+  /** Only another repair removes such a thing, so it is checked once more. */
   private async moveObstruction(fault: Fault): Promise<boolean> {
     const { root, id, trust } = this
     const isFolder = fault.path === this.path
@@ -152,10 +152,10 @@ class SandboxRepair {
     }
   }
 
-  /** Before the lock is taken: a wrong mode can be in the way of it, and whoever is inside does not mind. */
+  /** Before the lock is taken: a wrong mode can prevent that, and does not affect a change under way. */
   private setModes(dir: Dir, faults: readonly Fault[]): void {
     const check = (stat: Stats) => {
-      if (!this.trust.mayChangeMode(stat)) throw new Error('it is not ours alone any more')
+      if (!this.trust.mayChangeMode(stat)) throw new Error('it is no longer ours alone')
     }
     for (const fault of faults.filter(({ remedy }) => remedy === 'chmod')) {
       const isFolder = fault.path === dir.path
@@ -180,7 +180,7 @@ class SandboxRepair {
     try {
       for (const fault of faults) {
         if (fault.code === 'LEFTOVER') this.attempt(fault, () => dir.unlink(basename(fault.path)))
-        if (fault.code === 'DEAD_LOCK') this.attempt(fault, () => {}) // By taking the lock.
+        if (fault.code === 'DEAD_LOCK') this.attempt(fault, () => {}) // Taking the lock has removed it.
       }
       const isStillSo = () => dotLock.isOurs() && lock.isCurrent()
       const request = { from: dir, names: [...names], faults: damaged, isStillSo }
@@ -199,7 +199,7 @@ class SandboxRepair {
       act()
       this.rows.push(row(fault))
     } catch (error) {
-      if (!isErrno(error, 'ENOENT')) this.rows.push(failed(fault, error)) // Else it is gone.
+      if (!isErrno(error, 'ENOENT')) this.rows.push(failed(fault, error)) // Otherwise it was removed meanwhile.
     }
   }
 
@@ -214,14 +214,14 @@ class SandboxRepair {
     return true
   }
 
-  /** Removes a folder without a state, with its lock file, as after a deletion. */
+  /** Removes a folder without a state, lock file included, as after a deletion. */
   private removeUnfinished(lock: SandboxLock, fault: Fault | undefined): void {
     const { dir } = lock
     removeDir(lock)
     const isTakenOver = !lock.isCurrent() && dir.exists(LOCK_FILE) // By a create, once the lock file was gone.
     if (fault === undefined || isTakenOver) return
     this.attempt(fault, () => {
-      if (fstatSync(dir.fd).nlink > 0) rmdirSync(dir.path) // Says why it could not be removed.
+      if (fstatSync(dir.fd).nlink > 0) rmdirSync(dir.path) // Throws the reason why it was not removed.
     })
   }
 }

@@ -6,16 +6,16 @@ import { SandboxLock } from './sandbox-lock.js'
 import { inTurn } from './turn.js'
 import type { LockOptions } from './wait.js'
 
-/** A sandbox's folder, while both of its locks are held. */
+/** A sandbox's folder, with both of its locks held. */
 export interface Locked {
   readonly dir: Dir
-  /** Whether they still are: see `commit.ts`. */
+  /** Whether they still are held by us: see `commit.ts`. */
   readonly areOurs: () => boolean
 }
 
 /**
- * Does something to a sandbox under both of its locks, as a change is made, once they are free.
- * @param act returns undefined for what is to be tried again
+ * Acts on a sandbox under both of its locks, as a change does, once they are free.
+ * @param act returns undefined to be tried again
  * @throws StateStoreError `NOT_FOUND` when there is no folder, `LOCK_TIMEOUT` `CORRUPT_STATE` `IO_ERROR`, and what `act` throws
  */
 export async function withBothLocks<T>(

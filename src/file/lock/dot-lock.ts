@@ -7,16 +7,16 @@ import { setMode } from '../posix/set-mode.js'
 import { loadPrivately } from '../private-package.js'
 
 /**
- * The mode of the dot-locks that we make. No other program makes one like it: proper-lockfile asks for 0777 less the
- * umask, and no umask that one can work under takes the owner's right to write. As we make one only while we hold
- * flock(2), a dot-lock of this mode is our own, or a dead process's.
+ * The mode of our dot-locks. Other programs' have another: proper-lockfile creates them with 0777 less the umask, and no
+ * usable umask takes the owner's right to write. As we create one only while we hold flock(2), a process that holds it knows
+ * that a dot-lock of this mode is its own, or a dead process's.
  */
 const OUR_MODE = 0o500
 
-/** Age in ms after which another program's lock that is no longer refreshed counts as left behind: proper-lockfile's default. */
+/** Age in ms after which another program's lock that is no longer refreshed is stale: proper-lockfile's default. */
 const STALE = 10_000
 
-/** Age in ms from which our lock is refreshed before it is relied on: the shortest stale time of that package is 2 s. */
+/** Age in ms from which our lock is refreshed before we rely on it: the package's shortest stale time is 2 s. */
 const REFRESH = 1_000
 
 /**
@@ -24,15 +24,15 @@ const REFRESH = 1_000
  * alone.
  */
 class DotLock {
-  /** @param unlock undefined where there is no lock, as no folder can be made */
+  /** @param unlock undefined where there is no lock, as no folder can be created on a full disk */
   constructor(
     private readonly dir: Dir,
     private readonly unlock?: Unlock,
   ) {}
 
   /**
-   * Whether the lock is still there and ours. A program that thought it stale, because we or the disk stood still for
-   * long, may have taken it over. One that has become old is refreshed first, so that nobody thinks so from now on.
+   * Whether the lock still exists and is ours. If we or the disk stalled for seconds, another program may have taken it over
+   * as stale. A lock that has become old is refreshed first, so that it does not become stale right after this check.
    * @throws StateStoreError `IO_ERROR`
    */
   isOurs(): boolean {
@@ -44,9 +44,9 @@ class DotLock {
     }
   }
 
-  /** Never fails: a lock that cannot be removed is a dead process's for the next of us, and stale for others. */
+  /** Never fails: if the lock cannot be removed, the next of our processes takes it for a dead one's, and it becomes stale. */
   release(): void {
-    // proper-lockfile removes nothing when it has noticed that the time of the lock was not of its own making.
+    // proper-lockfile removes nothing after it has noticed an mtime of the lock that it did not set.
     within(this.dir, () => this.unlock?.(error => error && lockFs.rmdir('', () => {})))
   }
 }
@@ -60,12 +60,12 @@ export function tryDotLock(dir: Dir, isDeletion: boolean): DotLock | undefined {
   try {
     return new DotLock(dir, within(dir, lockWithPackage))
   } catch (error) {
-    // ENOENT: another program, which thinks it stale, has just removed what was there.
+    // ENOENT: another program has just removed the lock as stale.
     if (isErrno(error, 'ELOCKED', 'ENOENT')) return undefined
     if (!isDeletion || !isErrno(error, 'ENOSPC', 'EDQUOT')) {
       throw ioError(error, 'lock', dir.id, dir.displayPath(STATE_FILE))
     }
-    // On a full disk deleting is what helps. If there is no lock, nobody else can make one there either.
+    // On a full disk a delete must work. Without a lock there, nobody else can create one either.
     return dir.exists(DOT_LOCK) ? undefined : new DotLock(dir)
   }
 }
@@ -83,8 +83,8 @@ function lockWithPackage(dir: Dir): Unlock {
 }
 
 /**
- * Whether the lock has our mode. One that has become old gets a new time first, so that no other program takes it for
- * stale, and takes it over, between this look and what the caller does next.
+ * Whether the lock has our mode. One that has become old is refreshed first, so that no other program takes it over as stale
+ * between this check and the caller's next step.
  */
 function isMarkedAndFresh(dir: Dir): boolean {
   const stat = dir.stat(DOT_LOCK)
@@ -94,21 +94,21 @@ function isMarkedAndFresh(dir: Dir): boolean {
   try {
     lutimesSync(dir.procPath(DOT_LOCK), now, now)
   } catch (error) {
-    // What root's process left in a user's folder can be removed by that user, but not refreshed.
+    // A lock that root's process left in a user's folder: that user can remove it, but not refresh it.
     if (!isErrno(error, 'ENOENT', 'EPERM')) throw error
   }
   const refreshed = dir.stat(DOT_LOCK)
   return refreshed !== undefined && isMarked(refreshed)
 }
 
-/** Whether a dot-lock cannot be a living process's, as seen by one who holds flock(2). */
+/** Whether a dot-lock cannot belong to a live process. The caller holds flock(2). */
 export function isDead(stat: DotLockStat): boolean {
   return isMarked(stat) || stat.mtimeMs < Date.now() - STALE
 }
 
 /**
- * Whether another program's dot-lock has an mtime in the future, as after a clock was set back. Its holder may live, and
- * refresh it within seconds; if not, it cannot become stale until then.
+ * Whether another program's dot-lock has an mtime in the future, as after a clock was set back. Its holder may be alive
+ * and refresh it within seconds; if not, it cannot become stale until then.
  */
 export function isFromFuture(stat: DotLockStat): boolean {
   return !isMarked(stat) && stat.mtimeMs > Date.now() + STALE
@@ -139,8 +139,8 @@ function tryOnce() {
 let removeLocks: (() => void) | undefined
 
 /**
- * proper-lockfile, below its functions that return promises. A copy of our own: the package's graceful-fs would replace
- * functions of `node:fs`, and its signal-exit would listen for the signals of the program.
+ * proper-lockfile, without its functions that return promises. A private copy: the package's graceful-fs would replace
+ * functions of `node:fs`, and its signal-exit would add signal handlers to the program.
  */
 const lockfile = loadPrivately('proper-lockfile/lib/lockfile.js', {
   'graceful-fs': {},
@@ -150,7 +150,7 @@ const lockfile = loadPrivately('proper-lockfile/lib/lockfile.js', {
   retry: { operation: tryOnce },
 }) as Lockfile
 
-/** The folder in which proper-lockfile takes or releases its lock right now. */
+/** The folder in which proper-lockfile is taking or releasing its lock. */
 let current: Dir | undefined
 
 function within<T>(dir: Dir, call: (dir: Dir) => T): T {
@@ -167,17 +167,17 @@ function within<T>(dir: Dir, call: (dir: Dir) => T): T {
 type Done<T = void> = (error: unknown, result?: T) => void
 
 /**
- * What proper-lockfile does to the filesystem, done at once: that takes microseconds. The package remembers on this
- * object how precise the times of the filesystem are. Only the timer that refreshes the lock goes by the path.
+ * The `fs` of proper-lockfile, synchronous, as its calls take microseconds. The package stores on this object how precise
+ * the filesystem's times are. Only the timer that refreshes the lock uses the path.
  */
 const lockFs = {
   mkdir: (_path: string, done: Done) => settle(done, makeOurs),
   stat: (path: string, done: Done<{ mtime: Date }>) =>
     settle(done, () => ({ mtime: new Date(dotLockAt(path).mtimeMs) })),
   utimes: (path: string, atime: Date, mtime: Date, done: Done) =>
-    settle(done, () => lutimesSync(path, atime, mtime)), // What is at the path may be a link by now.
+    settle(done, () => lutimesSync(path, atime, mtime)), // The path may lead to a link by now.
   rmdir: (path: string, done: Done) => settle(done, () => removeDead(path)),
-  /** At the exit of a process that holds the lock. */
+  /** Called when a process exits that holds the lock. */
   rmdirSync: removeDead,
 }
 
@@ -194,7 +194,7 @@ function makeOurs(): void {
   }
 }
 
-/** The first look at a lock that was just made also sees whether an odd umask has spoilt its mode. */
+/** Also corrects the mode of our new lock, if an odd umask has changed it. */
 function dotLockAt(path: string): DotLockStat {
   const stat = current === undefined ? lstatSync(path) : current.stat(DOT_LOCK)
   if (stat === undefined) throw Object.assign(new Error('there is no lock'), { code: 'ENOENT' })
@@ -204,7 +204,7 @@ function dotLockAt(path: string): DotLockStat {
   return stat
 }
 
-/** Looks right before: the system has no call that removes a folder only if it is still the same one. */
+/** Checks right before: no system call removes a folder only if it is still the same one. */
 function removeDead(path: string): void {
   const isOurs = current !== undefined && isMarkedAndFresh(current)
   if (!isOurs && !isDead(dotLockAt(path))) {

@@ -2,34 +2,34 @@ import { type ProcessIdentity, thisProcess } from '../../process-identity.js'
 import { parseRecord, type Shape } from '../../record.js'
 import { overwriteStart, readAt } from '../posix/file-io.js'
 
-/** What a `lock` or `owner` file says of the last of us to hold it. */
+/** The record in a `lock` or `owner` file of the last of our processes that held it. */
 export interface HolderRecord extends ProcessIdentity {
-  /** False once it was released in order. True although nobody holds the lock: its holder was killed. */
+  /** False once it was released in good order. If true while nobody holds the lock, its holder was killed. */
   readonly held: boolean
   /** When the lock was taken, in ISO 8601. */
   readonly since: string
 }
 
 /**
- * The record has one size and is overwritten in place: ext4 flushes a file that was truncated and written again
- * when it is closed (`auto_da_alloc`), which would cost more than all the rest of a lock.
+ * The record has a fixed size and is overwritten in place: ext4 flushes a file that was truncated and rewritten when it is
+ * closed (`auto_da_alloc`), which would cost more than the rest of a lock.
  */
 export const RECORD_SIZE = 512
 
 const RELEASED = Buffer.from('{"held":false,')
 
-/** What this process writes; only the time differs from record to record. */
+/** The record of this process; only the time differs between locks. */
 const record = Buffer.alloc(RECORD_SIZE)
 let timeAt = 0
 
-/** Notes in a `lock` or `owner` file that this process holds it. @throws the system's error */
+/** Records in a `lock` or `owner` file that this process holds it. @throws the system's error */
 export function writeHolderRecord(fd: number): void {
   if (timeAt === 0) timeAt = prepareRecord()
   record.write(new Date().toISOString(), timeAt, 'latin1')
   overwriteStart(fd, record)
 }
 
-/** Notes in such a file that it was released in order. @throws the system's error */
+/** Records in such a file that it was released in good order. @throws the system's error */
 export function markReleased(fd: number): void {
   overwriteStart(fd, RELEASED)
 }
@@ -41,7 +41,7 @@ function prepareRecord(): number {
   return before.length
 }
 
-/** The record in such a file, open; undefined when there is no valid one (Kata leaves the file empty). */
+/** The record in such a file, open; undefined without a valid one (Kata leaves the file empty). */
 export function readHolderRecord(fd: number): HolderRecord | undefined {
   const buffer = Buffer.alloc(RECORD_SIZE)
   return parseRecord(buffer.toString('utf8', 0, readAt(fd, buffer, 0)), RECORD)

@@ -25,7 +25,7 @@ export function describeHolder(holder: LockHolder): string {
   return `another program's proper-lockfile lock on state.json, last refreshed at ${holder.since ?? 'an unknown time'}`
 }
 
-/** Our own processes note it in the `lock` file; of Kata and flock(1) the kernel knows. */
+/** Our own processes are recorded in the `lock` file; for Kata and flock(1), the kernel lists the pid. */
 function flockHolder(dir: Dir): LockHolder {
   const lock = 'flock'
   const fd = openLockToRead(dir)
@@ -35,10 +35,10 @@ function flockHolder(dir: Dir): LockHolder {
     if (isOurs && !isInOtherPidNamespace(record)) {
       return { ...processOf(record), lock }
     }
-    const known = kernelHolder(statFd(fd), kernelLocks())
-    if (known) {
-      const command = commandOfPid(known)
-      return { lock, pid: known, ...(command && { command }) }
+    const pid = kernelHolder(statFd(fd), kernelLocks())
+    if (pid) {
+      const command = commandOfPid(pid)
+      return { lock, pid, ...(command && { command }) }
     }
     return isOurs ? { ...processOf(record), lock } : { lock }
   } finally {
@@ -46,7 +46,7 @@ function flockHolder(dir: Dir): LockHolder {
   }
 }
 
-/** Another program's dot-lock that is in force, neither one of ours nor a stale one. @throws the system's error */
+/** The holder of another program's dot-lock that is in force, not a stale one. @throws the system's error */
 export function foreignHolder(dir: Dir): LockHolder | undefined {
   const stat = dir.stat(DOT_LOCK)
   if (stat === undefined || isDead(stat)) return undefined

@@ -2,21 +2,21 @@ import { existsSync, readdirSync, readlinkSync, statSync } from 'node:fs'
 import { readProc } from '../../process-identity.js'
 import type { FileStat } from '../posix/file-stat.js'
 
-/** Who locks a file with flock(2), as the kernel lists it. */
+/** The flock(2) locks on one file, as the kernel lists them. */
 interface KernelLock {
-  /** The processes that hold the lock; 0 for one that cannot be known. */
+  /** The processes that hold the lock; 0 for an unknown one. */
   readonly pids: number[]
-  /** Whether another is blocked in the call. */
+  /** Whether a process is blocked in flock(2), waiting for it. */
   isAwaited: boolean
 }
 
-/** By the inode's number, which files of several filesystems can share. */
+/** By inode number, which files on different filesystems may share. */
 export type KernelLocks = ReadonlyMap<number, KernelLock>
 
 /** From lines such as `1: -> FLOCK  ADVISORY  WRITE 4711 fe:00:131 0 EOF` (proc_locks(5)). */
 const LINE = /^\d+: (-> )?FLOCK +\S+ +\S+ +(-?\d+) +[^:\s]+:[^:\s]+:(\d+) /gm
 
-/** Every flock(2) that the kernel lists; empty where it does not tell (macOS, no /proc). */
+/** Every flock(2) lock that the kernel lists; empty where it lists none (macOS, no /proc). */
 export function kernelLocks(): KernelLocks {
   const locks = new Map<number, KernelLock>()
   for (const [, waiter, pid, inode] of readProc('locks').matchAll(LINE)) {
@@ -28,15 +28,15 @@ export function kernelLocks(): KernelLocks {
   return locks
 }
 
-/** The process that holds a flock(2) on a file, 0 if it cannot be known which; undefined if the kernel lists none. */
+/** The process that holds a flock(2) lock on a file, 0 for an unknown one; undefined if the kernel lists no lock on it. */
 export function kernelHolder(file: FileStat, locks: KernelLocks): number | undefined {
   return locks.get(file.ino)?.pids.find(pid => mayHaveOpen(pid, file))
 }
 
-/** The first pid namespace of a Linux system has this name: from there every process is seen. */
+/** The name of the initial pid namespace of a Linux system, which sees every process. */
 const FIRST_PID_NAMESPACE = 'pid:[4026531836]'
 
-/** Whether {@link kernelLocks} lists the locks of all processes of this host: in a container it leaves out those outside. */
+/** Whether {@link kernelLocks} lists the locks of all processes of this host: in a container it omits those outside. */
 export function seesAllKernelLocks(): boolean {
   try {
     return readlinkSync('/proc/self/ns/pid') === FIRST_PID_NAMESPACE && existsSync('/proc/locks')
@@ -45,7 +45,7 @@ export function seesAllKernelLocks(): boolean {
   }
 }
 
-/** Whether a process may have a file open. Inodes of two filesystems can have one number, and on btrfs their devices do not tell. */
+/** Whether a process may have a file open: inode numbers alone are ambiguous, and on btrfs the listed device does not help. */
 function mayHaveOpen(pid: number, file: FileStat): boolean {
   try {
     return readdirSync(`/proc/${pid}/fd`).some(fd => {

@@ -11,8 +11,8 @@ import { openLockToRead } from './sandbox-lock.js'
 
 /**
  * Every lock that is held now on a sandbox below a root, by us, Kata, flock(1) or a program with proper-lockfile,
- * sorted by id; a sandbox can be locked in both ways at once. Makes and changes nothing, and keeps nobody out: the
- * kernel lists who holds what. Where it does not, a lock is tried for some microseconds.
+ * sorted by id; a sandbox can be locked in both ways at once. Creates and changes nothing, and keeps nobody out: the kernel
+ * lists the holders. Where it does not, each lock is tried for some microseconds.
  * @param ids only these sandboxes', which need not exist; all by default
  * @throws StateStoreError `IO_ERROR` when the root cannot be read
  */
@@ -30,7 +30,7 @@ export async function* listLocks(
   }
 }
 
-/** What cannot be opened or looked at, a listing of states tells. */
+/** The holders of a sandbox's locks; empty if it cannot be opened, which `list` reports. */
 function holdersOf(root: string, id: string, locks: KernelLocks, seesAll: boolean): LockHolder[] {
   let dir: Dir | undefined
   try {
@@ -51,7 +51,7 @@ function isFlocked(dir: Dir, locks: KernelLocks, seesAll: boolean): boolean {
   return kernelHolder(stat, locks) !== undefined || (!seesAll && isFlockedByOthers(dir))
 }
 
-/** Asks the lock itself, which holds it for a moment if it is free. */
+/** Tries the lock itself, and so holds it for a moment if it is free. */
 function isFlockedByOthers(dir: Dir): boolean {
   const fd = openLockToRead(dir)
   try {

@@ -1,18 +1,23 @@
-/** Every how many ms; so that what happens is noticed within 100. */
+/** Time between two looks, in ms, so that an event is noticed within 100. */
 const INTERVAL = 80
+
+/** About how many looks there are in a second. */
+export const LOOKS_PER_SECOND = 12
 
 const looks = new Set<() => void>()
 let timer: NodeJS.Timeout | undefined
 let waiters = 0
 
 /**
- * Calls a function every 80 ms, all of them from one timer: a thousand that make a system call each take about one
- * hundredth of a processor's time.
- * @param isAwaited whether the process is not to end meanwhile
- * @returns ends it
+ * Calls a function every 80 ms, all such functions from one timer: a thousand that make a system call each take about 1 %
+ * of a processor.
+ * @param look receives how often it has been called, this call included
+ * @param isAwaited whether to keep the process alive meanwhile
+ * @returns stops it
  */
-export function lookOften(look: () => void, isAwaited: boolean): () => void {
-  const own = () => look() // Each call of this function adds one, also with the same `look`.
+export function lookOften(look: (count: number) => void, isAwaited: boolean): () => void {
+  let count = 0
+  const own = () => look(++count)
   looks.add(own)
   if (isAwaited) waiters++
   timer ??= setInterval(() => {

@@ -13,18 +13,18 @@ import { markReleased, readHolderRecord } from './holder-record.js'
 import { openLockToRead } from './sandbox-lock.js'
 
 /**
- * Who owns a sandbox, or owned it when it died; undefined when it is unowned. The kernel decides: the ownership is over
- * when flock(2) on the file is free, and then the record in the file says whether it was released. A shared lock is
- * tried for some microseconds, which keeps out nobody but one who is just becoming the owner, and that one tries again.
- * A process that is being started has a copy of its parent's descriptors until it calls exec: for that moment a sandbox
- * whose owner is dead is still owned.
- * @throws StateStoreError `CORRUPT_STATE` when the file is a link or no regular file, `IO_ERROR`
+ * The process that owns a sandbox, or owned it when it died; undefined when it is unowned. The kernel decides: the ownership
+ * has ended when flock(2) on the file is free, and then the record in the file says whether it was released. A shared lock is
+ * tried for some microseconds, which only keeps out a process that is just becoming the owner, and that retries. A child
+ * process has a copy of its parent's descriptors until it calls exec: for that moment a sandbox whose owner is dead is still
+ * owned.
+ * @throws StateStoreError `CORRUPT_STATE` when the file is a link or not a regular file, `IO_ERROR`
  */
 export function readOwner(dir: Dir): Owner | undefined {
   return dir.exists(OWNER_FILE) ? withOwnerFile(dir, ownerOf) : undefined
 }
 
-/** As {@link readOwner}, of an open `owner` file; leaves no lock on it. @throws the system's error */
+/** As {@link readOwner}, for an open `owner` file, which the caller unlocks. @throws the system's error */
 function ownerOf(fd: number): Owner | undefined {
   // Read while the shared lock is held: nobody becomes the owner meanwhile.
   const isHeld = !tryFlock(fd, LOCK_SH)
@@ -48,14 +48,14 @@ function withOwnerFile<T>(dir: Dir, use: (fd: number) => T): T | undefined {
   }
 }
 
-/** That somebody else owns a sandbox whose `owner` file is open. @throws the system's error */
+/** The error for a sandbox that another process owns; its `owner` file is open. @throws the system's error */
 export function ownedByOther(id: string, fd: number): StateStoreError {
   const record = readHolderRecord(fd)
   if (record?.held !== true) return alreadyOwned(id, {})
   return alreadyOwned(id, processOf(record), isAlive(record) === false)
 }
 
-/** Notes that an orphan is one no more; what cannot be noted leaves a stopped orphan, which does no harm. */
+/** Records that an orphan was released. A failure leaves a stopped orphan, which does no harm. */
 export function releaseOrphan(dir: Dir): void {
   try {
     withRegularFile(dir, OWNER_FILE, ({ fd, stat }) => stat.nlink === 1 && markReleased(fd), constants.O_RDWR)
@@ -64,7 +64,7 @@ export function releaseOrphan(dir: Dir): void {
   }
 }
 
-/** A sandbox that is made, or is no more, has no owner. @throws StateStoreError `IO_ERROR` */
+/** For a sandbox that is being created or deleted: it has no owner. @throws StateStoreError `IO_ERROR` */
 export function removeOwner(dir: Dir): void {
   try {
     dir.unlinkIfFile(OWNER_FILE)

@@ -10,7 +10,7 @@ import { markReleased, RECORD_SIZE, writeHolderRecord } from './holder-record.js
 
 const { O_RDONLY, O_RDWR, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK } = constants
 
-/** The folder. */
+/** The name of the folder in itself. */
 const ITSELF = '.'
 
 /** flock(2), held exclusively on the `lock` file of a sandbox. */
@@ -20,7 +20,7 @@ export class SandboxLock {
   private constructor(
     readonly dir: Dir,
     private readonly fd: number,
-    /** What is locked, in that folder. */
+    /** The name of the locked file in that folder, or {@link ITSELF}. */
     private readonly name: string,
     private readonly stat: FileStat,
     /** The folder's. */
@@ -29,20 +29,20 @@ export class SandboxLock {
 
   /**
    * Tries to lock the sandbox whose folder is open.
-   * @param spin how long to try over and over, in ms; 0 tries once
-   * @returns undefined when another holds the lock, when there is no lock file, or when the path leads to another folder
-   * or lock file by now
-   * @throws StateStoreError `CORRUPT_STATE` when the lock file is a link or no regular file, `IO_ERROR`
+   * @param spin how long to retry without a pause, in ms; 0 tries once
+   * @returns undefined when another process holds the lock, when there is no lock file, or when the path leads to another
+   * folder or lock file by now
+   * @throws StateStoreError `CORRUPT_STATE` when the lock file is a link or not a regular file, `IO_ERROR`
    */
   static tryAcquire(dir: Dir, spin: number): SandboxLock | undefined {
     return SandboxLock.tryOn(dir, LOCK_FILE, spin)
   }
 
   /**
-   * Makes the lock file that is missing, and tries to lock the sandbox. A deletion must work on a disk where no file can
-   * be made any more: it goes without one. As who makes the file locks the folder meanwhile, nobody makes one then.
-   * @returns undefined as {@link tryAcquire}, and when somebody else is making the file, goes without, or has removed the
-   * folder
+   * Creates the missing lock file, and tries to lock the sandbox. A deletion must also work on a full disk, where no file can
+   * be created: it then holds the lock on the folder instead. Every creator of a lock file locks the folder meanwhile, so
+   * nobody can create one then.
+   * @returns undefined as {@link tryAcquire}, and when another process has locked or removed the folder
    * @throws StateStoreError as {@link tryAcquire}
    */
   static tryAcquireMaking(dir: Dir, isDeletion: boolean): SandboxLock | undefined {
@@ -79,8 +79,8 @@ export class SandboxLock {
   }
 
   /**
-   * Whether the sandbox's path still leads to the open folder, and the name `lock` in it to the locked file. A lock on
-   * anything else excludes nobody: Kata, for one, removes the folder while it holds the lock.
+   * Checks that the locked file is still the one at the sandbox's path. Otherwise the lock excludes nobody: Kata, for one,
+   * removes the folder while it holds the lock.
    * @throws StateStoreError `IO_ERROR`
    */
   isCurrent(): boolean {
@@ -92,19 +92,19 @@ export class SandboxLock {
     }
   }
 
-  /** Whether the lock file has the record of a holder that was one of us. Others, Kata among them, leave it empty. */
+  /** Whether the lock file has the record of one of our processes. Others, Kata among them, leave it empty. */
   get wasHeldByUs(): boolean {
     return this.stat.size === RECORD_SIZE
   }
 
   /**
-   * Whether nobody else can take the lock now: on some FUSE and network filesystems flock(2) does nothing.
+   * Whether others cannot take the lock now: on some FUSE and network filesystems flock(2) does nothing.
    * @throws StateStoreError `IO_ERROR`
    */
   excludesOthers(): boolean {
     const { dir, name, stat } = this
     const fd = openToLock(dir, name)
-    if (fd === undefined) return true // It is no longer the lock, which is looked at later.
+    if (fd === undefined) return true // It is no longer the lock, which is checked later.
     try {
       return !isSameFile(statFd(fd), stat) || !tryFlock(fd, LOCK_EX)
     } catch (error) {
@@ -114,19 +114,19 @@ export class SandboxLock {
     }
   }
 
-  /** Notes in the lock file who holds it; not in one that has another name elsewhere, and so may be another's file. */
+  /** Records the holder in the lock file, unless that has another name elsewhere, and so may be another program's file. */
   writeHolder(): void {
     this.hasRecord = this.name === LOCK_FILE && this.stat.nlink === 1
-    if (this.hasRecord) this.note(writeHolderRecord)
+    if (this.hasRecord) this.updateRecord(writeHolderRecord)
   }
 
   release(): void {
-    if (this.hasRecord) this.note(markReleased)
+    if (this.hasRecord) this.updateRecord(markReleased)
     unlockAndClose(this.fd)
   }
 
-  /** For people, and for the message of a LOCK_TIMEOUT: on a full disk the lock is held all the same. */
-  private note(write: (fd: number) => void): void {
+  /** Never fails: the record is for people, and the lock is held without it. */
+  private updateRecord(write: (fd: number) => void): void {
     try {
       write(this.fd)
     } catch {
@@ -155,7 +155,7 @@ function openToLock(dir: Dir, name: string): number | undefined {
 }
 
 /**
- * Opens a `lock` or `owner` file to see whether it is held, and by whom; makes none.
+ * Opens a `lock` or `owner` file to see whether it is held, and by whom.
  * @throws the system's error
  */
 export function openLockToRead(dir: Dir, name = LOCK_FILE): number {

@@ -2,18 +2,18 @@ import { KeyedQueue } from '../../queue.js'
 import { type LockOptions, LockWait } from './wait.js'
 
 /**
- * What needs the locks of one sandbox in this process, whichever store it comes through, queues here by the path of its
- * folder, and need not poll for the lock.
+ * Tasks of this process that need the locks of one sandbox queue here, by the path of its folder, whichever store they come
+ * through; so they need not poll for the lock.
  */
 const turns = new KeyedQueue()
 
-/** How long one with a `lockTimeout` of 0 waits for those of its own process that came first, in ms. */
+/** How long a task with a `lockTimeout` of 0 waits for earlier tasks of its own process, in ms. */
 const SHORTEST_TURN = 1_000
 
 /**
- * Does something that needs the locks of a sandbox, when it is its turn in this process.
- * @param path of the sandbox's folder
- * @param act waits for the locks of other processes by what it is given
+ * Runs a task that needs the locks of a sandbox when it is its turn in this process.
+ * @param path the path of the sandbox's folder
+ * @param act receives the means to wait for locks of other processes
  * @throws StateStoreError `LOCK_TIMEOUT`, the signal's reason, and what `act` throws
  */
 export async function inTurn<T>(
@@ -24,13 +24,13 @@ export async function inTurn<T>(
 ): Promise<T> {
   const wait = new LockWait(path, id, options)
   const turn = turns.enter(path, options.lockTimeout || SHORTEST_TURN, options.signal)
-  const isIn = turn === undefined || (await turn)
+  const hasTurn = turn === undefined || (await turn)
   try {
     options.signal?.throwIfAborted()
-    if (!isIn) wait.timeOut('flock')
+    if (!hasTurn) wait.timeOut('flock')
     return await act(wait)
   } finally {
-    if (isIn) turns.leave(path)
+    if (hasTurn) turns.leave(path)
     wait.end()
   }
 }

@@ -12,18 +12,18 @@ import { kernelLocks } from './kernel-locks.js'
 const SHORTEST = 1
 const LONGEST = 12
 
-/** After this many attempts, about 0.2 s, a waiter asks more often than those who came later, every few ms. */
+/** After this many attempts, about 0.2 s, a waiter retries every few ms, more often than later ones. */
 const OLD = 24
 const OLD_STEP = 4
 
-/** How long an old waiter tries over and over beside others that are blocked in flock(2), in ms, and at how many attempts. */
+/** How long an old waiter spins when others are blocked in flock(2), in ms, and at every how many attempts. */
 const SPIN = 2
 const SPIN_EVERY = 4
 
 /**
- * Waits before the next attempt at a lock: at first about 1 ms, then longer, at most 12 ms, so that a lock whose
- * holder was killed is entered within a fraction of the promised 50 ms; after a long wait less again, so that who came
- * first enters first, more or less. The random part keeps waiters from marching in step.
+ * Waits before the next attempt at a lock: at first about 1 ms, then longer, at most 12 ms, so that the lock of a killed
+ * holder is taken well within the promised 50 ms; after a long wait less again, so that earlier waiters mostly get the lock
+ * first. The random part keeps waiters from retrying in step.
  * @param attempt counted from 0
  * @param left ms until the deadline; no wait ends much later
  */
@@ -38,17 +38,17 @@ export interface LockOptions {
   readonly lockTimeout: number
   /** Ends the wait, with its reason. */
   readonly signal?: AbortSignal | undefined
-  /** Is completed with how long the change waited, and for whom. */
+  /** To be completed with how long the change waited, and for which holder. */
   readonly trace?: ChangeTrace | undefined
 }
 
-/** The wait of one change for the locks of others. */
+/** The wait of one change for locks that other processes hold. */
 export class LockWait {
   private readonly deadline: number
   private attempt = 0
   private since: number | undefined
 
-  /** @param path of the sandbox's folder */
+  /** @param path the path of the sandbox's folder */
   constructor(
     private readonly path: string,
     private readonly id: string,
@@ -57,21 +57,21 @@ export class LockWait {
     this.deadline = performance.now() + options.lockTimeout
   }
 
-  /** What is left of the time, in ms. */
+  /** The time until the deadline, in ms. */
   get left(): number {
     return this.deadline - performance.now()
   }
 
-  /** Whether a lock was held by another. */
+  /** Whether another process held a lock. */
   get wasBlocked(): boolean {
     return this.since !== undefined
   }
 
   /**
-   * How long the next attempt is to try over and over, in ms. Processes that are blocked in flock(2), as Kata and
-   * flock(1), are woken when the lock is released, and one of them always has it before a waiter asks that sleeps in
-   * between. They need some 20 µs to wake up; who is just asking is faster. (A thread blocked in flock(2) would be woken
-   * like them, but could not be called back at the deadline, and would hold up the exit of the process.)
+   * How long the next attempt should retry without a pause, in ms. Processes that are blocked in flock(2), as Kata and
+   * flock(1) are, wake when the lock is released, and one of them always gets it before a waiter that sleeps between
+   * attempts. They need some 20 µs to wake; a spinning waiter is faster. (A thread blocked in flock(2) would wake like
+   * them, but could not be interrupted at the deadline, and would delay the exit of the process.)
    */
   get spin(): number {
     if (this.attempt < OLD || this.attempt % SPIN_EVERY !== 0) return 0
@@ -88,7 +88,7 @@ export class LockWait {
   }
 
   /**
-   * A lock is held by another: waits a moment.
+   * Waits a moment, as another process holds a lock.
    * @throws StateStoreError `LOCK_TIMEOUT`, which names the holder, when the time is up
    */
   async backOff(by: LockHolder['lock']): Promise<void> {
@@ -111,7 +111,7 @@ export class LockWait {
     throw new StateStoreError('LOCK_TIMEOUT', message, { id, path: join(path, LOCK_FILE) })
   }
 
-  /** The wait is over, one way or the other. */
+  /** Records the wait in the trace. */
   end(): void {
     if (this.since === undefined || this.options.trace?.lockWait === undefined) return
     this.options.trace.lockWait = { ...this.options.trace.lockWait, duration: performance.now() - this.since }
@@ -122,7 +122,7 @@ export class LockWait {
     try {
       dir = Dir.open(dirname(this.path), this.id)
     } catch {
-      // Then who holds it is not known.
+      // Then the holder is not known.
     }
     const holder = dir && findHolder(dir, lock)
     dir?.close()

@@ -1,6 +1,6 @@
 import { library } from './libc.js'
 
-/** The system calls of Linux AIO. The C library has no functions for them, so that they go by their numbers. */
+/** The numbers of the system calls of Linux AIO, for which the C library has no functions. */
 const NUMBERS: { readonly [arch: string]: { setup: number; submit: number; getEvents: number } | undefined } =
   {
     x64: { setup: 206, submit: 209, getEvents: 208 },
@@ -20,7 +20,7 @@ function linuxAio() {
     setup: (depth: number, context: BigUint64Array): number => ioSetup(numbers.setup, depth, context),
     submit: (context: bigint, iocbs: readonly Uint32Array[]): number =>
       ioSubmit(numbers.submit, context, iocbs.length, iocbs),
-    /** Waits until the `count` events that are under way have come. */
+    /** Waits for `count` events. */
     getEvents: (context: bigint, count: number, events: BigInt64Array): number =>
       ioGetEvents(numbers.getEvents, context, count, count, events, null),
   }

@@ -10,9 +10,9 @@ const { O_RDWR, O_CREAT, O_EXCL, O_DIRECTORY, O_NOFOLLOW } = constants
 const O_TMPFILE = 0o20000000 | O_DIRECTORY
 
 /**
- * Makes an empty file, unless there is one of that name, that belongs to the folder's owner and has mode 0600 whatever
- * the umask. It has both before it has its name, so that a process killed midway leaves nothing that locks the owner
- * out. (Where files without a name do not exist, on macOS or NFS, it gets them just after.)
+ * Creates an empty file, unless the name exists, that belongs to the folder's owner and has mode 0600 whatever the umask. It
+ * gets both before its name, so that a process killed midway leaves no file that locks the owner out. (Where files
+ * without a name are not supported, on macOS or NFS, it gets them right after.)
  * @throws the system's error
  */
 export function createFile(dir: Dir, name: string): void {
@@ -42,9 +42,9 @@ function openUnnamed(dir: Dir): number | undefined {
 }
 
 /**
- * Gives an open file or folder the owner and group of another, so that what root makes in a user's folder does not lock
- * that user out. Only root can give anything away, and not everywhere (no CAP_CHOWN, a user namespace); a group that
- * cannot be given is no obstacle to the owner.
+ * Gives an open file or folder the owner and group of another, so that what root creates in a user's folder does not lock
+ * that user out. Only root can change an owner, and not everywhere (no CAP_CHOWN, a user namespace). Failing to set the group
+ * is no error: it does not keep the owner out.
  * @throws the system's error
  */
 export function chownLike(fd: number, like: Owner, now: Owner = statFd(fd)): void {

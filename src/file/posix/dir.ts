@@ -16,10 +16,10 @@ const NO_FILE: ReadonlySet<number> = new Set([ENOENT, EISDIR, EPERM])
 const NOWHERE = Buffer.alloc(1)
 const [AT_FDCWD, AT_SYMLINK_FOLLOW] = [-100, 0x400]
 
-/** Where the kernel shows a process its own descriptors as links that lead to the open file itself, whatever its name is now. */
+/** The folder of links to this process's open files, which lead to each file itself, whatever its name is now. */
 export const DESCRIPTORS = descriptors()
 
-/** `self` is itself a link, one step more on each way; it is needed where `/proc` counts processes otherwise than we do. */
+/** By the pid, which saves resolving the link `self`, unless `/proc` is that of another pid namespace. */
 function descriptors(): string | undefined {
   try {
     return readlinkSync('/proc/self') === String(process.pid) ? `/proc/${process.pid}/fd` : '/proc/self/fd'
@@ -29,9 +29,9 @@ function descriptors(): string | undefined {
 }
 
 /**
- * A sandbox's folder, held open. Everything in it is reached through the descriptor, so that a folder that is
- * renamed or replaced by a symbolic link after the check cannot lead elsewhere: by openat(2) and its kin, and where
- * `node:fs` has to do it, by a path below `/proc/PID/fd/N`. (macOS has none, there the plain path is used for that.)
+ * A sandbox's folder, held open. Everything in it is reached through the descriptor, so that a folder that is renamed or
+ * replaced by a symbolic link after the check cannot lead elsewhere: with openat(2) and the like, and for `node:fs` with a
+ * path below `/proc/PID/fd/N`. (On macOS, which has no such paths, `node:fs` gets the plain path.)
  */
 export class Dir {
   constructor(
@@ -42,8 +42,8 @@ export class Dir {
   ) {}
 
   /**
-   * Opens `<root>/<id>`; undefined when there is none.
-   * @throws StateStoreError `CORRUPT_STATE` when it is a symbolic link or no folder, `IO_ERROR` otherwise.
+   * Opens `<root>/<id>`; undefined when it does not exist.
+   * @throws StateStoreError `CORRUPT_STATE` when it is a symbolic link or not a folder, `IO_ERROR`
    */
   static open(root: string, id: string): Dir | undefined {
     const path = `${root}/${id}`
@@ -66,8 +66,8 @@ export class Dir {
   }
 
   /**
-   * Opens a file in this folder, openat(2). To be closed with {@link closeFile}: Node watches over the descriptors that
-   * it opened itself, and in a worker thread warns of others.
+   * Opens a file in this folder, openat(2). Close it with {@link closeFile}: in a worker thread, Node warns when it closes a
+   * descriptor that it did not open.
    * @throws the system's error
    */
   open(name: string, flags: number, mode = 0): number {
@@ -76,7 +76,7 @@ export class Dir {
   }
 
   /**
-   * As {@link open}, for what must not stay open when the thread is ended: see {@link openTracked}.
+   * As {@link open}, for a file that must not stay open when the thread is terminated: see {@link openTracked}.
    * @throws the system's error
    */
   openTracked(name: string, flags: number): number {
@@ -84,8 +84,8 @@ export class Dir {
   }
 
   /**
-   * Whether something of that name, a dangling link included, is in the folder. Asked of readlink(2): what is there
-   * and no link is an invalid argument to it.
+   * Whether the folder has an entry of that name, a dangling link included. By readlink(2), which reports EINVAL for
+   * anything but a link.
    * @throws StateStoreError `IO_ERROR`
    */
   exists(name: string): boolean {
@@ -94,12 +94,12 @@ export class Dir {
     throw ioError(systemError('readlink', name), 'look for', this.id, this.displayPath(name))
   }
 
-  /** What a name in this folder stands for, a link not followed; undefined for nothing. @throws the system's error */
+  /** Stats an entry of this folder, a link not followed; undefined when it does not exist. @throws the system's error */
   stat(name: string): FileStat | undefined {
     return statAt(this.fd, name, this.procPath(name))
   }
 
-  /** What this folder's own path leads to by now; undefined for nothing. @throws the system's error */
+  /** Stats what is at this folder's path now; undefined when nothing is. @throws the system's error */
   statItself(): FileStat | undefined {
     return statPath(this.path)
   }
@@ -120,8 +120,8 @@ export class Dir {
   }
 
   /**
-   * unlink(2) of a file or a link, if there is one; a folder of that name stays. (Not `rmSync`: it looks first, and once
-   * it has seen a folder it removes all that is below, links swapped in on the way included.)
+   * unlink(2) of a file or a link, if it exists; a folder of that name stays. (Not `rmSync`: that checks first, and once it
+   * has seen a folder it removes everything below, links swapped in on the way included.)
    */
   unlinkIfFile(name: string): void {
     if (libc.unlinkat(this.fd, name, 0) === -1 && !NO_FILE.has(errno())) this.fail('unlink', name)
@@ -137,7 +137,7 @@ export class Dir {
     return DESCRIPTORS !== undefined
   }
 
-  /** Gives an open file that has no name (O_TMPFILE) one in this folder. */
+  /** Gives an open file without a name (O_TMPFILE) a name in this folder. */
   nameFile(fd: number, name: string): void {
     const result = libc.linkat(AT_FDCWD, `${DESCRIPTORS}/${fd}`, this.fd, name, AT_SYMLINK_FOLLOW)
     if (result === -1) this.fail('link', name)
@@ -158,8 +158,8 @@ export class Dir {
 }
 
 /**
- * Opens a file or a folder, openat(2). In a worker thread Node does it, since it closes what it opened when the thread
- * is ended, and with a file goes a lock on it.
+ * Opens a file or a folder, openat(2). In a worker thread by `node:fs`, since Node closes the files that it opened when the
+ * thread is terminated, and so releases their locks.
  * @param path the same file, for Node
  */
 function openTracked(dirFd: number, name: string, flags: number, path: string): number {
@@ -169,7 +169,7 @@ function openTracked(dirFd: number, name: string, flags: number, path: string): 
   return fd
 }
 
-/** What a path leads to, a link at its end not followed; undefined for nothing. @throws the system's error */
+/** Stats what is at a path, a link at its end not followed; undefined when nothing is. @throws the system's error */
 export function statPath(path: string): FileStat | undefined {
   try {
     return statAt(AT_FDCWD, path, path)

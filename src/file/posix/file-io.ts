@@ -1,6 +1,6 @@
 import { libc, systemError, uninterrupted } from './libc.js'
 
-// As `node:fs` does it, in a third of the time.
+// As in `node:fs`, in a third of the time.
 
 /** pread(2): returns how many bytes were read, 0 at the end of the file. @throws the system's error */
 export function readAt(fd: number, buffer: Uint8Array, position: number): number {

@@ -2,7 +2,7 @@ import { fstatSync, lstatSync, type Stats } from 'node:fs'
 import { constants as osConstants } from 'node:os'
 import { errno, libc, systemError } from './libc.js'
 
-/** What stat(2) says of a file, as far as it matters here. `node:fs` takes three times as long, mostly for its dates. */
+/** The fields of stat(2) that are used here. `node:fs` takes three times as long, mostly for its dates. */
 export interface FileStat {
   readonly mode: number
   readonly nlink: number
@@ -30,7 +30,7 @@ export function statFd(fd: number): FileStat {
 }
 
 /**
- * A file by its name in an open folder, a link not followed; undefined when there is none.
+ * Stats an entry of an open folder, a link not followed; undefined when it does not exist.
  * @param path the same file, for systems without statx(2) and for the error
  * @throws the system's error
  */
@@ -41,7 +41,7 @@ export function statAt(dirFd: number, name: string, path: string): FileStat | un
   throw systemError('lstat', path)
 }
 
-/** Whether an open folder is where a filesystem is mounted, or another folder (bind mount). From Linux 5.8. */
+/** Whether an open folder is a mount point, of a filesystem or of another folder (bind mount). Since Linux 5.8. */
 export function isMountPoint(fd: number): boolean {
   const isKnown = libc.statx?.(fd, '', AT_EMPTY_PATH, STATX_BASIC_STATS, words) === 0
   return isKnown && (word(2) & STATX_ATTR_MOUNT_ROOT) !== 0
@@ -78,7 +78,7 @@ function signedLongAt(index: number): number {
   return (word(index + 1) | 0) * 2 ** 32 + word(index)
 }
 
-// The years 0 to 9999: what ISO 8601 writes with four digits. Filesystems have other times, even some that no Date can hold.
+// The years 0 to 9999: what ISO 8601 writes with four digits. Filesystems allow others, even beyond the range of Date.
 const FIRST_TIME = Date.parse('0000-01-01T00:00Z')
 const LAST_TIME = Date.parse('9999-12-31T23:59:59.999Z')
 
@@ -95,7 +95,7 @@ export function isDirectory({ mode }: Pick<Stats, 'mode'>): boolean {
   return (mode & S_IFMT) === 0o040000
 }
 
-/** Whether two stats are of one file. */
+/** Whether two stats are of the same file. */
 export function isSameFile(a: FileStat | undefined, b: FileStat): boolean {
   return a !== undefined && a.ino === b.ino && a.dev === b.dev
 }

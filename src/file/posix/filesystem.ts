@@ -11,8 +11,8 @@ export function isMemoryFilesystem(type: number): boolean {
 const statfs = new Uint32Array(64)
 
 /**
- * Whether an open file is on a filesystem in memory, where nothing survives a power cut, flushed or not. Asked of the
- * file each time: another filesystem may be mounted at its path any day. False where it cannot be known.
+ * Whether an open file is on a filesystem in memory, where nothing survives a power cut, flushed or not. Checked each time:
+ * another filesystem may be mounted at its path any day. False if unknown.
  */
 export function isInMemory(fd: number): boolean {
   return libc.fstatfs !== undefined && libc.fstatfs(fd, statfs) === 0 && isMemoryFilesystem(statfs[0] ?? 0)

@@ -9,8 +9,8 @@ const LOCK_NB = 4
 const LOCK_UN = 8
 
 /**
- * One attempt at flock(2) on an open file; true when the lock is now held. Never waits in the kernel: that would take a
- * thread of Node's pool for each waiter, and could not be ended at a deadline.
+ * Tries flock(2) on an open file once; true when the lock is now held. Never waits in the kernel: that would take a thread of
+ * Node's pool for each waiter, and could not be interrupted at a deadline.
  * @throws the system's error
  */
 export function tryFlock(fd: number, operation: typeof LOCK_SH | typeof LOCK_EX): boolean {
@@ -19,14 +19,14 @@ export function tryFlock(fd: number, operation: typeof LOCK_SH | typeof LOCK_EX)
   throw systemError('flock')
 }
 
-/** Gives the lock up, also for every process that inherited the descriptor. */
+/** Releases the lock, also for every process that inherited the descriptor. */
 export function unlock(fd: number): void {
   libc.flock(fd, LOCK_UN)
 }
 
 /**
- * Gives the lock up and closes the file. Closing alone would not do: a child process that another thread is just
- * starting has a copy of the descriptor until it calls exec, and with it the lock.
+ * Releases the lock and closes the file. Closing alone is not enough: a child process that another thread is just starting
+ * has a copy of the descriptor until it calls exec, and with it the lock.
  */
 export function unlockAndClose(fd: number): void {
   unlock(fd)

@@ -2,7 +2,7 @@ import { constants, endianness } from 'node:os'
 import { getSystemErrorMap } from 'node:util'
 import { koffi } from '../../koffi.js'
 
-/** Whether structs of the kernel can be taken apart here as on x86-64. */
+/** Whether structs of the kernel have the same layout here as on x86-64. */
 const hasKnownStructs = process.platform === 'linux' && endianness() === 'LE'
 
 type Call<Arguments extends readonly unknown[]> = (...given: Arguments) => number
@@ -65,7 +65,7 @@ export function errno(): number {
   return koffi.errno()
 }
 
-/** Makes a call until no signal interrupts it. */
+/** Repeats a call until no signal interrupts it. */
 export function uninterrupted(call: () => number): number {
   for (;;) {
     const result = call()
@@ -73,7 +73,7 @@ export function uninterrupted(call: () => number): number {
   }
 }
 
-/** What the last call failed with, as `node:fs` throws it. */
+/** The error of the last call that failed, as `node:fs` throws it. */
 export function systemError(syscall: string, path?: string): Error {
   return errorOf(koffi.errno(), syscall, path)
 }

@@ -3,8 +3,7 @@ import { ioError, isErrno } from '../../errno.js'
 import { sliceExpired, yieldToEventLoop } from '../time-slice.js'
 
 /**
- * The names in a folder, in its own order, few at a time in memory however many there are. A folder that does not
- * exist has none.
+ * The names in a folder, in its own order, with few in memory at a time. Empty for a folder that does not exist.
  * @throws StateStoreError `IO_ERROR`
  */
 export async function* namesIn(path: string): AsyncGenerator<string, void, undefined> {

@@ -7,16 +7,16 @@ import { type FileStat, isRegularFile, statFd } from './file-stat.js'
 
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
 
-/** A file that is open. */
+/** An open file. */
 export interface OpenFile {
   readonly fd: number
   readonly stat: FileStat
 }
 
 /**
- * Opens a file that should be a regular one, whatever is really there: a link is not followed, and a FIFO or a device
- * does not hang us. It is open for as long as `use` runs.
- * @returns undefined when there is none
+ * Opens a file that should be a regular one: a link is not followed, and a FIFO or a device does not hang us. It is open for
+ * as long as `use` runs.
+ * @returns undefined when it does not exist
  * @throws StateStoreError `CORRUPT_STATE` when it is something else, `IO_ERROR`
  */
 export function withRegularFile<T>(
@@ -54,7 +54,7 @@ export function notRegular(folder: Dir, name: string, cause?: unknown): StateSto
 }
 
 /**
- * The whole of such a file, of which no more than `limit` bytes are taken.
+ * The content of such a file, of at most `limit` bytes.
  * @throws StateStoreError `CORRUPT_STATE` when it is something else or larger, `IO_ERROR`
  */
 export function readRegularFile(
@@ -77,8 +77,8 @@ export function readTail({ fd, stat: { size } }: OpenFile, limit: number): Buffe
 }
 
 /**
- * Reads to the end, or until more than `limit` bytes were read. The size is a hint only: a file may grow while it is read,
- * and says 0 on some filesystems. Asking for one byte more shows the end in the same call.
+ * Reads to the end, or until more than `limit` bytes were read. The size is only a hint: a file may grow meanwhile, and has
+ * size 0 on some filesystems. Reading one byte more detects the end in the same call.
  */
 function readFrom(fd: number, start: number, size: number, limit: number): Buffer {
   let buffer = Buffer.allocUnsafe(size - start + 1)

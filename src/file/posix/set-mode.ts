@@ -3,12 +3,12 @@ import { DESCRIPTORS } from './dir.js'
 
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
 
-/** Opens a file or folder only to be looked at, which takes no right to read it (Linux). */
+/** Opens a file or folder without reading it, which needs no right to read it (Linux). */
 const O_PATH = 0o10000000
 
 /**
- * Sets the mode of a file or folder that its owner may not even read, a link not followed.
- * @param check throws if what was opened is not what the caller means
+ * Sets the mode of a file or folder, even if its owner may not read it; a link is not followed.
+ * @param check throws if the opened file is not the one that the caller means
  * @throws the system's error
  */
 export function setMode(path: string, mode: number, check: (stat: Stats) => void = () => {}): void {

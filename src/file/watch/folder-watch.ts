@@ -4,17 +4,17 @@ import { basename, dirname } from 'node:path'
 /** The name under which a folder itself is reported: moved, removed, or no longer watched. */
 export const ITSELF = '.'
 
-/** The kernel's reports (inotify(7); on macOS FSEvents) of what happens in one folder. They are hints: some get lost. */
+/** A subscription to the kernel's events (inotify(7); on macOS FSEvents) in one folder. They are hints: some get lost. */
 export interface FolderWatch {
-  /** The {@link identity} of the folder, if it is certain which one is watched. */
+  /** The {@link identity} of the folder, if it is known for certain. */
   readonly folder: string | undefined
   close(): void
 }
 
-/** Is given the name of what changed in a folder; null when it is not known. */
+/** Receives the name of the entry that changed in a folder; null if unknown. */
 type FsEventHandler = (name: string | null) => void
 
-/** Tells a folder from one that was made later in its place: the number of an inode is used again. */
+/** Differs for a folder that later replaced this one. Inode numbers are reused, hence the time. */
 export function identity({ dev, ino, birthtimeMs }: Stats): string {
   return `${dev}-${ino}-${birthtimeMs}`
 }
@@ -35,8 +35,8 @@ export function watchFolder(
 }
 
 /**
- * Watches a folder that need not exist: as long as it does not, the nearest one above it.
- * @param onFsEvent is given {@link ITSELF} when another folder may be at the path now, to be watched anew
+ * Watches a folder that need not exist: until it does, the nearest existing one above it.
+ * @param onFsEvent receives {@link ITSELF} when another folder may be at the path now, to be watched instead
  * @returns undefined when nothing can be watched
  */
 export function watchPath(path: string, onFsEvent: FsEventHandler): FolderWatch | undefined {

@@ -5,17 +5,17 @@ import type { StateStoreError } from '../../errors.js'
 import { readSandbox } from '../read.js'
 import { sliceExpired, yieldToEventLoop } from '../time-slice.js'
 
-/** How long an unreadable file is left alone before it is read again, in ms: writing one in place takes less. */
+/** How long to wait before an unreadable file is read again, in ms: writing one in place takes less. */
 const PAUSE = 25
 /** How often it is read again before its error is reported. */
 const RECHECKS = 3
 
 interface Unreadable {
-  /** The first error's. */
+  /** The first error's message. */
   readonly message: string
-  /** The rechecks to come. */
+  /** The number of rechecks to come. */
   left: number
-  /** What the last one met. */
+  /** The error of the last recheck. */
   error?: StateStoreError
 }
 
@@ -24,15 +24,15 @@ export class RecheckQueue {
   private readonly unreadable = new Map<string, Unreadable>()
   private running = false
 
-  /** @param onRechecked called when rechecks have found that a sandbox can be read, or for certain that it cannot */
+  /** @param onRechecked called when rechecks have shown that a sandbox can be read, or confirmed that it cannot */
   constructor(
     private readonly root: string,
     private readonly onRechecked: (id: string) => void,
   ) {}
 
   /**
-   * Notes that a sandbox could not be read.
-   * @returns the error to report; undefined as long as there are rechecks to come
+   * Adds a sandbox that could not be read.
+   * @returns the error to report; undefined while there are rechecks to come
    */
   add(id: string, { message }: StateStoreError): StateStoreError | undefined {
     const known = this.unreadable.get(id)
@@ -42,7 +42,7 @@ export class RecheckQueue {
     return undefined
   }
 
-  /** It could be read, or does not exist. */
+  /** Removes a sandbox that could be read, or does not exist. */
   remove(id: string): void {
     this.unreadable.delete(id)
   }
@@ -65,7 +65,7 @@ export class RecheckQueue {
     this.running = false
   }
 
-  /** Reads as one who waits for the lock of whoever writes in place. */
+  /** Unlike the watch, `readSandbox` waits for the lock of a program that writes in place. */
   private async recheck(id: string, unreadable: Unreadable): Promise<void> {
     try {
       await readSandbox(this.root, id)

@@ -1,13 +1,13 @@
 import { sliceExpired, yieldToEventLoop } from '../time-slice.js'
 
-/** From one scan to the next, in ms. */
+/** Time between two scans, in ms. */
 const PERIOD = 1_000
-/** The same when something is known to have changed without a report, or could. */
+/** The same when something has or may have changed without an event. */
 const SHORT_PERIOD = 30
-/** The share of one processor that scans may take. */
+/** The share of one processor that scans may use. */
 const SHARE = 0.02
 
-/** Starts the scans by one rule: a period after the last one, but so late that scans keep to their share. */
+/** Starts each scan a period after the last one, or later, so that scans keep to their share of the processor. */
 export class ScanSchedule {
   private period = PERIOD
   private cost = 0
@@ -16,12 +16,12 @@ export class ScanSchedule {
   private timer: NodeJS.Timeout | undefined
   private closed = false
 
-  /** @param scan makes a scan, in short steps; must not throw */
+  /** @param scan performs a scan in short steps; must not throw */
   constructor(private readonly scan: () => Iterable<void>) {
     this.arm()
   }
 
-  /** Makes the next period a short one. */
+  /** Shortens the period to the next scan. */
   scanSoon(): void {
     this.period = SHORT_PERIOD
     if (this.timer !== undefined) this.arm()

@@ -5,7 +5,7 @@ import type { Observation } from '../../backend.js'
 import { ioError } from '../../errno.js'
 import { isUnreadable } from '../../errors.js'
 import { isValidId } from '../../sandbox-id.js'
-import { DOT_LOCK, HISTORY_FILE, isTemporaryFile, LOCK_FILE, OWNER_FILE, STATE_FILE } from '../layout.js'
+import { COMPANION_FILES, DOT_LOCK, isTemporaryFile, STATE_FILE } from '../layout.js'
 import { Dir } from '../posix/dir.js'
 import { listIds } from '../read.js'
 import { readStateFile } from '../state-file.js'
@@ -14,21 +14,21 @@ import { type FolderWatch, ITSELF, identity, watchFolder, watchPath } from './fo
 import { RecheckQueue } from './recheck-queue.js'
 import { ScanSchedule } from './scan-schedule.js'
 
-/** The clock of a filesystem ticks this seldom, in ms: a file may be written again without a change of its times. */
+/** The longest tick of a filesystem's clock, in ms: within one, a file may be rewritten without a change of its times. */
 const TICK = 50
-/** Closing a watch takes some microseconds: if there are thousands, this many are closed in one turn of the loop. */
+/** Closing a watch takes some microseconds: at most this many are closed in one turn of the event loop. */
 const CLOSED_AT_ONCE = 100
 
 interface Sandbox {
   readonly id: string
   watch: FolderWatch | undefined
-  /** The state file's version when it was last read; undefined if it may be readable by now though unchanged. */
+  /** The state file's version when it was last read; undefined if the file may have become readable without a change. */
   version: string | undefined
 }
 
 /**
- * What is there below a root, then what becomes of it, whoever writes it; see {@link Backend.watch}. It holds one
- * watch of the kernel's for each sandbox, until the signal, also when nobody asks for the next observation.
+ * Observes the sandboxes below a root, whichever program writes them; see {@link Backend.watch}. It holds one watch of the
+ * kernel per sandbox, until the signal, also while nobody asks for the next observation.
  * @throws StateStoreError `IO_ERROR` when the root cannot be listed at the beginning
  */
 export async function* watchFiles(
@@ -38,19 +38,19 @@ export async function* watchFiles(
 ): AsyncGenerator<Observation, void, undefined> {
   if (signal.aborted) return
   const watcher = new Watcher(root, id)
-  const takeBack = onAbort(signal, () => watcher.close())
+  const unsubscribe = onAbort(signal, () => watcher.close())
   try {
     yield* watcher.observations()
   } finally {
-    takeBack()
+    unsubscribe()
     watcher.close()
   }
 }
 
 /**
- * Watches the state files below a root, or one of them. The kernel's reports are hints, which get lost in a burst; a
- * scan from time to time finds what they missed. Both only mark an id as pending; it is read when the next observation
- * is asked for. So a slow consumer gets the last state of each sandbox, and nothing piles up.
+ * Watches the state files below a root, or one of them. The kernel's events are hints, which get lost in a burst; periodic
+ * scans find what they missed. Both only mark an id as pending; it is read when the next observation is requested. So a
+ * slow consumer gets the latest state of each sandbox, and nothing piles up.
  */
 class Watcher {
   private closed = false
@@ -60,7 +60,7 @@ class Watcher {
   private readonly rechecks: RecheckQueue
   private readonly schedule = new ScanSchedule(() => this.scan())
   private rootWatch: FolderWatch | undefined
-  /** False once the system had no watch for a folder, until the next scan. */
+  /** False once the system has refused a watch, until the next scan. */
   private watchesLeft = true
   private wake: () => void = () => {}
 
@@ -76,12 +76,12 @@ class Watcher {
     if (this.only === undefined) this.watchRoot()
     for (const id of this.only === undefined ? listIds(this.root) : [this.only]) this.markPending(id)
     while (!this.closed) {
-      // Also visits what is marked meanwhile.
+      // Also visits ids that are added meanwhile.
       for (const id of this.pending) {
         this.pending.delete(id)
         const observation = this.observe(id)
         if (observation !== undefined) yield observation
-        // The kernel's reports come with the turns of the event loop.
+        // The kernel's events arrive with the turns of the event loop.
         if (sliceExpired()) await yieldToEventLoop()
         if (this.closed) return
       }
@@ -112,7 +112,7 @@ class Watcher {
     return sandbox
   }
 
-  /** Reads a sandbox; undefined as long as rechecks have to confirm that it cannot be read. */
+  /** Reads a sandbox; undefined while rechecks have to confirm that it cannot be read. */
   private observe(id: string): Observation | undefined {
     const sandbox = this.sandbox(id)
     try {
@@ -141,7 +141,7 @@ class Watcher {
     }
   }
 
-  /** There is no such folder. If another one comes, the root reports it, unless just this one is watched. */
+  /** Its folder does not exist. A new one is reported by the watch on the root, or, if only this id is watched, by its own. */
   private dropSandbox(sandbox: Sandbox): Observation {
     const { id } = sandbox
     this.rechecks.remove(id)
@@ -165,7 +165,7 @@ class Watcher {
       ? watchFolder(dir.procPath(ITSELF), onFsEvent, folder)
       : watchPath(join(this.root, sandbox.id), onFsEvent)
     if (sandbox.watch === undefined) this.watchesExhausted()
-    else if (dir === undefined) this.markPending(sandbox.id) // It may have come before the watch.
+    else if (dir === undefined) this.markPending(sandbox.id) // It may have been created before the watch.
   }
 
   private onFsEvent(sandbox: Sandbox, name: string | null): void {
@@ -190,7 +190,7 @@ class Watcher {
     } else if (isValidId(name)) this.markPending(name)
   }
 
-  /** Until there are watches again, only scans notice a change. */
+  /** Until watches are available again, only scans notice a change. */
   private watchesExhausted(): void {
     this.watchesLeft = false
     this.schedule.scanSoon()
@@ -211,7 +211,7 @@ class Watcher {
     }
   }
 
-  /** If the version does not tell, or a watch is missing, the sandbox is read right here: its cost is the scan's. */
+  /** If the version is not enough, or a watch is missing, reads the sandbox right here, at the scan's expense. */
   private hasNews({ id, version, watch }: Sandbox): boolean {
     const isToRead = version === undefined || (watch === undefined && this.watchesLeft)
     if (!isToRead) return this.versionOf(id) !== version
@@ -220,8 +220,8 @@ class Watcher {
   }
 
   /**
-   * Changes with the state file. While that is so young that another write may leave its times as they are, it has
-   * another version than later.
+   * Changes with the state file. A file so young that another write may leave its times unchanged has another version than
+   * later.
    */
   private versionOf(id: string): string {
     const stat = statOf(`${this.root}/${id}/${STATE_FILE}`)
@@ -230,14 +230,14 @@ class Watcher {
     return `${ino}-${size}-${mtimeMs}-${ctimeMs}${Date.now() - ctimeMs < TICK ? '-young' : ''}`
   }
 
-  /** What a listing shows: folders, and links with their error. Not known means yes: reading says why. */
+  /** Whether a list shows it: folders do, and links with an error. True if unknown: reading it reports why. */
   private isFolderOrLink(id: string): boolean {
     const stat = statOf(join(this.root, id))
     return stat === undefined || stat.isDirectory() || stat.isSymbolicLink()
   }
 }
 
-/** Undefined also where it cannot be known; reading says why. */
+/** Undefined also if it fails; reading the sandbox reports why. */
 function statOf(path: string): Stats | undefined {
   try {
     return lstatSync(path, { throwIfNoEntry: false })
@@ -250,15 +250,13 @@ function namesIn(path: string): string[] {
   try {
     return readdirSync(path)
   } catch {
-    return [] // Reading the sandboxes that are known says why.
+    return [] // Reading the known sandboxes reports why.
   }
 }
 
-const OUR_OTHERS: ReadonlySet<string> = new Set([LOCK_FILE, DOT_LOCK, OWNER_FILE, HISTORY_FILE])
-
-/** What comes and goes with each change or owner, besides the state file itself. */
+/** Files that change with each change or owner, other than the state file. */
 function isOurOther(name: string): boolean {
-  return OUR_OTHERS.has(name) || isTemporaryFile(name)
+  return name === DOT_LOCK || COMPANION_FILES.has(name) || isTemporaryFile(name)
 }
 
 function closeInTurns(watches: FolderWatch[]): void {

@@ -1,0 +1,78 @@
+import type { ListEntry, StoredSandbox } from './backend.js'
+import { type ErrorCode, StateStoreError } from './errors.js'
+import type { SandboxState } from './state/sandbox-state.js'
+import type { Orphan, Reaped } from './store-types.js'
+
+// The sweeps over a store, `prune` and `reap`: what they look for, and how they go on past a sandbox that they cannot change.
+
+/** A running sandbox is never pruned, in no state that a caller may ask for. */
+export async function* prunable<State extends SandboxState>(
+  entries: AsyncIterable<ListEntry<State>>,
+): AsyncGenerator<StoredSandbox<State>, void, undefined> {
+  for await (const entry of entries) {
+    if (!('error' in entry) && entry.state.state !== 'running') yield entry
+  }
+}
+
+/** The running and paused sandboxes whose owner died. */
+export async function* orphaned<State extends SandboxState>(
+  entries: AsyncIterable<ListEntry<State>>,
+): AsyncGenerator<Orphan<State>, void, undefined> {
+  for await (const entry of entries) {
+    if ('error' in entry || entry.owner?.state !== 'orphaned') continue
+    const { state } = entry.state
+    if (state === 'running' || state === 'paused') yield { ...entry, owner: entry.owner }
+  }
+}
+
+/** Orphans, each with the reason for which it is stopped. */
+export async function* reapable<State extends SandboxState>(
+  orphans: AsyncIterable<Orphan<State>>,
+): AsyncGenerator<Reaped<State>, void, undefined> {
+  for await (const orphan of orphans) {
+    const { pid, command } = orphan.owner
+    const reason = `owner died: ${pid === undefined ? 'an unknown process' : `pid ${pid} (${command})`}`
+    yield { ...orphan, reason }
+  }
+}
+
+/**
+ * Changes one sandbox after the other, and yields those that were changed. A sandbox that was changed, deleted or owned
+ * first, or that became unreadable, is passed over; one that stayed locked for too long, too, but its error is thrown at
+ * the end.
+ */
+export async function* sweep<Entry>(
+  entries: AsyncIterable<Entry>,
+  change: (entry: Entry) => Promise<unknown>,
+): AsyncGenerator<Entry, void, undefined> {
+  let busy: StateStoreError | undefined
+  for await (const entry of entries) {
+    const obstacle = await obstacleTo(change(entry))
+    if (obstacle === undefined) yield entry
+    else if (obstacle.code === 'LOCK_TIMEOUT') busy ??= obstacle
+  }
+  if (busy !== undefined) throw busy
+}
+
+/** Errors of a change that concern its sandbox only. */
+const OF_ONE_SANDBOX: ReadonlySet<ErrorCode> = new Set([
+  'NOT_FOUND',
+  'REVISION_MISMATCH',
+  'STATE_MISMATCH',
+  'INVALID_TRANSITION',
+  'OWNED',
+  'CORRUPT_STATE',
+  'INVALID_STATE',
+  'LOCK_TIMEOUT',
+])
+
+/** @returns why the sandbox stays as it is; undefined once it is changed */
+async function obstacleTo(change: Promise<unknown>): Promise<StateStoreError | undefined> {
+  try {
+    await change
+    return undefined
+  } catch (error) {
+    if (error instanceof StateStoreError && OF_ONE_SANDBOX.has(error.code)) return error
+    throw error
+  }
+}
