@@ -1,9 +1,9 @@
 // How much of a core a supervisor uses while it waits for adopted VMs with `own(id, { wait: true })`:
 //
-//     npm run build && node bench/adopted.mjs [COUNT] [SECONDS]
+//     npm run build && node bench/adopted.mjs [COUNT] [SECONDS] [ROOT]
 //
-// Another process owns COUNT sandboxes (1,000 by default) in memory. This one waits for them for SECONDS (10), then kills
-// the other.
+// Another process owns COUNT sandboxes (1,000 by default), in memory unless a ROOT is given, such as a new one on etcd. This one
+// waits for them for SECONDS (10), then kills the other.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
@@ -13,22 +13,24 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { openStore } from '../dist/index.js'
 
-const [count = '1000', seconds = '10', ownersRoot] = process.argv.slice(2)
+const [count = '1000', seconds = '10', chosenRoot] = process.argv.slice(2)
 const ids = Array.from({ length: Number(count) }, (_, i) => `vm-${i}`)
-if (ownersRoot === undefined) await adopt()
+if (process.send === undefined) await adopt()
 else await ownAll()
 
 async function ownAll() {
-  const store = await openStore(ownersRoot)
+  const store = await openStore(chosenRoot)
   for (const id of ids) {
     await store.create(id)
     await store.own(id)
   }
+  process.on('message', () => {}) // On etcd, what is owned does not keep the process from ending.
   process.send('owned')
 }
 
 async function adopt() {
-  const root = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'sandbox-state-bench-'))
+  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'sandbox-state-bench-'))
+  const root = chosenRoot ?? folder
   const owner = fork(fileURLToPath(import.meta.url), [count, seconds, root])
   try {
     const [message] = await Promise.race([once(owner, 'message'), once(owner, 'exit')])
@@ -47,6 +49,6 @@ async function adopt() {
     await store.close()
   } finally {
     owner.kill('SIGKILL')
-    rmSync(root, { recursive: true })
+    rmSync(folder, { recursive: true })
   }
 }

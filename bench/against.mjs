@@ -7,6 +7,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { median } from './statistics.mjs'
 
 const PER_ROUND = 100
 
@@ -42,7 +43,7 @@ for (let round = 0; round < Number(rounds); round++) {
     times.push(((performance.now() - start) / PER_ROUND) * 1_000)
   }
 }
-const medians = contenders.map(({ times }) => times.sort((a, b) => a - b)[times.length >> 1])
+const medians = contenders.map(({ times }) => median(times))
 for (const [i, { dist, root, store }] of contenders.entries()) {
   await store.close()
   rmSync(root, { recursive: true })

@@ -1,12 +1,13 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { decodeState, encodeState, openStore, type SandboxState } from 'sandbox-state'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { decodeState, encodeState, type SandboxState } from 'sandbox-state'
+import { describe, expect, test } from 'vitest'
 import { all } from './support/all.js'
 import { places } from './support/effort.js'
 import { holdFlock } from './support/flock.js'
 import { temporaryFolder } from './support/root.js'
+import { openTestStore } from './support/store.js'
 
 // Today's code over what every version of this package left on the disk; see fixtures/versions/README.md.
 
@@ -42,8 +43,7 @@ async function setUp(folder: string, version: string) {
   const root = temporaryFolder(folder)
   const fixture = load(version)
   restore(fixture, root)
-  const store = await openStore(root, { lockTimeout: AT_ONCE })
-  onTestFinished(() => store.close())
+  const store = await openTestStore(root, { lockTimeout: AT_ONCE })
   const states = Object.entries(fixture.states).flatMap(([id, state]) =>
     typeof state === 'string' ? [] : [{ id, state }],
   )
@@ -149,8 +149,7 @@ describe('labels, data and reasons, after version 0.1.0 changed their sandboxes'
     const root = temporaryFolder()
     mkdirSync(join(root, id), { mode: 0o700 })
     for (const [name, text] of Object.entries(is)) writeFileSync(join(root, id, name), text)
-    const store = await openStore(root)
-    onTestFinished(() => store.close())
+    const store = await openTestStore(root)
     expect(await store.read(id)).toEqual({ ...given, state: 'running', blockIndex: 1 })
     await store.transition(id, 'running', 'paused')
     const reasons = (await all(store.history(id))).map(({ reason }) => reason)
@@ -165,7 +164,7 @@ describe('labels, data and reasons, after version 0.1.0 changed their sandboxes'
 })
 
 describe('a lock note that says held', () => {
-  /** Of the process that runs this test, with what the kernel says of it. */
+  /** The process that runs this test, as the kernel describes it. */
   const me = {
     pid: process.pid,
     start: readFileSync(`/proc/${process.pid}/stat`, 'latin1').split(') ').at(-1)?.split(' ')[19] ?? '',
@@ -189,8 +188,7 @@ describe('a lock note that says held', () => {
     if (fields !== me) {
       // Another program holds the lock, and the note is still the old one.
       const shell = await holdFlock(lock)
-      const impatient = await openStore(root, { lockTimeout: 50 })
-      onTestFinished(() => impatient.close())
+      const impatient = await openTestStore(root, { lockTimeout: 50 })
       const error = await impatient.update('killed-holder', state => state).catch(String)
       expect(error).toContain(`pid ${shell.pid}`)
       expect(error).not.toContain(`pid ${fields.pid} `)

@@ -133,7 +133,7 @@ test.skipIf(missing)('an interrupted run unmounts its image and removes it', asy
   expect(readdirSync('/var/tmp').filter(file => file.startsWith(name))).toEqual([])
 })
 
-test.skipIf(missing)('an ext4 without a journal is told apart', () => {
+test.skipIf(missing)('an ext4 without a journal is named so', () => {
   const folder = mountExt4()
   expect(filesystemOf(folder)).toBe('ext4')
   const image = `${folder}.image`

@@ -6,25 +6,18 @@ import {
   type StoredSandbox,
   type StoreOptions,
 } from 'sandbox-state'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import * as z from 'zod'
 import { all } from './support/all.js'
+import { openTestStore } from './support/store.js'
 
 const Agent = z.object({ image: z.string(), ports: z.array(z.int()) })
 const agent = { image: 'alpine', ports: [80] }
 
 /** What every backend must do with data of the user's own, with revisions and with what is told of a change. */
 export function describeDataContract(name: string, makeRoot: () => string | Promise<string>): void {
-  async function openOn<Data = unknown, Input = Data>(
-    root: string,
-    options?: StoreOptions<Data, Input>,
-  ): Promise<SandboxStore<Data, Input>> {
-    const store = await openStore(root, options)
-    onTestFinished(() => store.close())
-    return store
-  }
   const open = async <Data = unknown, Input = Data>(options?: StoreOptions<Data, Input>) =>
-    openOn(await makeRoot(), options)
+    openTestStore(await makeRoot(), options)
 
   async function entryOf(store: SandboxStore, id: string): Promise<StoredSandbox> {
     const entry = (await all(store.list())).find(each => each.id === id)
@@ -116,7 +109,7 @@ export function describeDataContract(name: string, makeRoot: () => string | Prom
 
     test('a schema types the data, and checks it when it is written and when it is read', async () => {
       const root = await makeRoot()
-      const typed = await openOn(root, { data: Agent })
+      const typed = await openTestStore(root, { data: Agent })
       const made = await typed.create('a', { data: agent })
       expect(made.data.ports[0]).toBe(80)
       await typed.update('a', state => ({ ...state, data: { ...state.data, ports: [81, 82] } }))
@@ -131,7 +124,7 @@ export function describeDataContract(name: string, makeRoot: () => string | Prom
       await expect(untyped.create('b')).rejects.toMatchObject({ code: 'INVALID_STATE', id: 'b' })
       expect((await typed.read('a')).data.ports).toEqual([81, 82])
 
-      const plain = await openOn(root)
+      const plain = await openTestStore(root)
       await plain.update('a', state => ({ ...state, data: wrong }))
       await expect(typed.read('a')).rejects.toMatchObject(invalid)
       await expect(typed.transition('a', 'running', 'stopped')).rejects.toMatchObject(invalid)
@@ -148,20 +141,20 @@ export function describeDataContract(name: string, makeRoot: () => string | Prom
     test('keeps what a schema makes of the data', async () => {
       const root = await makeRoot()
       const schema = z.object({ since: z.coerce.date(), tries: z.int().default(0) })
-      const typed = await openOn(root, { data: schema })
+      const typed = await openTestStore(root, { data: schema })
       const since = new Date('2026-01-02T03:04:05Z')
       expect((await typed.create('a', { data: { since } })).data).toEqual({ since, tries: 0 })
       expect((await typed.read('a')).data.since).toEqual(since)
-      const plain = await openOn(root)
+      const plain = await openTestStore(root)
       expect((await plain.read('a')).data).toEqual({ since: since.toISOString(), tries: 0 })
     })
 
     test('refuses data that a schema would not read back, before anything is changed', async () => {
       const root = await makeRoot()
-      const typed = await openOn(root, { data: z.string().transform(text => text.length) })
+      const typed = await openTestStore(root, { data: z.string().transform(text => text.length) })
       const invalid = { code: 'INVALID_STATE', message: expect.stringContaining('data: ') }
       await expect(typed.create('a', { data: 'abc' })).rejects.toMatchObject(invalid)
-      const plain = await openOn(root)
+      const plain = await openTestStore(root)
       expect(await all(plain.list())).toEqual([])
       await plain.create('a', { data: 'abc' })
       await expect(typed.update('a', state => state)).rejects.toMatchObject(invalid)
@@ -170,8 +163,8 @@ export function describeDataContract(name: string, makeRoot: () => string | Prom
 
     test('a watch gives data of any type, such as one that is no JSON', async () => {
       const root = await makeRoot()
-      const typed = await openOn(root, { data: z.union([z.bigint(), z.string().transform(BigInt)]) })
-      const plain = await openOn(root)
+      const typed = await openTestStore(root, { data: z.union([z.bigint(), z.string().transform(BigInt)]) })
+      const plain = await openTestStore(root)
       await plain.create('a', { data: '5' })
       const seen: unknown[] = []
       for await (const event of typed.watch()) {
@@ -218,7 +211,7 @@ export function describeDataContract(name: string, makeRoot: () => string | Prom
       }
       const late = { '~standard': { version: 1 as const, vendor: 'x', validate: async () => ({ value: 1 }) } }
       await expect(openStore(root, { data: late })).rejects.toThrow('must not be asynchronous')
-      const hidden = await openOn(root, { data: Agent.refine(async () => true) })
+      const hidden = await openTestStore(root, { data: Agent.refine(async () => true) })
       await expect(hidden.create('a', { data: agent })).rejects.toThrow(TypeError)
       expect(await all(hidden.list())).toEqual([])
     })
@@ -236,10 +229,10 @@ export function describeDataContract(name: string, makeRoot: () => string | Prom
       ['has odd issues', schemaOf(value => (value === '[]' ? { value } : { issues: [null] }))],
     ])('data for which a schema %s is a fault of one sandbox, and holds no lock', async (_, schema) => {
       const root = await makeRoot()
-      const plain = await openOn(root)
+      const plain = await openTestStore(root)
       await plain.create('bad', { data: 'x' })
       await plain.create('good', { data: '[]' })
-      const store = await openOn(root, { data: schema, lockTimeout: 0 })
+      const store = await openTestStore(root, { data: schema, lockTimeout: 0 })
       const invalid = { name: 'StateStoreError', code: 'INVALID_STATE', id: 'bad' }
       const message = /^sandbox bad: data: ./
       await expect(store.read('bad')).rejects.toMatchObject({
@@ -257,9 +250,9 @@ export function describeDataContract(name: string, makeRoot: () => string | Prom
 
     test('a schema that changes what it is given changes nothing that is kept by a transition', async () => {
       const root = await makeRoot()
-      const plain = await openOn(root)
+      const plain = await openTestStore(root)
       await plain.create('a', { data: ['kept'] })
-      const store = await openOn(root, {
+      const store = await openTestStore(root, {
         data: schemaOf(value => {
           if (Array.isArray(value)) value[0] = 'default'
           return { value }

@@ -1,13 +1,12 @@
 import { openStore, type SandboxStore, STATES, TRANSITIONS } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { all } from './support/all.js'
+import { openTestStore } from './support/store.js'
 
 /** What every backend must do: one list of cases, run over each of them. */
 export function describeContract(name: string, makeRoot: () => string | Promise<string>): void {
   async function open(): Promise<SandboxStore> {
-    const store = await openStore(await makeRoot())
-    onTestFinished(() => store.close())
-    return store
+    return openTestStore(await makeRoot())
   }
 
   describe(`a store (${name})`, () => {
@@ -35,8 +34,7 @@ export function describeContract(name: string, makeRoot: () => string | Promise<
       await first.create('a', { guestMemoryHotplugProbe: true })
       await first.transition('a', 'ready', 'running')
       await first.close()
-      const second = await openStore(root)
-      onTestFinished(() => second.close())
+      const second = await openTestStore(root)
       expect(await second.read('a')).toMatchObject({ state: 'running', guestMemoryHotplugProbe: true })
     })
 

@@ -1,16 +1,11 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type CopyProgress, copyStore, openStore, type SandboxStore, type SchemaResult } from 'sandbox-state'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { type CopyProgress, copyStore, type SandboxStore, type SchemaResult } from 'sandbox-state'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { all } from './support/all.js'
 import { describeEtcd, TestEtcd } from './support/etcd.js'
 import { temporaryFolder } from './support/root.js'
-
-async function open(root: string): Promise<SandboxStore> {
-  const store = await openStore(root)
-  onTestFinished(() => store.close())
-  return store
-}
+import { openTestStore } from './support/store.js'
 
 /** When each was made differs. */
 async function states(store: SandboxStore): Promise<unknown[]> {
@@ -30,7 +25,7 @@ async function fill(store: SandboxStore): Promise<void> {
 describe('a copy from files to files', () => {
   async function setUp() {
     const roots = { from: temporaryFolder(), to: join(temporaryFolder(), 'new') }
-    const [from, to] = [await open(roots.from), await open(roots.to)]
+    const [from, to] = [await openTestStore(roots.from), await openTestStore(roots.to)]
     await fill(from)
     return { roots, from, to }
   }
@@ -41,10 +36,9 @@ describe('a copy from files to files', () => {
   ])('leaves out data that the schema of the target %s, and copies the rest', async (_, validate) => {
     const { from } = await setUp()
     await from.create('text', { data: 'no list' })
-    const to = await openStore(temporaryFolder(), {
+    const to = await openTestStore(temporaryFolder(), {
       data: { '~standard': { version: 1, vendor: 'x', validate } },
     })
-    onTestFinished(() => to.close())
     expect(await copyStore(from, to)).toMatchObject({
       copied: 4,
       failed: [{ id: 'text', error: { code: 'INVALID_STATE', id: 'text' } }],
@@ -185,9 +179,9 @@ describeEtcd('a copy between files and etcd', () => {
   afterAll(() => etcd?.stop())
 
   test('has every sandbox there, and back again', async () => {
-    const files = await open(temporaryFolder())
-    const there = await open(etcd.newRoot())
-    const back = await open(temporaryFolder())
+    const files = await openTestStore(temporaryFolder())
+    const there = await openTestStore(etcd.newRoot())
+    const back = await openTestStore(temporaryFolder())
     await fill(files)
     for (let i = 0; i < 150; i++) await files.create(`more-${i}`, { blockIndex: i })
     expect(await copyStore(files, there)).toEqual({ copied: 154, same: 0, failed: [] })

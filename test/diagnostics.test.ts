@@ -4,12 +4,13 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import lockfile from 'proper-lockfile'
-import { CHANGE_CHANNEL, type ChangeTrace, openStore } from 'sandbox-state'
+import { CHANGE_CHANNEL, type ChangeTrace } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { withDiagnostics } from '#src/diagnostics.js'
 import { places } from './support/effort.js'
 import { holdFlock } from './support/flock.js'
 import { temporaryFolder } from './support/root.js'
+import { openTestStore } from './support/store.js'
 
 type Step = 'start' | 'end' | 'asyncStart' | 'asyncEnd' | 'error'
 
@@ -28,8 +29,7 @@ function listen(step: Step, also: () => void = () => {}): ChangeTrace[] {
 
 async function setUp(on?: string, lockTimeout = 5_000) {
   const root = temporaryFolder(on)
-  const store = await openStore(root, { lockTimeout })
-  onTestFinished(() => store.close())
+  const store = await openTestStore(root, { lockTimeout })
   return { root, store, lock: join(root, 'a', 'lock'), state: join(root, 'a', 'state.json') }
 }
 

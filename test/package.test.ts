@@ -114,7 +114,7 @@ describe('installed in an empty project', () => {
     })
   })
 
-  // Of the Nodes that the package is for, only 22.0 to 22.11 cannot.
+  // Among the supported Nodes only 22.0 to 22.11 cannot.
   test.runIf(process.features.require_module)('a CommonJS program may require it', async () => {
     const program = `
       const { openStore } = require('sandbox-state')

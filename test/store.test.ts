@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { inspect, promisify } from 'node:util'
 import { copyStore, openStore, type SandboxStore, type StoreOptions } from 'sandbox-state'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { describeContract } from './contract.js'
 import { describeDataContract } from './contract-data.js'
 import { describeOwnerContract } from './contract-owner.js'
@@ -12,6 +12,7 @@ import { all } from './support/all.js'
 import { places } from './support/effort.js'
 import { picture } from './support/picture.js'
 import { filesystems, temporaryFolder } from './support/root.js'
+import { openTestStore } from './support/store.js'
 
 for (const { name, folder } of places) {
   describeContract(name, () => temporaryFolder(folder))
@@ -130,8 +131,7 @@ describe('an option that does not exist', () => {
 
   test.each(Object.entries(calls))('is refused by %s, which then does nothing', async (_, call) => {
     const root = temporaryFolder()
-    const store = await openStore(root)
-    onTestFinished(() => store.close())
+    const store = await openTestStore(root)
     mkdirSync(join(root, 'a'))
     writeFileSync(join(root, 'a', 'state.json'), 'torn')
     const before = picture(root)
@@ -145,8 +145,7 @@ describe('an option that does not exist', () => {
 test.each([1, {}, 'signal', null])(
   'a signal that is %j is refused, and not only once it would be used',
   async signal => {
-    const store = await openStore(temporaryFolder())
-    onTestFinished(() => store.close())
+    const store = await openTestStore(temporaryFolder())
     const options = { signal: signal as never }
     expect(() => store.watch(options)).toThrow(/^signal must be an AbortSignal, not /)
     for (const call of [store.waitFor('a', 'deleted', options), copyStore(store, store, options)]) {
@@ -156,8 +155,7 @@ test.each([1, {}, 'signal', null])(
 )
 
 test('an error that is printed shows only what it is about', async () => {
-  const store = await openStore(temporaryFolder())
-  onTestFinished(() => store.close())
+  const store = await openTestStore(temporaryFolder())
   const error = await store.read('a').catch((error: unknown) => error)
   expect(Object.entries(error as object)).toEqual(
     expect.arrayContaining([
@@ -171,13 +169,11 @@ test('an error that is printed shows only what it is about', async () => {
 test.each(places)('the stack of an error leads to the line that called, on $name', async ({ folder }) => {
   const limit = Error.stackTraceLimit
   const root = temporaryFolder(folder)
-  const store = await openStore(root)
-  onTestFinished(() => store.close())
+  const store = await openTestStore(root)
   await store.create('a')
   mkdirSync(join(root, 'corrupt'))
   writeFileSync(join(root, 'corrupt', 'state.json'), '{')
-  const unusable = await openStore(join(root, 'corrupt', 'state.json'))
-  onTestFinished(() => unusable.close())
+  const unusable = await openTestStore(join(root, 'corrupt', 'state.json'))
   const calls: readonly (() => Promise<unknown>)[] = [
     () => unusable.create('a'),
     () => unusable.read('a'),
@@ -232,21 +228,18 @@ test('the stack of an error leads there also when the intrinsics are frozen', as
 })
 
 test('an error as JSON has its message', async () => {
-  const store = await openStore(temporaryFolder())
-  onTestFinished(() => store.close())
+  const store = await openTestStore(temporaryFolder())
   const error = await store.read('a').catch(error => error)
   expect(JSON.parse(JSON.stringify(error))).toEqual({ code: 'NOT_FOUND', message: error.message, id: 'a' })
 })
 
 test('what is printed of a store holds no password', async () => {
-  const store = await openStore('etcd://127.0.0.1:1', { etcd: { user: 'u', password: 'secret' } })
-  onTestFinished(() => store.close())
+  const store = await openTestStore('etcd://127.0.0.1:1', { etcd: { user: 'u', password: 'secret' } })
   expect(inspect(store, { depth: 20, showHidden: true })).not.toContain('secret')
 })
 
 test('waitFor names deleted among what it can wait for', async () => {
-  const store = await openStore(temporaryFolder())
-  onTestFinished(() => store.close())
+  const store = await openTestStore(temporaryFolder())
   await expect(store.waitFor('a', 'gone' as never)).rejects.toThrow(/stopped or deleted$/)
 })
 

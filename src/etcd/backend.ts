@@ -17,8 +17,10 @@ import { changeEtcd } from './change.js'
 import { checkEtcd } from './check.js'
 import { Cluster } from './cluster.js'
 import { historyEtcd } from './history.js'
-import { ownEtcd } from './own.js'
+import { keysBelow } from './keys.js'
+import { type EtcdOwnOptions, ownEtcd } from './own.js'
 import { decodeEntry, findEtcd, listEtcd } from './read.js'
+import { SharedWatch } from './shared-watch.js'
 import { watchEtcd } from './watch.js'
 
 /** The shortest wait for etcd, in ms: an election takes about two seconds. */
@@ -33,6 +35,7 @@ const queue = new KeyedQueue()
 /** Keeps each sandbox's state under a key of its own in etcd. */
 export class EtcdBackend implements Backend {
   private readonly cluster: Cluster
+  private readonly watches: EtcdOwnOptions['watches']
   private ownerships = 0
   private isClosed = false
 
@@ -41,7 +44,7 @@ export class EtcdBackend implements Backend {
     root: string,
     etcd: unknown,
     private readonly options: {
-      /** How long a change starts over when other writers win, in ms. */
+      /** How long to retry a change while other writers win, in ms. */
       readonly lockTimeout: number
       readonly history: boolean
       /** A shorter lease of owners than {@link LEASE}, for tests, in seconds. */
@@ -49,7 +52,12 @@ export class EtcdBackend implements Backend {
     },
   ) {
     const timeout = Math.max(options.lockTimeout, MIN_TIMEOUT)
-    this.cluster = new Cluster(parseAddress(root), etcd, timeout)
+    const cluster = new Cluster(parseAddress(root), etcd, timeout)
+    this.cluster = cluster
+    this.watches = {
+      records: new SharedWatch(cluster, keysBelow(cluster.keys.owners), true),
+      living: new SharedWatch(cluster, keysBelow(cluster.keys.living), false),
+    }
   }
 
   async read(id: string): Promise<SandboxState | undefined> {
@@ -103,7 +111,8 @@ export class EtcdBackend implements Backend {
       this.ownerships--
       this.closeUnused()
     }
-    const ownership = await ownEtcd(this.cluster, id, { ...options, leaseSeconds, onEnd })
+    const { cluster, watches } = this
+    const ownership = await ownEtcd(cluster, id, { ...options, leaseSeconds, watches, onEnd })
     this.ownerships++
     return ownership
   }

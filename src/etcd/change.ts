@@ -105,7 +105,7 @@ function buildTxn(keys: Keys, snapshot: Snapshot, { id, change, history }: EtcdC
           put(recordKey, record(op, history ? differences(before, after, change.reason) : {})),
           ...removeOldRecords(keys, id, seq),
         ]
-  // A sandbox that is made, is no more or is reaped has no owner.
+  // A sandbox has no owner after it is created, deleted or reaped.
   if (snapshot.state === undefined || after === undefined || change.ifOrphanOf !== undefined)
     success.push(deleteRange({ key: owner }), deleteRange({ key: alive }))
   const failure = [range({ key: recordKey }), range({ key: nextRecord })]

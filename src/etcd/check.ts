@@ -43,7 +43,7 @@ export async function* checkEtcd(
       yield finding('INVALID_ID', folder, 'it is a history, but not of a sandbox id')
       continue
     }
-    // Other programs that delete a state's key leave its history behind. Looked at once more, both at one time.
+    // Other programs that delete a state's key leave its history behind. Check again, reading both at one revision.
     const requests = [{ key: keys.state(id) }, { ...keysBelow(folder), limit: 1 }]
     const [states = [], records = []] = (await cluster.read(requests, { id })).ranges
     if (states.length > 0 || records.length === 0) continue

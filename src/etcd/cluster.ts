@@ -58,8 +58,8 @@ export class Cluster {
   }
 
   /**
-   * One that gets no answer is sent again as it is. So one that writes must compare what it writes, to take effect at
-   * most once, and its keys must show, when the result is `uncertain`, whether it has.
+   * A transaction that gets no answer is sent again unchanged. So one that writes must compare what it writes, to take
+   * effect at most once, and when the result is `uncertain` its keys must show whether it did.
    * @throws StateStoreError `IO_ERROR` `CLOSED`; `OUTCOME_UNKNOWN` when it compares; the signal's reason
    */
   async transaction(transaction: wire.Transaction, scope: Scope): Promise<wire.Result> {
@@ -70,7 +70,7 @@ export class Cluster {
   }
 
   /**
-   * A lease that is granted without anyone hearing of it ends by itself.
+   * A lease whose answer was lost ends by itself.
    * @throws StateStoreError `IO_ERROR` `CLOSED`
    */
   async grantLease(seconds: number, scope: Scope): Promise<wire.Lease> {
@@ -79,7 +79,7 @@ export class Cluster {
   }
 
   /**
-   * @returns whether there was that lease
+   * @returns whether etcd still had that lease
    * @throws StateStoreError `IO_ERROR` `CLOSED`; the signal's reason
    */
   async renewLease(lease: string, scope: Scope): Promise<boolean> {
@@ -124,7 +124,7 @@ export class Cluster {
           const failed = ioError(error, member, scope, final ? 0 : performance.now() - start)
           throw uncertain && isChange ? outcomeUnknown(scope.id, failed) : failed
         }
-        await pause(delay, signal ?? this.closing.signal)
+        await pause(delay, signal ?? this.closing.signal, !background)
       }
     }
   }
@@ -155,7 +155,7 @@ export class Cluster {
 
   /**
    * Decides what a failure means. The next request goes to another member, with a new token if this one was invalid;
-   * but without a user there is none.
+   * but without a user there are no tokens.
    */
   private classify(error: unknown, member: Endpoint, credentials: Promise<unknown>): GatewayError {
     if (!(error instanceof GatewayError)) throw error

@@ -63,10 +63,11 @@ export class Endpoint {
    * @throws GatewayError when the stream ends, unless `signal` ends it
    */
   async *stream(post: Post): AsyncIterable<unknown> {
+    const { token, background } = post
     const silence = new AbortController()
     const probing = setInterval(() => {
       const deadline = performance.now() + REQUEST_TIMEOUT
-      this.post({ ...PROBE, token: post.token, deadline }).catch((cause: GatewayError) => {
+      this.post({ ...PROBE, token, deadline, background }).catch((cause: GatewayError) => {
         // Any other failure is an answer.
         if (cause.failure !== 'unknown' && cause.failure !== 'not applied') return
         silence.abort(new GatewayError('unknown', 'the member is silent', { cause }))
@@ -126,6 +127,7 @@ export class Endpoint {
         reject(timeout) // A request that waits for a socket has no error before it gets one.
         request.destroy()
       }, ms)
+      if (background) timer.unref()
     })
     request.once('socket', socket => {
       timer?.refresh()

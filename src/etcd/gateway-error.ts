@@ -82,7 +82,7 @@ export function errorOfCode(code: number | undefined, message: string): GatewayE
   return new GatewayError(failure, visible(message.slice(0, 300)) || `gRPC status ${code}`)
 }
 
-/** Undefined when it is not JSON: the code that reads its fields reports that. */
+/** Undefined when it is not JSON, which the code that reads its fields reports. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
@@ -91,7 +91,7 @@ export function parseJson(text: string): unknown {
   }
 }
 
-/** None of what is not an object. */
+/** The fields of an object; no fields for any other value. */
 export function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null ? { ...value } : {}
 }

@@ -22,7 +22,7 @@ export function record(op: string, change: object, subject: object = {}): string
   return JSON.stringify({ op, time: new Date().toISOString(), ...change, pid, host, command, ...subject })
 }
 
-/** What a change's record says of it. */
+/** The fields of a record that say what changed. */
 export function differences(
   before: SandboxState | undefined,
   after: SandboxState,

@@ -7,9 +7,9 @@ export class Keys {
   /** Below it a key for each recorded change. */
   readonly histories: string
   /** Below it one key for each sandbox that has an owner: who that is. */
-  private readonly owners: string
+  readonly owners: string
   /** Below it one key for each sandbox whose owner lives, with its lease. */
-  private readonly living: string
+  readonly living: string
 
   /** @param prefix such as `/sandbox-state` */
   constructor(private readonly prefix: string) {
@@ -36,7 +36,7 @@ export class Keys {
     return `${this.living}${id}`
   }
 
-  /** All that is kept of the owners of the sandboxes from one to another, in two ranges: their records, and who lives. */
+  /** Two ranges for the sandboxes from one to another: the records of their owners, and which of these are alive. */
   ownersBetween(first: string, last: string): readonly [records: KeyRange, alive: KeyRange] {
     const between = (place: string) => ({ key: `${place}${first}`, end: `${place}${last}\0` })
     return [between(this.owners), between(this.living)]

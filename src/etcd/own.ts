@@ -7,12 +7,15 @@ import type { Cluster, Scope } from './cluster.js'
 import { type OwnerKeys, ownerOf, ownerRecord, wroteRecord } from './owner.js'
 import { EtcdOwnership } from './ownership.js'
 import { decodeEntry } from './read.js'
-import { untilChanged, WATCH_TIMEOUT } from './watch.js'
+import type { SharedWatch } from './shared-watch.js'
+import { WATCH_TIMEOUT } from './watch.js'
 import { exists, isAt, put, range } from './wire.js'
 
 export interface EtcdOwnOptions extends OwnOptions {
   /** How long the lease lasts that is asked for, in seconds. */
   readonly leaseSeconds: number
+  /** Watches of the records of all owners, and of the keys with their leases. */
+  readonly watches: { readonly records: SharedWatch; readonly living: SharedWatch }
   /** Called when the ownership is over. */
   readonly onEnd: () => void
 }
@@ -23,7 +26,7 @@ export interface EtcdOwnOptions extends OwnOptions {
  * @throws StateStoreError `OWNED` (without `wait`) `NOT_FOUND` `CORRUPT_STATE` `INVALID_STATE` `OUTCOME_UNKNOWN` `IO_ERROR`
  */
 export async function ownEtcd(cluster: Cluster, id: string, options: EtcdOwnOptions): Promise<EtcdOwnership> {
-  const { wait = false, signal } = options
+  const { wait = false, signal, watches } = options
   let scope: Scope = { id, signal }
   for (;;) {
     const { revision, keys } = await readOwnerKeys(cluster, id, scope)
@@ -33,8 +36,8 @@ export async function ownEtcd(cluster: Cluster, id: string, options: EtcdOwnOpti
       if (taken !== undefined) return taken
     } else {
       if (!wait) throw alreadyOwned(id, ownerOf(keys) ?? {})
-      await untilChanged(cluster, { key: cluster.keys.alive(id), revision: revision + 1n }, { id, signal })
-      // Who waits for hours can wait for an election.
+      await watches.living.untilChanged(cluster.keys.alive(id), revision + 1n, signal)
+      // A wait of hours can also wait for an election.
       scope = { id, signal, deadline: performance.now() + WATCH_TIMEOUT }
     }
   }
@@ -74,5 +77,6 @@ async function take(cluster: Cluster, id: string, { record }: OwnerKeys, options
   const isMade = result.succeeded || wroteRecord(op, found)
   if (!isMade) return undefined
   const revision = found?.modRevision ?? result.revision
-  return new EtcdOwnership(cluster, { id, revision, lease, ttl, since }, options.onEnd)
+  const { watches, onEnd } = options
+  return new EtcdOwnership({ cluster, records: watches.records, id, revision, lease, ttl, since, onEnd })
 }

@@ -1,18 +1,21 @@
 import type { Ownership } from '../backend.js'
-import { StateStoreError } from '../errors.js'
+import { ownError, StateStoreError } from '../errors.js'
 import { alreadyOwned } from '../owner.js'
 import { pause, retryDelay } from './backoff.js'
 import { clock } from './clock.js'
 import type { Cluster, Scope } from './cluster.js'
 import { REQUEST_TIMEOUT } from './endpoint.js'
 import { ownerOf } from './owner.js'
-import { untilChanged } from './watch.js'
+import type { SharedWatch } from './shared-watch.js'
 import { deleteRange, isAt, type KeyValue } from './wire.js'
 
 /** What was taken. */
 export interface Taken {
+  readonly cluster: Cluster
+  /** A watch of the records of all owners. */
+  readonly records: SharedWatch
   readonly id: string
-  /** That of the record's write. */
+  /** The revision at which the record was written. */
   readonly revision: bigint
   /** The number of the lease. */
   readonly lease: string
@@ -20,11 +23,14 @@ export interface Taken {
   readonly ttl: number
   /** When it was asked for, on the `clock`. */
   readonly since: number
+  /** Called when it is over. */
+  readonly onEnd: () => void
 }
 
 /**
- * Renews its lease until it is released or lost. Only the owner's own clock decides whether the lease is over: it counts
- * from before the last renewal was sent, so that it comes to its end before etcd does, whatever etcd says or does not say.
+ * Renews its lease until it is released or lost. Each ownership has a lease of its own: one whose request was sent but
+ * never answered must end although the others go on. The owner's own clock decides when the lease is over, counting from
+ * before the last renewal was sent, so it ends here before it ends in etcd.
  */
 export class EtcdOwnership implements Ownership {
   readonly fd = -1
@@ -35,17 +41,15 @@ export class EtcdOwnership implements Ownership {
   private readonly timer: NodeJS.Timeout
   private renewed: number
   private isRenewing = false
+  /** Why the lease was not renewed the last time. */
+  private lastFailure: StateStoreError | undefined
   private releasing: Promise<void> | undefined
 
-  constructor(
-    private readonly cluster: Cluster,
-    private readonly taken: Taken,
-    private readonly onEnd: () => void,
-  ) {
+  constructor(private readonly taken: Taken) {
     const { id, since, ttl } = taken
     this.renewed = since
     this.scope = { id, signal: this.over.signal, background: true }
-    this.timer = setInterval(() => this.look(), ttl / 40).unref()
+    this.timer = setInterval(() => this.renewIfDue(), ttl / 40).unref()
     void this.followRecord()
   }
 
@@ -54,7 +58,7 @@ export class EtcdOwnership implements Ownership {
   }
 
   get signal(): AbortSignal {
-    this.isOver() // Who asks after the event loop was blocked is told before the timer is.
+    this.loseIfExpired() // The timer may be late, as when the event loop was blocked.
     return this.lost.signal
   }
 
@@ -62,45 +66,48 @@ export class EtcdOwnership implements Ownership {
     return !this.over.signal.aborted
   }
 
-  private look(): void {
+  private renewIfDue(): void {
+    this.loseIfExpired()
     const isDue = clock() - this.renewed >= this.taken.ttl / 3
-    if (!this.isOver() && isDue && !this.isRenewing) void this.renew()
+    if (this.isHeld && isDue && !this.isRenewing) void this.renew()
   }
 
   /** A fifth of the lease is left for clocks that differ, for a timer that is late, and for the owner to stop. */
-  private isOver(): boolean {
+  private loseIfExpired(): void {
     const { id, ttl } = this.taken
     const age = clock() - this.renewed
-    if (age >= ttl * 0.8) this.lose(leaseEnded(id, `it was not renewed for ${(age / 1000).toFixed(1)} s`))
-    return !this.isHeld
+    if (age < ttl * 0.8) return
+    this.lose(leaseEnded(id, `it was not renewed for ${(age / 1000).toFixed(1)} s`, this.lastFailure))
   }
 
   private async renew(): Promise<void> {
-    const { id, lease } = this.taken
+    const { cluster, id, lease } = this.taken
     this.isRenewing = true
     const sent = clock()
     try {
       const deadline = performance.now() + REQUEST_TIMEOUT
-      if (await this.cluster.renewLease(lease, { ...this.scope, deadline })) this.renewed = sent
-      else this.lose(leaseEnded(id, 'etcd no longer has it'))
-    } catch {
-      // It is tried again until the time is up.
+      const isThere = await cluster.renewLease(lease, { ...this.scope, deadline })
+      if (!isThere) return this.lose(leaseEnded(id, 'etcd no longer has it'))
+      this.renewed = sent
+      this.lastFailure = undefined
+    } catch (error) {
+      if (this.isHeld) this.lastFailure = ownError(error) // It is tried again until the time is up.
     } finally {
       this.isRenewing = false
     }
   }
 
-  /** Loses the ownership when somebody else writes or removes its record: etcd tells that at once. */
+  /** Loses the ownership when somebody else writes or removes its record, which the watch reports at once. */
   private async followRecord(): Promise<void> {
-    const { cluster, scope } = this
-    const { id, revision } = this.taken
+    const { scope } = this
+    const { cluster, records, id, revision } = this.taken
     const key = cluster.keys.owner(id)
     for (let next = revision + 1n; this.isHeld; ) {
-      await untilChanged(cluster, { key, revision: next }, scope)
-      await this.releasing?.catch(() => {}) // That removes it.
+      await records.untilChanged(key, next, scope.signal)
       try {
         const { revision: now, ranges } = await cluster.read([{ key }], scope)
         const [[record] = []] = ranges
+        await this.releasing?.catch(() => {}) // It may be our own release that removed the record.
         if (record?.modRevision !== revision) this.lose(record ? takenByOther(id, record) : removed(id))
         next = now + 1n
       } catch {
@@ -111,7 +118,8 @@ export class EtcdOwnership implements Ownership {
 
   release(): Promise<void> {
     this.releasing ??= this.end().catch(error => {
-      if (this.isOver()) return // It was lost meanwhile.
+      this.loseIfExpired()
+      if (!this.isHeld) return // It was lost meanwhile.
       this.releasing = undefined
       throw error
     })
@@ -124,14 +132,15 @@ export class EtcdOwnership implements Ownership {
 
   /** What was lost is not released: the sandbox is another's, or an orphan. */
   private async end(): Promise<void> {
-    if (this.isOver()) return
-    const { id, revision } = this.taken
-    const { keys } = this.cluster
+    this.loseIfExpired()
+    if (!this.isHeld) return
+    const { cluster, id, revision } = this.taken
+    const { keys } = cluster
     const [owner, alive] = [keys.owner(id), keys.alive(id)]
     // If the record is not ours any more, there is nothing to release, or this was sent before and took effect.
     const compare = [isAt(owner, revision)]
     const success = [deleteRange({ key: owner }), deleteRange({ key: alive })]
-    await this.cluster.transaction({ compare, success, failure: [] }, { id })
+    await cluster.transaction({ compare, success, failure: [] }, { id })
     this.letGo()
   }
 
@@ -146,12 +155,16 @@ export class EtcdOwnership implements Ownership {
     if (!this.isHeld) return
     clearInterval(this.timer)
     this.over.abort()
-    this.onEnd()
+    this.taken.onEnd()
   }
 }
 
-function leaseEnded(id: string, why: string): StateStoreError {
-  return new StateStoreError('IO_ERROR', `sandbox ${id}: the lease of its owner is over: ${why}`, { id })
+function leaseEnded(id: string, why: string, cause?: StateStoreError): StateStoreError {
+  const because = cause === undefined ? why : `${why}: ${cause.message}`
+  return new StateStoreError('IO_ERROR', `sandbox ${id}: the lease of its owner is over: ${because}`, {
+    id,
+    cause,
+  })
 }
 
 function removed(id: string): StateStoreError {

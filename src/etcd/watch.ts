@@ -1,11 +1,10 @@
 import type { Observation } from '../backend.js'
-import { ownError } from '../errors.js'
 import { pause, retryDelay } from './backoff.js'
-import type { Cluster, Scope } from './cluster.js'
+import type { Cluster } from './cluster.js'
 import { failureOf } from './gateway-error.js'
 import { keysBelow } from './keys.js'
 import { pages, stateEntries } from './read.js'
-import type { KeyValue, RangeRequest } from './wire.js'
+import type { KeyValue } from './wire.js'
 
 /** A watch that no member serves for this long ends with an error, in ms. */
 export const WATCH_TIMEOUT = 60_000
@@ -82,18 +81,5 @@ export async function* watchEtcd(
       if (isFinal || performance.now() - failingSince > WATCH_TIMEOUT) throw error
       await pause(retryDelay(failures++), signal)
     }
-  }
-}
-
-/**
- * Waits until a key may have changed since a revision: it has, or the watch was cut off and nobody knows, or the signal is
- * aborted. Who waits must look.
- */
-export async function untilChanged(cluster: Cluster, request: RangeRequest, scope: Scope): Promise<void> {
-  try {
-    for await (const events of cluster.watch(request, scope)) if (events.length > 0) return
-  } catch (error) {
-    ownError(error)
-    await pause(retryDelay(4), scope.signal, !scope.background)
   }
 }

@@ -16,7 +16,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { openStore, type SandboxStore, StateStoreError, type StoreOptions } from 'sandbox-state'
+import { type SandboxStore, StateStoreError, type StoreOptions } from 'sandbox-state'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { tryDotLock } from '#src/file/lock/dot-lock.js'
 import { Dir } from '#src/file/posix/dir.js'
@@ -24,12 +24,12 @@ import { all } from '../support/all.js'
 import { places } from '../support/effort.js'
 import { picture } from '../support/picture.js'
 import { temporaryFolder } from '../support/root.js'
+import { openTestStore } from '../support/store.js'
 
 async function setUp(options: StoreOptions = {}, on?: string) {
   const parent = temporaryFolder(on)
   const root = join(parent, 'root')
-  const store = await openStore(root, { lockTimeout: 100, ...options })
-  onTestFinished(() => store.close())
+  const store = await openTestStore(root, { lockTimeout: 100, ...options })
   await store.create('a')
   const victim = join(parent, 'victim')
   writeFileSync(victim, 'precious', { mode: 0o644 })
@@ -251,8 +251,7 @@ describe.each(places)('on $name', ({ folder: on }) => {
 
   test('they are so also under a umask that takes rights from the owner', async () => {
     const root = temporaryFolder(on)
-    const store = await openStore(root)
-    onTestFinished(() => store.close())
+    const store = await openTestStore(root)
     const before = process.umask(0o277)
     onTestFinished(() => void process.umask(before))
     await store.create('a')

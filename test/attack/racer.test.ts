@@ -1,12 +1,13 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { openStore, StateStoreError } from 'sandbox-state'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { StateStoreError } from 'sandbox-state'
+import { describe, expect, test } from 'vitest'
 import { all } from '../support/all.js'
 import { effort, places } from '../support/effort.js'
 import { picture } from '../support/picture.js'
 import { nextMessage, startProgram } from '../support/program.js'
 import { temporaryFolder } from '../support/root.js'
+import { openTestStore } from '../support/store.js'
 
 const KINDS = ['folder', 'temporary', 'lock', 'history', 'state', 'stateLock']
 
@@ -25,8 +26,7 @@ describe.skipIf(!existsSync('/proc/self/fd')).each(places)('on $name', ({ folder
       mkdirSync(join(victim, 'empty'))
       chmodSync(victim, 0o755)
       const before = picture(victim)
-      const store = await openStore(root, { lockTimeout: 100 })
-      onTestFinished(() => store.close())
+      const store = await openTestStore(root, { lockTimeout: 100 })
       await store.create('a')
       // Root's change gives the new file to the old one's owner; it must not give away another.
       if (process.geteuid?.() === 0) chownSync(join(root, 'a', 'state.json'), 4711, 4711)

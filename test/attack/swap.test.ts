@@ -9,12 +9,13 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { openStore, type SandboxStore, StateStoreError } from 'sandbox-state'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { type SandboxStore, StateStoreError } from 'sandbox-state'
+import { describe, expect, test } from 'vitest'
 import { all } from '../support/all.js'
 import { effort } from '../support/effort.js'
 import { picture } from '../support/picture.js'
 import { temporaryFolder } from '../support/root.js'
+import { openTestStore } from '../support/store.js'
 import { beforeEachCall } from './before-call.js'
 
 // Links that follow into another's folder: `/proc` is what keeps a change where it was checked to be.
@@ -99,8 +100,7 @@ describe.skipIf(!anchored || memory === undefined).each(Object.keys(attacks))(
       for (let n = 1; ; n += step) {
         const root = temporaryFolder(memory)
         const victim = makeVictim()
-        const store = await openStore(root, { lockTimeout: 20 })
-        onTestFinished(() => store.close())
+        const store = await openTestStore(root, { lockTimeout: 20 })
         await store.create('a')
         if (call === 'repair' || call === 'check') {
           writeFileSync(join(root, 'a', 'state.json'), '{"st')
@@ -133,8 +133,7 @@ describe.skipIf(!anchored || memory === undefined).each(Object.keys(attacks))(
 
 test('a lock file that is another one at each look ends the wait in time', async () => {
   const root = temporaryFolder(memory)
-  const store = await openStore(root, { lockTimeout: 100, durable: false })
-  onTestFinished(() => store.close())
+  const store = await openTestStore(root, { lockTimeout: 100, durable: false })
   await store.create('a')
   let error: unknown
   const replaceLock = (n: number) => {

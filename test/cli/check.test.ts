@@ -43,7 +43,7 @@ describe('check', () => {
     ])
   })
 
-  it('says nothing and exits with 0 when there is none; a person is told so', async () => {
+  it('prints nothing and exits with 0 when there is no fault, but says so to a person', async () => {
     const root = new Root()
     await root.done('create a')
     expect(await root.cli('check')).toEqual({ status: 0, stdout: '', stderr: '' })

@@ -79,7 +79,7 @@ describe('history', () => {
     expect(lines).toHaveLength(expected.length)
   })
 
-  it('says of an update that it changed none of the fields that it knows', async () => {
+  it('says that an update changed no field that it knows', async () => {
     const root = new Root()
     await root.done('create a')
     await root.done('update a --block-index 0')

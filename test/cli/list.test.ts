@@ -86,7 +86,7 @@ web    ready               3d  -               12           128  yes            
     expect(await root.cli('list --json')).toEqual({ status, stdout, stderr })
   })
 
-  it('says to a person which state nobody is in', async () => {
+  it('tells a person that no sandbox is in that state', async () => {
     const root = new Root()
     await root.done('create a')
     const { stderr } = await root.cli('list --state paused', { terminal: true })

@@ -59,7 +59,7 @@ describe('metrics', () => {
     expect(root.snapshot()).toEqual(before)
   })
 
-  it('has no oldest of none', async () => {
+  it('has no oldest age without sandboxes', async () => {
     const counts = samples(await new Root().done('metrics'))
     expect(Object.values(counts)).toEqual([0, 0, 0, 0, 0, 0, 0])
     expect(counts).not.toHaveProperty('sandbox_state_oldest_age_seconds')

@@ -149,7 +149,7 @@ describe('a wrong command line', () => {
     expect(stderr).toMatch(/^[^\n]+\n$/)
   })
 
-  it('is not told as JSON because of what follows --', async () => {
+  it('is not JSON because of what follows --', async () => {
     const { stderr } = await cli(['state', 'a', '--', '--format', 'json'])
     expect(stderr).toMatch(/^sandbox-state: USAGE: too many arguments/)
   })
@@ -210,7 +210,7 @@ describe('what the operating system refuses', () => {
 })
 
 describe('a sandbox that does not exist', () => {
-  it('is told with the root where it was looked for', async () => {
+  it('names the root where it was looked for', async () => {
     const root = new Root()
     for (const line of [
       'state a',

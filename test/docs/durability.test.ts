@@ -2,10 +2,10 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { openStore } from 'sandbox-state'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { LOCK_FILE } from '#src/file/layout.js'
 import { filesystems, temporaryFolder } from '../support/root.js'
+import { openTestStore } from '../support/store.js'
 import { AIMED, noStrace, startPrepared, traceChange } from '../support/strace.js'
 import { rowsOf } from './markdown.js'
 
@@ -56,8 +56,7 @@ test.skipIf(noStrace !== undefined)(
     )
     // On a disk: in memory nothing is flushed.
     const root = temporaryFolder(filesystems.at(-1)?.folder)
-    const store = await openStore(root)
-    onTestFinished(() => store.close())
+    const store = await openTestStore(root)
     await store.create('a')
     const calls = await traceChange(
       await startPrepared(root),

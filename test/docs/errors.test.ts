@@ -39,7 +39,7 @@ describe('docs/errors.md', () => {
   })
 })
 
-test('each code is made somewhere in src, and none is made that is not in the list', () => {
+test('each code is used somewhere in src, and no other is', () => {
   const made = new Set<string>()
   for (const file of readdirSync(join(project, 'src'), { recursive: true, encoding: 'utf8' })) {
     if (!file.endsWith('.ts')) continue

@@ -5,11 +5,12 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { decodeState, encodeState, openStore, type StateStoreError } from 'sandbox-state'
+import { decodeState, encodeState, type StateStoreError } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import * as layout from '#src/file/layout.js'
 import { all } from '../support/all.js'
 import { temporaryFolder } from '../support/root.js'
+import { openTestStore } from '../support/store.js'
 import { fencedBlock, rowsOf, section } from './markdown.js'
 
 const document = readFileSync(fileURLToPath(new URL('../../docs/format.md', import.meta.url)), 'utf8')
@@ -35,9 +36,7 @@ function keysOf(json: string): string[] {
 }
 
 async function storeIn(root: string) {
-  const store = await openStore(root, { durable: false })
-  onTestFinished(() => store.close())
-  return store
+  return openTestStore(root, { durable: false })
 }
 
 /** A sandbox as the examples tell of it. */

@@ -4,12 +4,12 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { openStore } from 'sandbox-state'
 import { expect, onTestFinished, test } from 'vitest'
 import { BIN, spawnCli } from '../cli/support.js'
 import { all } from '../support/all.js'
 import { nextMessage, startProgram } from '../support/program.js'
 import { temporaryFolder } from '../support/root.js'
+import { openTestStore } from '../support/store.js'
 import { fencedBlock } from './markdown.js'
 
 const project = fileURLToPath(new URL('../..', import.meta.url))
@@ -34,8 +34,7 @@ function argumentsOf(name: string, programs: string, root: string): string[] {
 
 test('the unit reaps the orphans, and then starts the supervisor on the same root', async () => {
   const root = temporaryFolder()
-  const store = await openStore(root)
-  onTestFinished(() => store.close())
+  const store = await openTestStore(root)
   for (const id of ['orphan', 'unowned']) await store.create(id)
   const owner = startProgram('owner', [root])
   await nextMessage(owner)

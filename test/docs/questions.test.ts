@@ -2,11 +2,12 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { openStore } from 'sandbox-state'
-import { expect, onTestFinished, test, vi } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { BIN } from '../cli/support.js'
 import { all } from '../support/all.js'
 import { nextMessage, startProgram } from '../support/program.js'
 import { temporaryFolder } from '../support/root.js'
+import { openTestStore } from '../support/store.js'
 
 const text = readFileSync(new URL('../../docs/questions.md', import.meta.url), 'utf8')
 
@@ -32,8 +33,7 @@ function run(
 
 test('a unit for systemd prunes what stopped a week ago', async () => {
   const root = temporaryFolder()
-  const store = await openStore(root)
-  onTestFinished(() => store.close())
+  const store = await openTestStore(root)
   for (const id of ['old', 'fresh', 'ready']) await store.create(id)
   for (const id of ['old', 'fresh']) await store.transition(id, 'ready', 'stopped')
   const lastWeek = Date.now() / 1000 - 8 * 86_400
@@ -49,8 +49,7 @@ test('a unit for systemd prunes what stopped a week ago', async () => {
 
 test('a state may be edited under its lock', async () => {
   const root = temporaryFolder()
-  const store = await openStore(root)
-  onTestFinished(() => store.close())
+  const store = await openTestStore(root)
   await store.create('a')
   expect(run('edit', { ROOT: root, ID: 'a' }).status).toBe(0)
   expect(await store.read('a')).toMatchObject({ state: 'ready', blockIndex: 7 })
@@ -60,8 +59,7 @@ test('a state may be edited under its lock', async () => {
 
 test.skipIf(!isGnuTar)('a root may be copied while it is in use', async () => {
   const [root, backups] = [temporaryFolder(), temporaryFolder()]
-  const store = await openStore(root)
-  onTestFinished(() => store.close())
+  const store = await openTestStore(root)
   await store.create('a')
   await store.create('b')
   const programs = [0, 1].map(() => startProgram('load', [root, '1500', 'a', 'b']))

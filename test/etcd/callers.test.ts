@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'v
 import { all } from '../support/all.js'
 import { describeEtcd, LONGER_THAN_A_TEST, TestEtcd } from '../support/etcd.js'
 import { EtcdProxy } from '../support/etcd-proxy.js'
+import { openTestStore } from '../support/store.js'
 
 const CALLERS = Array.from({ length: 8 }, (_, i) => i)
 
@@ -64,8 +65,7 @@ describeEtcd('each of many callers of a store in etcd', () => {
   test('has its own line in the stack of an error', async () => {
     await store.create('a')
     await etcd.put(`${new URL(root).pathname}/state/damaged`, '{')
-    const nowhere = await openStore('etcd://127.0.0.1:1', { lockTimeout: 0 })
-    onTestFinished(() => nowhere.close())
+    const nowhere = await openTestStore('etcd://127.0.0.1:1', { lockTimeout: 0 })
     const calls: readonly (() => Promise<unknown>)[] = [
       () => store.create('a'),
       () => store.create('b', { cgroupPath: 'x'.repeat(2 ** 20) }),
@@ -95,8 +95,7 @@ describeEtcd('each of many callers of a store in etcd', () => {
     const small = await TestEtcd.start(1, ['--max-request-bytes', '65536'])
     onTestFinished(() => small.stop())
     await small.untilReady()
-    const store = await openStore(small.newRoot(), { lockTimeout: LONGER_THAN_A_TEST })
-    onTestFinished(() => store.close())
+    const store = await openTestStore(small.newRoot(), { lockTimeout: LONGER_THAN_A_TEST })
     const sizes = [1, 100_000, 2, 2 ** 20, 3]
     const results = sizes.map((size, i) =>
       store.create(`a${i}`, { cgroupPath: 'x'.repeat(size) }).then(
@@ -119,8 +118,7 @@ describeEtcd('each of many callers of a store in etcd', () => {
     onTestFinished(() => proxy.close())
     const address = `etcd://127.0.0.1:${proxy.port}${new URL(root).pathname}`
     const patient = await openStore(address, { lockTimeout: 7_000 })
-    const hasty = await openStore(address, { lockTimeout: 0 })
-    onTestFinished(() => hasty.close())
+    const hasty = await openTestStore(address, { lockTimeout: 0 })
     await store.create('a')
     proxy.freeze()
     const first = patient.transition('a', 'ready', 'running').catch(({ code }) => code)

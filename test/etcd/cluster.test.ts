@@ -1,8 +1,9 @@
-import { openStore } from 'sandbox-state'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { effort } from '../support/effort.js'
-import { describeEtcd, TestEtcd, until } from '../support/etcd.js'
+import { describeEtcd, TestEtcd } from '../support/etcd.js'
 import { nextMessage, type Outcome, startProgram } from '../support/program.js'
+import { openTestStore } from '../support/store.js'
+import { until } from '../support/wait.js'
 
 const IDS = ['a', 'b', 'c', 'd']
 const CLIENTS = effort(4, 8)
@@ -32,8 +33,7 @@ describeEtcd('an etcd of three members', () => {
   }, async () => {
     const root = etcd.newRoot()
     const prefix = new URL(root.replace(/,[^/]*/, '')).pathname
-    const store = await openStore(root, { lockTimeout: 30_000 })
-    onTestFinished(() => store.close())
+    const store = await openTestStore(root, { lockTimeout: 30_000 })
     for (const id of IDS) await store.create(id)
     const told = new Map<string, number[]>(IDS.map(id => [id, []]))
     const watching = (async () => {
@@ -93,8 +93,7 @@ describeEtcd('an etcd of three members', () => {
   })
 
   test('without a quorum ends every call, and is as before with one', async () => {
-    const store = await openStore(etcd.newRoot(), { lockTimeout: 0 })
-    onTestFinished(() => store.close())
+    const store = await openTestStore(etcd.newRoot(), { lockTimeout: 0 })
     await store.create('a')
     const [, ...others] = etcd.members
     for (const member of others) await member.suspend()

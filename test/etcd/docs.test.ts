@@ -2,11 +2,11 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { openStore } from 'sandbox-state'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { Authority } from '../support/certificates.js'
 import { describeEtcd, program, TestEtcd } from '../support/etcd.js'
 import { temporaryFolder } from '../support/root.js'
+import { openTestStore } from '../support/store.js'
 
 const text = readFileSync(new URL('../../docs/etcd.md', import.meta.url), 'utf8')
 
@@ -33,8 +33,7 @@ describeEtcd('the start commands of docs/etcd.md', () => {
     if (pid === undefined) throw new Error('a shell that was started has a pid')
     // The shell leads a process group of its own, which is only ours. (-0 would be the group of this process.)
     onTestFinished(() => void process.kill(-pid, 'SIGKILL'))
-    const store = await openStore(`etcd://${hosts(base)}/docs`, { lockTimeout: 20_000 })
-    onTestFinished(() => store.close())
+    const store = await openTestStore(`etcd://${hosts(base)}/docs`, { lockTimeout: 20_000 })
     await store.create('a')
     expect((await store.transition('a', 'ready', 'running')).state).toBe('running')
   })
@@ -108,13 +107,11 @@ describeEtcd(
         execFileSync('etcdctl', words.split(' '), { env, stdio: ['ignore', 'ignore', 'inherit'] })
       }
       const options = { etcd: { user: 'keeper', password: 'secret' } }
-      const store = await openStore(`etcd://${etcd.hosts}/sandboxes`, options)
-      onTestFinished(() => store.close())
+      const store = await openTestStore(`etcd://${etcd.hosts}/sandboxes`, options)
       await store.create('a')
       expect((await store.transition('a', 'ready', 'running')).state).toBe('running')
       await (await store.own('a')).release()
-      const elsewhere = await openStore(`etcd://${etcd.hosts}/others`, options)
-      onTestFinished(() => elsewhere.close())
+      const elsewhere = await openTestStore(`etcd://${etcd.hosts}/others`, options)
       await expect(elsewhere.create('a')).rejects.toMatchObject({
         code: 'IO_ERROR',
         message: expect.stringContaining('permission denied'),

@@ -1,8 +1,10 @@
-import { openStore, type SandboxStore } from 'sandbox-state'
-import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
+import type { SandboxStore } from 'sandbox-state'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { all } from '../support/all.js'
-import { describeEtcd, TestEtcd, until } from '../support/etcd.js'
+import { describeEtcd, TestEtcd } from '../support/etcd.js'
 import { type EtcdProxy, isChange, storesBesideProxy, type Verdict } from '../support/etcd-proxy.js'
+import { openTestStore } from '../support/store.js'
+import { until } from '../support/wait.js'
 
 const SAME_DELETIONS_KEY_AS_A = 'x63'
 
@@ -13,7 +15,6 @@ describeEtcd('an answer of etcd that is lost', () => {
   let store: SandboxStore
   /** Sees etcd itself: another host, say. */
   let other: SandboxStore
-  /** Of the keys. */
   let prefix: string
 
   beforeAll(async () => {
@@ -178,8 +179,7 @@ describeEtcd('an answer of etcd that is lost', () => {
   })
 
   test('for good is OUTCOME_UNKNOWN in the end', async () => {
-    const hasty = await openStore(`etcd://127.0.0.1:${proxy.port}${prefix}`, { lockTimeout: 0 })
-    onTestFinished(() => hasty.close())
+    const hasty = await openTestStore(`etcd://127.0.0.1:${proxy.port}${prefix}`, { lockTimeout: 0 })
     await other.create('a')
     proxy.after = passing => (isChange(passing) ? 'cut' : 'pass')
     const move = hasty.transition('a', 'ready', 'running')
@@ -212,10 +212,9 @@ describeEtcd('an answer of etcd that is lost', () => {
     await expect(other.read('a')).rejects.toMatchObject({ code: 'NOT_FOUND' })
   })
 
-  test('keeps none of many calls from another member', async () => {
+  test('keeps no call from another member', async () => {
     const hosts = `127.0.0.1:${proxy.port},${etcd.hosts}`
-    const hasty = await openStore(`etcd://${hosts}${prefix}`, { lockTimeout: 0 })
-    onTestFinished(() => hasty.close())
+    const hasty = await openTestStore(`etcd://${hosts}${prefix}`, { lockTimeout: 0 })
     await other.create('a')
     proxy.freeze()
     // Many more than are sent to one member at once.

@@ -125,7 +125,7 @@ describe.concurrent('an etcd', () => {
     ])
   })
 
-  test('that is none, but a web server, is an IO_ERROR at once', async context => {
+  test('that is in fact a web server is an IO_ERROR at once', async context => {
     const { expect } = context
     const server = createWebServer((_, response) => void response.writeHead(404).end('Not Found'))
     const store = await open(await listen(server, context), context, LONGER_THAN_A_TEST)

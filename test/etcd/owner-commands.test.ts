@@ -3,11 +3,12 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
-import { openStore } from 'sandbox-state'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { BIN, Root, spawnCli } from '../cli/support.js'
 import { long } from '../support/effort.js'
-import { describeEtcd, program, TestEtcd, until } from '../support/etcd.js'
+import { describeEtcd, program, TestEtcd } from '../support/etcd.js'
+import { openTestStore } from '../support/store.js'
+import { until } from '../support/wait.js'
 
 const RECORD = JSON.stringify({
   ...{ pid: 4711, start: '1', boot: 'b', host: 'elsewhere', command: 'node x.js' },
@@ -144,8 +145,7 @@ describeEtcd('the commands about owners, on etcd', () => {
     it('run that is stopped for longer than the lease ends its command when it goes on', async () => {
       const root = new Root(etcd.newRoot())
       const { child, stderr } = await startRun(root, ...endsWith(0))
-      const store = await openStore(root.path)
-      onTestFinished(() => store.close())
+      const store = await openTestStore(root.path)
       child.kill('SIGSTOP')
       const owner = await store.own('a', { wait: true })
       child.kill('SIGCONT')

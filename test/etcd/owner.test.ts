@@ -14,16 +14,18 @@ import {
 } from 'vitest'
 import { all } from '../support/all.js'
 import { long } from '../support/effort.js'
-import { base64, describeEtcd, TestEtcd, until } from '../support/etcd.js'
+import { base64, describeEtcd, TestEtcd } from '../support/etcd.js'
 import { openWithLease } from '../support/etcd-owner.js'
-import { EtcdProxy, isChange, type Verdict } from '../support/etcd-proxy.js'
+import { EtcdProxy, isChange, type Passing, type Verdict } from '../support/etcd-proxy.js'
 import { nextMessage, startProgram } from '../support/program.js'
-import { settled } from '../support/wait.js'
+import { openTestStore } from '../support/store.js'
+import { settled, until } from '../support/wait.js'
 
 /** In seconds: short, but not as short as a machine may stand still. */
 const LEASE = 2
 
-const isRenewal = ({ path }: { readonly path: string }) => path === '/v3/lease/keepalive'
+const isRenewal = ({ path }: Passing) => path === '/v3/lease/keepalive'
+const isRead = (passing: Passing) => passing.path === '/v3/kv/txn' && !isChange(passing)
 
 const ownershipOf = async (store: SandboxStore, id = 'a') =>
   (await store.inspect(id)).owner?.state ?? 'unowned'
@@ -47,7 +49,12 @@ describeEtcd('an owner on etcd', () => {
   afterAll(() => etcd?.stop())
 
   /** Some running sandboxes; `store` sees etcd through a proxy. */
-  async function setUp({ onTestFinished }: TestContext, lease = LEASE, on = etcd, ids = ['a']) {
+  async function setUp(
+    { onTestFinished }: Pick<TestContext, 'onTestFinished'>,
+    lease = LEASE,
+    on = etcd,
+    ids = ['a'],
+  ) {
     const proxy = await EtcdProxy.start(on.member.clientPort)
     const root = on.newRoot()
     const prefix = new URL(root).pathname
@@ -101,12 +108,23 @@ describeEtcd('an owner on etcd', () => {
     const { uptime } = os
     afterEach(() => setUptime(0))
 
-    test('for longer than the lease is told when it goes on', async context => {
+    test('for longer than the lease loses it when it goes on', async context => {
       const { store } = await setUp(context, 10)
       const { signal } = await store.own('a')
       setUptime(60)
       await once(signal, 'abort')
       expect(signal.reason).toMatchObject({ code: 'IO_ERROR', id: 'a' })
+    })
+
+    test('hears why its last renewal failed', async context => {
+      const { proxy, store } = await setUp(context, 10)
+      const owner = await store.own('a')
+      proxy.before = passing => (isRenewal(passing) ? 'refuse' : 'pass')
+      setUptime(4)
+      await until('a renewal has failed', () => (proxy.counts.get('/v3/lease/keepalive') ?? 0) > 1)
+      setUptime(60)
+      const message = expect.stringMatching(/: it was not renewed for \d+\.\d s: etcd at http:.* 404/)
+      expect(await untilLost(owner)).toMatchObject({ code: 'IO_ERROR', message, cause: { code: 'IO_ERROR' } })
     })
 
     test('while it renewed the lease counts from before it asked', async context => {
@@ -168,7 +186,7 @@ describeEtcd('an owner on etcd', () => {
       expect(await ownershipOf(other)).toBe('unowned')
     })
 
-    test('because its event loop was blocked is told as soon as it runs again', async context => {
+    test('because its event loop was blocked hears of it as soon as it runs again', async context => {
       const { expect } = context
       const { root, other } = await setUp(context)
       const program = startProgram('etcd-owner', [root, String(LEASE)], {}, context.onTestFinished)
@@ -184,7 +202,7 @@ describeEtcd('an owner on etcd', () => {
       await owner.release()
     })
 
-    test('because etcd is silent is told before another gets in', async context => {
+    test('because etcd is silent hears of it before another gets in', async context => {
       const { expect } = context
       const { proxy, store, other } = await setUp(context)
       const owner = await store.own('a')
@@ -200,7 +218,7 @@ describeEtcd('an owner on etcd', () => {
       await next.release()
     })
 
-    test('because somebody revoked it is told at the next renewal', async context => {
+    test('because somebody revoked it hears of it at the next renewal', async context => {
       const { expect } = context
       const { prefix, store, other } = await setUp(context, 3 * LEASE)
       const owner = await store.own('a')
@@ -215,7 +233,7 @@ describeEtcd('an owner on etcd', () => {
     })
 
     test.runIf(long)(
-      'much later goes on when a release gets no answer, and is told of a delete afterwards',
+      'much later goes on when a release gets no answer, and hears of a delete afterwards',
       async context => {
         const { expect } = context
         const { proxy, prefix, other } = await setUp(context)
@@ -231,28 +249,31 @@ describeEtcd('an owner on etcd', () => {
       },
     )
 
-    test.runIf(long)('while etcd is down is told, and the orphan is there once etcd is', async context => {
-      const { expect, onTestFinished } = context
-      const own = await TestEtcd.ready()
-      onTestFinished(() => own.stop())
-      const { prefix, store, other } = await setUp(context, LEASE, own, ['a', 'b', 'c'])
-      await own.put(`${prefix}/owner/b`, recordOf(4711))
-      const [owner, patient] = [await store.own('a'), await other.own('c')]
-      await own.member.kill()
-      await untilLost(owner)
-      own.member.start()
-      await own.untilReady()
-      // What began before its end goes on: a lease begins anew, an orphan stays one.
-      expect((await all(other.orphans())).map(({ id }) => id)).toEqual(['b'])
-      await until('the lease is over', async () => (await ownershipOf(other)) === 'orphaned')
-      expect((await all(other.reap())).map(({ id }) => id)).toEqual(['a', 'b'])
-      expect(patient.signal.aborted).toBe(false)
-      await other.delete('c', { force: true })
-      expect(await untilLost(patient)).toMatchObject({ code: 'NOT_FOUND', id: 'c' })
-    })
+    test.runIf(long)(
+      'while etcd is down hears of it, and leaves an orphan when etcd is back',
+      async context => {
+        const { expect, onTestFinished } = context
+        const own = await TestEtcd.ready()
+        onTestFinished(() => own.stop())
+        const { prefix, store, other } = await setUp(context, LEASE, own, ['a', 'b', 'c'])
+        await own.put(`${prefix}/owner/b`, recordOf(4711))
+        const [owner, patient] = [await store.own('a'), await other.own('c')]
+        await own.member.kill()
+        await untilLost(owner)
+        own.member.start()
+        await own.untilReady()
+        // What began before its end goes on: a lease begins anew, an orphan stays one.
+        expect((await all(other.orphans())).map(({ id }) => id)).toEqual(['b'])
+        await until('the lease is over', async () => (await ownershipOf(other)) === 'orphaned')
+        expect((await all(other.reap())).map(({ id }) => id)).toEqual(['a', 'b'])
+        expect(patient.signal.aborted).toBe(false)
+        await other.delete('c', { force: true })
+        expect(await untilLost(patient)).toMatchObject({ code: 'NOT_FOUND', id: 'c' })
+      },
+    )
   })
 
-  test("is told at once when its record is another's", async context => {
+  test("loses the sandbox at once when its record is another's", async context => {
     const { expect } = context
     const { prefix, store } = await setUp(context)
     const owner = await store.own('a')
@@ -263,7 +284,7 @@ describeEtcd('an owner on etcd', () => {
     expect(await etcd.dump(`${prefix}/owner/`)).toHaveLength(1)
   })
 
-  test('is one when the answer to its request is lost; and none when that to its release is', async context => {
+  test('is the owner, or released, even when the answer to that request was lost', async context => {
     const { expect } = context
     const { proxy, store, other } = await setUp(context)
     let cuts = 0
@@ -277,18 +298,72 @@ describeEtcd('an owner on etcd', () => {
     expect(owner.signal.aborted).toBe(false)
   })
 
-  test('is not told of its own release, though that is known before it is answered', async context => {
-    const { proxy, store } = await setUp(context)
-    const owner = await store.own('a')
-    proxy.after = async (passing): Promise<Verdict> => {
-      if (isChange(passing)) await settled(new Promise(() => {}), 200)
-      return 'pass'
-    }
-    await owner.release()
-    expect(owner.signal.aborted).toBe(false)
+  test.each(['before', 'after'])(
+    'is not lost to its own release when it reads its record %s that',
+    async when => {
+      const { proxy, store } = await setUp({ onTestFinished }, 10)
+      const owner = await store.own('a')
+      await until('the watch listens', () => proxy.opened === 1)
+      let [isReading, isReleased, hasRead] = [false, false, false]
+      proxy.before = async (passing): Promise<Verdict> => {
+        if (isRead(passing)) {
+          isReading = true
+          await until('the sandbox is released', () => isReleased)
+        }
+        return 'pass'
+      }
+      // The release is answered after the record was read, which it has removed.
+      proxy.after = async (passing): Promise<Verdict> => {
+        if (isRead(passing)) hasRead = true
+        if (!isChange(passing)) return 'pass'
+        isReleased = true
+        await until('the record was read', () => hasRead)
+        return 'pass'
+      }
+      if (when === 'before') {
+        proxy.cutWatches()
+        await until('it looks for its record', () => isReading)
+      }
+      await owner.release()
+      expect(owner.signal.aborted).toBe(false)
+    },
+  )
+
+  test('shares one watch with the other owners of its store; so do those that wait', async context => {
+    const { expect } = context
+    const ids = Array.from({ length: 10 }, (_, i) => `s${i}`)
+    const { proxy, store, other } = await setUp(context, 10, etcd, [...ids, 'deleted'])
+    const deleted = await store.own('deleted')
+    const [mine, others] = [ids.slice(0, 5), ids.slice(5)]
+    const owners = await Promise.all(mine.map(id => store.own(id)))
+    const awaited = await Promise.all(others.map(id => other.own(id)))
+    const waits = others.map(id => store.own(id, { wait: true }))
+    await until('both watches listen', () => proxy.opened >= 2)
+    await other.delete('deleted', { force: true })
+    expect(await untilLost(deleted)).toMatchObject({ code: 'NOT_FOUND', id: 'deleted' })
+    await Promise.all(awaited.map(owner => owner.release()))
+    owners.push(...(await Promise.all(waits)))
+    expect(owners.filter(({ signal }) => signal.aborted)).toEqual([])
+    expect(proxy.opened).toBe(2)
+    await Promise.all(owners.map(owner => owner.release()))
   })
 
-  test('of what is just being deleted is none', async context => {
+  test('hears of a delete that the shared watch reported before the ownership was answered', async context => {
+    const { expect } = context
+    const { proxy, store, other } = await setUp(context, 10, etcd, ['a', 'b', 'c'])
+    const [b, c] = [await store.own('b'), await store.own('c')]
+    proxy.after = async (passing): Promise<Verdict> => {
+      if (!isChange(passing)) return 'pass'
+      for (const id of ['a', 'b']) await other.delete(id, { force: true })
+      await untilLost(b)
+      return 'pass'
+    }
+    const a = await store.own('a')
+    expect(await untilLost(a)).toMatchObject({ code: 'NOT_FOUND', id: 'a' })
+    expect(c.signal.aborted).toBe(false)
+  })
+
+  test('cannot own a sandbox that is being deleted', async context => {
     const { proxy, prefix, store, other } = await setUp(context)
     proxy.before = async (passing): Promise<Verdict> => {
       if (isChange(passing)) await other.delete('a', { force: true })
@@ -298,7 +373,7 @@ describeEtcd('an owner on etcd', () => {
     expect(await etcd.dump(`${prefix}/owner/`)).toEqual([])
   })
 
-  test('who waits asks nothing of etcd until the watch tells, and is not lost with a connection', async context => {
+  test('that waits sends no request until the watch reports a change, and survives a broken connection', async context => {
     const { expect } = context
     const { proxy, store, other } = await setUp(context)
     const owner = await other.own('a')
@@ -313,7 +388,7 @@ describeEtcd('an owner on etcd', () => {
     await (await waiting).release()
   })
 
-  test('who is just coming, or has gone, is not reaped', async context => {
+  test('that comes or goes just before a reap is not reaped', async context => {
     const { expect } = context
     const ids = ['deleted', 'other', 'owned', 'released', 'same']
     const { proxy, prefix, store, other } = await setUp(context, 10, etcd, ids)
@@ -347,7 +422,7 @@ describeEtcd('an owner on etcd', () => {
     )
   })
 
-  test('whose sandbox was removed with etcdctl is told when another is made in its place', async context => {
+  test('whose sandbox was removed with etcdctl loses it when another is created in its place', async context => {
     const { expect } = context
     const { prefix, store, other } = await setUp(context)
     const owner = await store.own('a')
@@ -359,8 +434,7 @@ describeEtcd('an owner on etcd', () => {
 
   test.each(['release', 'end'])('keeps no process from ending: %s', async what => {
     const root = etcd.newRoot()
-    const store = await openStore(root)
-    onTestFinished(() => store.close())
+    const store = await openTestStore(root)
     await store.create('a')
     const program = startProgram('etcd-owner', [root, '10'])
     await nextMessage(program)
@@ -368,5 +442,22 @@ describeEtcd('an owner on etcd', () => {
     program.send(what)
     expect(await ended).toEqual([0, null])
     expect(await ownershipOf(store)).toBe(what === 'release' ? 'unowned' : 'owned')
+  })
+
+  test('keeps no process from ending while etcd is silent', async context => {
+    const { proxy, prefix } = await setUp(context)
+    const program = startProgram('etcd-owner', [`etcd://127.0.0.1:${proxy.port}${prefix}`, '10'])
+    await nextMessage(program)
+    await until('the watch listens', () => proxy.opened === 1)
+    let isAsked = false
+    proxy.before = () => {
+      isAsked = true
+      return new Promise(() => {})
+    }
+    proxy.cutWatches()
+    await until('the owner looks at its record', () => isAsked)
+    const ended = once(program, 'exit')
+    program.send('end')
+    expect(await ended, 'it ended before the lease').toEqual([0, null])
   })
 })

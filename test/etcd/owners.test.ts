@@ -2,12 +2,13 @@ import type { ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { openStore } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { effort, long } from '../support/effort.js'
-import { describeEtcd, TestEtcd, until } from '../support/etcd.js'
+import { describeEtcd, TestEtcd } from '../support/etcd.js'
 import { nextMessage, startProgram } from '../support/program.js'
 import { temporaryFolder } from '../support/root.js'
+import { openTestStore } from '../support/store.js'
+import { until } from '../support/wait.js'
 
 /** In seconds. */
 const LEASE = 3
@@ -22,8 +23,7 @@ describe.runIf(long)('owners on etcd that are killed and stopped', () => {
       const etcd = await TestEtcd.ready(3)
       onTestFinished(() => etcd.stop())
       const root = etcd.newRoot()
-      const store = await openStore(root)
-      onTestFinished(() => store.close())
+      const store = await openTestStore(root)
       await store.create('a')
       const log = join(temporaryFolder(), 'log')
       let owner: ChildProcess | undefined

@@ -3,23 +3,19 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { hostname } from 'node:os'
-import { encodeState, openStore, type SandboxStore, type StoreOptions } from 'sandbox-state'
+import { encodeState, type SandboxStore } from 'sandbox-state'
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { all } from '../support/all.js'
 import { effort } from '../support/effort.js'
-import { describeEtcd, LONGER_THAN_A_TEST, TestEtcd, until } from '../support/etcd.js'
+import { describeEtcd, LONGER_THAN_A_TEST, TestEtcd } from '../support/etcd.js'
 import { EtcdProxy, isChange, type Verdict } from '../support/etcd-proxy.js'
 import { Racers } from '../support/program.js'
+import { openTestStore } from '../support/store.js'
+import { until } from '../support/wait.js'
 
 const dist = new URL('../../dist/', import.meta.url)
 
 const CHANGES = effort(8, 25)
-
-async function open(root: string, options: StoreOptions = {}): Promise<SandboxStore> {
-  const store = await openStore(root, options)
-  onTestFinished(() => store.close())
-  return store
-}
 
 describeEtcd('a store in etcd', () => {
   let etcd: TestEtcd
@@ -39,7 +35,7 @@ describeEtcd('a store in etcd', () => {
   })
 
   test('keeps a state as a file would, and a record of each change beside it', async () => {
-    const store = await open(root)
+    const store = await openTestStore(root)
     await store.create('a', { cgroupPath: '/<x>' })
     const after = await store.transition('a', 'ready', 'running')
     const keys = await etcd.dump(`${prefix}/`)
@@ -59,7 +55,7 @@ describeEtcd('a store in etcd', () => {
   })
 
   test('keeps the keys of a value that it does not know', async () => {
-    const store = await open(root)
+    const store = await openTestStore(root)
     await etcd.put(`${prefix}/state/a`, '{"resources":{"x":1e400},"STATE":"ready"}')
     await store.transition('a', 'ready', 'running')
     expect(await etcd.dump(`${prefix}/state/`)).toEqual([
@@ -71,7 +67,7 @@ describeEtcd('a store in etcd', () => {
   })
 
   test('tells the history, which goes with the sandbox', async () => {
-    const store = await open(root)
+    const store = await openTestStore(root)
     await store.create('a')
     await store.transition('a', 'ready', 'running')
     await store.update('a', state => ({ ...state, blockIndex: 1, cgroupPath: '/x' }))
@@ -91,8 +87,8 @@ describeEtcd('a store in etcd', () => {
   })
 
   test('knows when a state was written by the record that was written with it', async () => {
-    const store = await open(root)
-    const silent = await open(root, { history: false })
+    const store = await openTestStore(root)
+    const silent = await openTestStore(root, { history: false })
     const recordOf = (id: string) => `${prefix}/history/${id}/0000000000000000001`
     await silent.create('a')
     await store.create('b')
@@ -110,8 +106,8 @@ describeEtcd('a store in etcd', () => {
   })
 
   test('says where the history has a gap', async () => {
-    const store = await open(root)
-    const silent = await open(root, { history: false })
+    const store = await openTestStore(root)
+    const silent = await openTestStore(root, { history: false })
     await store.create('a')
     await silent.transition('a', 'ready', 'running')
     await store.transition('a', 'running', 'paused')
@@ -129,7 +125,7 @@ describeEtcd('a store in etcd', () => {
   })
 
   test('keeps the last 100 records of a sandbox, and no more keys', async () => {
-    const store = await open(root)
+    const store = await openTestStore(root)
     await store.create('a')
     for (let i = 1; i < 130; i++) await store.update('a', state => ({ ...state, blockIndex: i }))
     const history = await all(store.history('a'))
@@ -145,7 +141,7 @@ describeEtcd('a store in etcd', () => {
     ['{"state":"dead"}', 'INVALID_STATE'],
     ['{"state":"ready","blockIndex":1.5}', 'INVALID_STATE'],
   ])('does not take the value %j for a state', async (value, code) => {
-    const store = await open(root)
+    const store = await openTestStore(root)
     await store.create('b')
     const path = `${prefix}/state/a`
     await etcd.put(path, value)
@@ -162,7 +158,7 @@ describeEtcd('a store in etcd', () => {
   })
 
   test('names what is wrong with it, one fault for each, and changes nothing', async () => {
-    const store = await open(root)
+    const store = await openTestStore(root)
     await store.create('good')
     await store.create('lost')
     await store.update('lost', state => ({ ...state, blockIndex: 1 }))
@@ -195,7 +191,7 @@ describeEtcd('a store in etcd', () => {
   })
 
   test('lists more sandboxes than one answer holds, as they were at one time', async () => {
-    const store = await open(root)
+    const store = await openTestStore(root)
     const ids = Array.from({ length: 300 }, (_, i) => `s${String(i).padStart(3, '0')}`)
     await Promise.all(ids.map(id => store.create(id)))
     const seen: string[] = []
@@ -220,12 +216,12 @@ describeEtcd('a store in etcd', () => {
     ['list', store => all(store.list())],
     ['inspect', async store => [await store.inspect('a')]],
   ])('%s: the revision at which it reads is compacted away before it has the times', async (_, call) => {
-    const writer = await open(root)
+    const writer = await openTestStore(root)
     await writer.create('a')
     const created = await writer.inspect('a')
     const proxy = await EtcdProxy.start(etcd.member.clientPort)
     onTestFinished(() => proxy.close())
-    const store = await open(`etcd://127.0.0.1:${proxy.port}${prefix}`)
+    const store = await openTestStore(`etcd://127.0.0.1:${proxy.port}${prefix}`)
     let requests = 0
     proxy.before = async (): Promise<Verdict> => {
       if (++requests === 2) {
@@ -238,15 +234,15 @@ describeEtcd('a store in etcd', () => {
     expect(await call(store)).toMatchObject([{ id: 'a', state: { blockIndex: 0 }, changedAt, revision }])
   })
 
-  test('is shared by nobody whose prefix only begins alike', async () => {
-    const store = await open(root)
-    await (await open(`${root}0`)).create('a')
-    await (await open(`${root}/state`)).create('b')
+  test('is not shared with a prefix that only begins alike', async () => {
+    const store = await openTestStore(root)
+    await (await openTestStore(`${root}0`)).create('a')
+    await (await openTestStore(`${root}/state`)).create('b')
     expect(await all(store.list())).toEqual([])
   })
 
   test('8 processes on one sandbox: the count is what was acknowledged, and so is the history', async () => {
-    const store = await open(root)
+    const store = await openTestStore(root)
     await store.create('shared')
     const outcomes = (await racers.race({ root, id: 'shared', what: 'increment', count: CHANGES })).flat()
     expect(outcomes.filter(({ ok }) => !ok)).toEqual([])
@@ -255,7 +251,7 @@ describeEtcd('a store in etcd', () => {
   })
 
   test.each(['create', 'transition'] as const)('of 8 processes, one succeeds with a %s', async what => {
-    const store = await open(root)
+    const store = await openTestStore(root)
     if (what === 'transition') await store.create('wanted')
     const outcomes = (await racers.race({ root, id: 'wanted', what })).flat()
     expect(outcomes.filter(({ ok }) => ok)).toHaveLength(1)
@@ -264,7 +260,7 @@ describeEtcd('a store in etcd', () => {
   })
 
   test('a change that others overtake each time is LOCK_TIMEOUT and names one of them', async () => {
-    const store = await open(root, { lockTimeout: 0 })
+    const store = await openTestStore(root, { lockTimeout: 0 })
     await store.create('a')
     const write = `
       import { openStore } from ${JSON.stringify(new URL('index.js', dist).href)}
@@ -284,10 +280,10 @@ describeEtcd('a store in etcd', () => {
   })
 
   test('a deletion that another overtook names that one, not who deleted something before', async () => {
-    const store = await open(root, { lockTimeout: 0 })
+    const store = await openTestStore(root, { lockTimeout: 0 })
     const proxy = await EtcdProxy.start(etcd.member.clientPort)
     onTestFinished(() => proxy.close())
-    const overtaken = await open(`etcd://127.0.0.1:${proxy.port}${prefix}`, { lockTimeout: 0 })
+    const overtaken = await openTestStore(`etcd://127.0.0.1:${proxy.port}${prefix}`, { lockTimeout: 0 })
     await store.create('a')
     await etcd.put(`${prefix}/deletions/ca`, '{"op":"x","pid":1,"host":"h","command":"earlier"}')
     proxy.before = async (passing): Promise<Verdict> => {
@@ -341,7 +337,7 @@ describeEtcd('a store in etcd', () => {
     const small = await TestEtcd.start(1, ['--quota-backend-bytes', String(2 ** 20)])
     onTestFinished(() => small.stop())
     await small.untilReady()
-    const store = await open(small.newRoot(), { lockTimeout: LONGER_THAN_A_TEST })
+    const store = await openTestStore(small.newRoot(), { lockTimeout: LONGER_THAN_A_TEST })
     const made = await store.create('a')
     await until('it is full', () =>
       small.put('/other', 'x'.repeat(200_000)).then(
@@ -365,8 +361,8 @@ describeEtcd('a store in etcd', () => {
     onTestFinished(() => asking.stop())
     const root = asking.newRoot()
     const etcd = { user: 'root', password: 'secret' }
-    const store = await open(root, { etcd })
-    const nobody = await open(root)
+    const store = await openTestStore(root, { etcd })
+    const nobody = await openTestStore(root)
     await store.create('a')
     await nobody.read('a')
     const events = store.watch()
@@ -390,7 +386,7 @@ describeEtcd('a store in etcd', () => {
     onTestFinished(() => void web.close())
     await once(web, 'listening')
     const { port } = web.address() as AddressInfo
-    const store = await open(`etcd://127.0.0.1:1,127.0.0.1:${port},${root.slice('etcd://'.length)}`)
+    const store = await openTestStore(`etcd://127.0.0.1:1,127.0.0.1:${port},${root.slice('etcd://'.length)}`)
     await store.create('a')
     expect(await all(store.list())).toHaveLength(1)
     const events = store.watch()

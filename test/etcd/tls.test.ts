@@ -2,11 +2,13 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type EtcdOptions, openStore, type SandboxStore } from 'sandbox-state'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import type { EtcdOptions, SandboxStore } from 'sandbox-state'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { all } from '../support/all.js'
 import { Authority, type Certificate } from '../support/certificates.js'
-import { base64, describeEtcd, LONGER_THAN_A_TEST, program, TestEtcd, until } from '../support/etcd.js'
+import { base64, describeEtcd, LONGER_THAN_A_TEST, program, TestEtcd } from '../support/etcd.js'
+import { openTestStore } from '../support/store.js'
+import { until } from '../support/wait.js'
 
 const missing = program('openssl') === undefined ? ' (skipped: no openssl on the PATH)' : ''
 
@@ -72,12 +74,10 @@ describeEtcd(`an etcd with TLS and users${missing}`, () => {
     }
 
     async function open(options: EtcdOptions, prefix = '/mine'): Promise<SandboxStore> {
-      const store = await openStore(`etcds://${etcd.hosts}${prefix}`, {
+      return openTestStore(`etcds://${etcd.hosts}${prefix}`, {
         etcd: options,
         lockTimeout: LONGER_THAN_A_TEST,
       })
-      onTestFinished(() => store.close())
-      return store
     }
 
     const tls = () => ({ ca: authority.ca.cert, cert: client.cert, key: Buffer.from(client.key) })

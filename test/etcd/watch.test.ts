@@ -1,7 +1,9 @@
-import { openStore, type SandboxStore, type StateEvent } from 'sandbox-state'
-import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
-import { describeEtcd, LONGER_THAN_A_TEST, TestEtcd, until } from '../support/etcd.js'
+import type { SandboxStore, StateEvent } from 'sandbox-state'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { describeEtcd, LONGER_THAN_A_TEST, TestEtcd } from '../support/etcd.js'
 import { type EtcdProxy, storesBesideProxy, type Verdict } from '../support/etcd-proxy.js'
+import { openTestStore } from '../support/store.js'
+import { until } from '../support/wait.js'
 
 function indexOf(event: StateEvent): number | undefined {
   return 'state' in event ? event.state.blockIndex : undefined
@@ -87,7 +89,7 @@ describeEtcd('a watch over etcd', () => {
     expect(told('b')).toEqual(Array.from({ length: 21 }, (_, i) => i))
   })
 
-  test('that is told again what it was told before does not repeat it', async () => {
+  test('does not repeat events that a member sends again', async () => {
     await writer.create('a')
     const { events } = follow()
     await until('the watch listens', () => watches() === 1)
@@ -168,7 +170,7 @@ describeEtcd('a watch over etcd', () => {
     ])
   })
 
-  test('goes on after a value that is none, which is an error event', async () => {
+  test('goes on after a value that is not a state, which is an error event', async () => {
     await writer.create('a')
     const { events } = follow()
     await until('the watch listens', () => watches() === 1)
@@ -220,8 +222,7 @@ describeEtcd('a watch over etcd', () => {
   })
 
   test('whose member falls silent goes on with another', async () => {
-    const both = await openStore(`etcd://127.0.0.1:${proxy.port},${etcd.hosts}${prefix}`)
-    onTestFinished(() => both.close())
+    const both = await openTestStore(`etcd://127.0.0.1:${proxy.port},${etcd.hosts}${prefix}`)
     await writer.create('a')
     const events = both.watch()
     expect((await events.next()).value).toMatchObject({ type: 'created' })
@@ -246,10 +247,9 @@ describeEtcd('a watch over etcd', () => {
   })
 
   test('ends with its signal, also while etcd does not say what is there', async () => {
-    const patient = await openStore(`etcd://127.0.0.1:${proxy.port}${prefix}`, {
+    const patient = await openTestStore(`etcd://127.0.0.1:${proxy.port}${prefix}`, {
       lockTimeout: LONGER_THAN_A_TEST,
     })
-    onTestFinished(() => patient.close())
     proxy.freeze()
     const abort = new AbortController()
     const first = patient.watch({ signal: abort.signal }).next()
@@ -262,8 +262,7 @@ describeEtcd('a watch over etcd', () => {
 
   test('that cannot begin is an IO_ERROR', async () => {
     proxy.before = () => 'cut'
-    const hasty = await openStore(`etcd://127.0.0.1:${proxy.port}${prefix}`, { lockTimeout: 0 })
-    onTestFinished(() => hasty.close())
+    const hasty = await openTestStore(`etcd://127.0.0.1:${proxy.port}${prefix}`, { lockTimeout: 0 })
     await expect(hasty.watch().next()).rejects.toMatchObject({ name: 'StateStoreError', code: 'IO_ERROR' })
   })
 })

@@ -10,6 +10,7 @@ import { openStore, type SandboxStore } from 'sandbox-state'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { all } from '../support/all.js'
 import { temporaryFolder } from '../support/root.js'
+import { openTestStore } from '../support/store.js'
 
 const EXAMPLES = fileURLToPath(new URL('../../examples/', import.meta.url))
 
@@ -59,12 +60,6 @@ async function outcome({ child, lines }: Example): Promise<Outcome> {
   return { code, lines }
 }
 
-async function opened(root: string): Promise<SandboxStore> {
-  const store = await openStore(root)
-  onTestFinished(() => store.close())
-  return store
-}
-
 /** The processes of a supervisor's sandboxes; they end with the test. */
 async function pidsOf(store: SandboxStore): Promise<number[]> {
   const pids = (await all(store.list())).map(entry =>
@@ -89,7 +84,7 @@ async function end({ child }: Example): Promise<void> {
 
 test('the supervisor finds its sandboxes again after it was killed, and reaps those that died', async () => {
   const root = temporaryFolder()
-  const store = await opened(root)
+  const store = await openTestStore(root)
   const first = start('supervisor', root, '3')
   await first.until('all sandboxes run')
   const pids = await pidsOf(store)
@@ -123,7 +118,7 @@ test('the supervisor finds its sandboxes again after it was killed, and reaps th
 
 test('the supervisor leaves an orphan alone unless it is asked to reap, and so the next process of that pid', async () => {
   const root = temporaryFolder()
-  const store = await opened(root)
+  const store = await openTestStore(root)
   const first = start('supervisor', root, '1')
   await first.until('all sandboxes run')
   await killBoth(first, store, (await pidsOf(store))[0])
@@ -144,7 +139,7 @@ test.runIf(process.platform === 'linux')(
   async () => {
     const folder = temporaryFolder()
     // A state cannot be written.
-    const store = await opened(folder)
+    const store = await openTestStore(folder)
     await store.create('sandbox-1')
     mkdirSync(join(folder, 'sandbox-1', '.state.json.tmp'))
     // The sandbox inherits its environment: that is how to find it.
@@ -185,8 +180,7 @@ function kill(pid: number | undefined): void {
 /** A store in which a and b run. */
 async function twoRunning() {
   const root = join(temporaryFolder(), 'states')
-  const store = await openStore(root)
-  onTestFinished(() => store.close())
+  const store = await openTestStore(root)
   for (const id of ['a', 'b']) {
     await store.create(id)
     await store.transition(id, 'ready', 'running')
@@ -263,8 +257,7 @@ test('what agents run, and who owns it, is in their states', async () => {
   }
   expect(await agents('list', 'ann')).toEqual(listed)
   expect((await agents('stop', id, 'out of budget')).code).toBe(0)
-  const store = await openStore(root)
-  onTestFinished(() => store.close())
+  const store = await openTestStore(root)
   const reasons = (await all(store.history(id))).map(({ reason }) => reason)
   expect(reasons).toEqual(['ann asked for it', undefined, 'port 9090 opened', 'out of budget'])
   expect(await agents('sweep', '1')).toEqual({ code: 0, lines: [] })

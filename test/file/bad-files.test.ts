@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { openStore, StateStoreError } from 'sandbox-state'
+import { StateStoreError } from 'sandbox-state'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { LOCK_EX, tryFlock } from '#src/file/posix/flock.js'
 import { libc } from '#src/file/posix/libc.js'
@@ -21,14 +21,14 @@ import { all } from '../support/all.js'
 import { holdFlock } from '../support/flock.js'
 import { picture } from '../support/picture.js'
 import { temporaryFolder } from '../support/root.js'
+import { openTestStore } from '../support/store.js'
 
 const WHOLE =
   '{"state":"running","blockIndex":3,"guestMemoryBlockSize":128,"guestMemoryHotplugProbe":true,"cgroupPath":"/kata/x"}'
 
 async function setUp() {
   const root = temporaryFolder()
-  const store = await openStore(root, { lockTimeout: 200 })
-  onTestFinished(() => store.close())
+  const store = await openTestStore(root, { lockTimeout: 200 })
   await store.create('good')
   mkdirSync(join(root, 'bad'))
   return { root, store, state: join(root, 'bad', 'state.json') }

@@ -7,6 +7,7 @@ import { all } from '../support/all.js'
 import { canHave, faults, storeToDamage } from '../support/faults.js'
 import { picture } from '../support/picture.js'
 import { temporaryFolder } from '../support/root.js'
+import { openTestStore } from '../support/store.js'
 
 describe.each(Object.entries(faults))('%s', (_name, fault) => {
   test.runIf(canHave(fault))('is one finding, and nothing is changed', async () => {
@@ -160,8 +161,7 @@ test('a root in which others can write is a fault, and one that is a link is not
   const { root } = await storeToDamage()
   const link = join(temporaryFolder(), 'root')
   symlinkSync(root, link)
-  const store = await openStore(link)
-  onTestFinished(() => store.close())
+  const store = await openTestStore(link)
   expect(await all(store.check())).toEqual([])
   chmodSync(root, 0o1777)
   expect(await all(store.check())).toMatchObject([{ code: 'WRONG_MODE', path: link, repairable: false }])

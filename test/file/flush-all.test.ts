@@ -9,7 +9,7 @@ import { ioEvent, noStrace } from '../support/strace.js'
 const PROGRAM = fileURLToPath(new URL('../programs/flush-all.mjs', import.meta.url))
 const AIO = 'io_setup,io_submit,io_getevents'
 
-/** Flushes so many files at once, under strace(1). */
+/** Flushes a number of files at once, under strace(1). */
 function flushAll(count: number, { bad = [], inject = [] }: { bad?: number[]; inject?: string[] } = {}) {
   const folder = temporaryFolder()
   const log = join(folder, 'trace')
@@ -69,7 +69,7 @@ describe.skipIf(noStrace !== undefined)('flushAll', () => {
     expect(calls.filter(call => call === 'io_getevents')).toHaveLength(3)
   })
 
-  test('reports every flush of a submission whose results do not arrive as failed, and mixes up none after it', () => {
+  test('reports each flush of a submission as failed when its results do not arrive, and keeps later ones apart', () => {
     const { codes: each, calls } = flushAll(200, { inject: ['io_getevents:error=EFAULT:when=1'] })
     expect(each).toEqual([...new Array(128).fill('EFAULT'), ...new Array(72).fill(null)])
     expect(calls.filter(call => call === 'io_setup')).toHaveLength(2)

@@ -14,12 +14,13 @@ import {
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type HistoryEntry, openStore, type SandboxStore, type StoreOptions } from 'sandbox-state'
+import type { HistoryEntry, SandboxStore, StoreOptions } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { all } from '../support/all.js'
 import { effort, places } from '../support/effort.js'
 import { nextMessage, Racers, startProgram } from '../support/program.js'
 import { filesystems, temporaryFolder } from '../support/root.js'
+import { openTestStore } from '../support/store.js'
 
 const ROTATE_AT = 64 * 1024
 
@@ -35,11 +36,7 @@ function paths(root: string, id = 'a') {
 
 async function setUp(options: StoreOptions = {}, on?: string) {
   const root = temporaryFolder(on)
-  const open = async (more: StoreOptions) => {
-    const store = await openStore(root, { durable: false, ...more })
-    onTestFinished(() => store.close())
-    return store
-  }
+  const open = (more: StoreOptions) => openTestStore(root, { durable: false, ...more })
   return { root, store: await open(options), open, ...paths(root) }
 }
 
@@ -233,7 +230,7 @@ describe('what was not recorded', () => {
     expect(await story(store)).toEqual(['create', 'running*', 'stopped'])
   })
 
-  test('a sandbox made without a history has none, not even that of an earlier one', async () => {
+  test('a sandbox created without a history does not get that of an earlier one', async () => {
     const { store, open, folder, state, history } = await setUp()
     const silent = await open({ history: false })
     await store.create('a')

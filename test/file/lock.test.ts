@@ -2,18 +2,18 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import lockfile from 'proper-lockfile'
-import { openStore } from 'sandbox-state'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { all } from '../support/all.js'
 import { places } from '../support/effort.js'
 import { holdFlock } from '../support/flock.js'
 import { temporaryFolder } from '../support/root.js'
+import { openTestStore } from '../support/store.js'
+import { settled } from '../support/wait.js'
 
 describe.each(places)('locks on $name', ({ folder }) => {
   async function setUp(lockTimeout: number) {
     const root = temporaryFolder(folder)
-    const store = await openStore(root, { lockTimeout })
-    onTestFinished(() => store.close())
+    const store = await openTestStore(root, { lockTimeout })
     await store.create('a')
     await store.create('b')
     return { store, lock: join(root, 'a', 'lock'), state: join(root, 'a', 'state.json') }
@@ -22,9 +22,9 @@ describe.each(places)('locks on $name', ({ folder }) => {
   test('a shell that holds flock(1) makes a change wait, then time out with its pid and command', async () => {
     const { store, lock } = await setUp(300)
     const shell = await holdFlock(lock)
-    const start = performance.now()
-    const error = await store.transition('a', 'ready', 'running').catch((error: unknown) => error)
-    expect(performance.now() - start).toBeGreaterThan(290)
+    const change = store.transition('a', 'ready', 'running').catch((error: unknown) => error)
+    expect(await settled(change, 100)).toBe('pending')
+    const error = await change
     expect(error).toMatchObject({ code: 'LOCK_TIMEOUT', id: 'a', path: lock })
     expect(String(error)).toContain(`pid ${shell.pid}`)
     expect(await store.read('a')).toMatchObject({ state: 'ready' })
@@ -38,7 +38,8 @@ describe.each(places)('locks on $name', ({ folder }) => {
     const { store, lock } = await setUp(10_000)
     const shell = await holdFlock(lock)
     const change = store.transition('a', 'ready', 'running')
-    setTimeout(() => void shell.release(), 100)
+    expect(await settled(change, 100)).toBe('pending')
+    await shell.release()
     expect((await change).state).toBe('running')
   })
 
@@ -85,7 +86,7 @@ describe.each(places)('locks on $name', ({ folder }) => {
     expect(await lockfile.check(state)).toBe(false)
   })
 
-  test('both locks are held while an update runs, and none is after it', async () => {
+  test('both locks are held while an update runs, and neither afterwards', async () => {
     const { store, lock, state } = await setUp(10_000)
     const tried: (number | null)[] = []
     const tryFlock = () => spawnSync('flock', ['--nonblock', lock, 'true']).status
@@ -102,8 +103,8 @@ describe.each(places)('locks on $name', ({ folder }) => {
     const { store, lock } = await setUp(10_000)
     const shell = await holdFlock(lock)
     const waiting = store.transition('a', 'ready', 'running')
-    await new Promise(resolve => setTimeout(resolve, 50))
-    // What `rm -r` and a new sandbox would do, whoever holds the lock.
+    expect(await settled(waiting, 50)).toBe('pending')
+    // What `rm -r` and a new sandbox would do, no matter who holds the lock.
     rmSync(join(lock, '..'), { recursive: true })
     mkdirSync(join(lock, '..'))
     writeFileSync(join(lock, '..', 'state.json'), '{"state":"ready","blockIndex":5}')

@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { openStore, type SandboxStore } from 'sandbox-state'
+import type { SandboxStore } from 'sandbox-state'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { effort } from '../support/effort.js'
+import { openTestStore } from '../support/store.js'
 
 // What walks over all sandboxes keeps its memory flat and lets the event loop turn, however many there are. (To list them
 // in order, their names are read and sorted in one go: about a microsecond for each.)
@@ -100,8 +101,7 @@ test.each([
   `$what goes over ${COUNT} sandboxes`,
   { timeout: 600_000 },
   async ({ what, start, items, each, ...options }) => {
-    const store = await openStore(root, { durable: false })
-    onTestFinished(() => store.close())
+    const store = await openTestStore(root, { durable: false })
     const most = what === 'watch' ? items : undefined
     const walked = await walk(start(store), { ...options, ...(most !== undefined && { most }) })
     console.log(

@@ -1,8 +1,8 @@
 import { chownSync, linkSync, lstatSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { openStore } from 'sandbox-state'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { filesystems, temporaryFolder } from '../support/root.js'
+import { openTestStore } from '../support/store.js'
 
 const SOMEBODY = 4711
 
@@ -12,8 +12,7 @@ async function setUp(on: string) {
   const folder = join(root, 'a')
   mkdirSync(folder, { mode: 0o700 })
   chownSync(folder, SOMEBODY, SOMEBODY)
-  const store = await openStore(root)
-  onTestFinished(() => store.close())
+  const store = await openTestStore(root)
   const owners = () =>
     Object.fromEntries(readdirSync(folder).map(name => [name, lstatSync(join(folder, name)).uid]))
   return { folder, store, owners }
@@ -36,7 +35,7 @@ describe.runIf(process.geteuid?.() === 0).each(filesystems)('root, on $name', ({
     expect(owners()).toEqual(theirs)
   })
 
-  test('gives nobody a file of its own that a user has linked to the name of the lock', async () => {
+  test('gives away no file that a user has linked to the name of the lock', async () => {
     const { folder, store } = await setUp(on)
     const roots = join(folder, '..', 'roots')
     writeFileSync(roots, '')

@@ -6,6 +6,7 @@ import * as z from 'zod'
 import { all } from '../support/all.js'
 import { places } from '../support/effort.js'
 import { temporaryFolder } from '../support/root.js'
+import { openTestStore } from '../support/store.js'
 
 /** Members that another program or a person may have put into a file, none of them written so by this package. */
 const MEMBERS: Readonly<Record<string, string>> = {
@@ -30,8 +31,7 @@ describe.each(places)('odd labels and data, on $name', ({ folder }) => {
       mkdirSync(join(root, id), { mode: 0o700 })
       writeFileSync(join(root, id, 'state.json'), `{${members},"state":"ready"}`)
     }
-    const store = await openStore(root)
-    onTestFinished(() => store.close())
+    const store = await openTestStore(root)
     const textOf = (id: string) => readFileSync(join(root, id, 'state.json'), 'utf8')
     return { root, store, textOf }
   }
@@ -53,8 +53,7 @@ describe.each(places)('odd labels and data, on $name', ({ folder }) => {
     const { store, textOf } = await setUp()
     for (const id of ids) await store.transition(id, 'ready', 'stopped')
     const target = temporaryFolder(folder)
-    const to = await openStore(target)
-    onTestFinished(() => to.close())
+    const to = await openTestStore(target)
     expect(await copyStore(store, to)).toEqual({ copied: ids.length, same: 0, failed: [] })
     for (const id of ids) expect(readFileSync(join(target, id, 'state.json'), 'utf8')).toBe(textOf(id))
     expect(await copyStore(store, to)).toEqual({ copied: 0, same: ids.length, failed: [] })

@@ -38,12 +38,12 @@ import { places } from '../support/effort.js'
 import { holdFlock } from '../support/flock.js'
 import { nextMessage, startProgram } from '../support/program.js'
 import { filesystems, temporaryFolder } from '../support/root.js'
+import { openTestStore } from '../support/store.js'
 import { settled, until } from '../support/wait.js'
 
 async function setUp(on?: string, ids: readonly string[] = ['a']) {
   const root = temporaryFolder(on)
-  const store = await openStore(root, { lockTimeout: 5_000 })
-  onTestFinished(() => store.close())
+  const store = await openTestStore(root, { lockTimeout: 5_000 })
   for (const id of ids) {
     await store.create(id)
     await store.transition(id, 'ready', 'running')
@@ -287,8 +287,7 @@ describe('what cannot be owned', () => {
 describe('taking and releasing', () => {
   test('wait for the locks of a change, and no longer than for a change', async () => {
     const { root, store } = await setUp()
-    const hasty = await openStore(root, { lockTimeout: 50 })
-    onTestFinished(() => hasty.close())
+    const hasty = await openTestStore(root, { lockTimeout: 50 })
     const owner = await own(hasty)
     const blocks = [
       async () => (await holdFlock(join(root, 'a', 'lock'))).release,
@@ -311,8 +310,7 @@ describe('taking and releasing', () => {
 
   test('wait their turn in the same process, whatever the time for other processes', async () => {
     const { root } = await setUp(filesystems.at(-1)?.folder) // On a disk both wait for flushes, holding the locks.
-    const hasty = await openStore(root, { lockTimeout: 0 })
-    onTestFinished(() => hasty.close())
+    const hasty = await openTestStore(root, { lockTimeout: 0 })
     const [first, second] = await Promise.allSettled([hasty.own('a'), hasty.own('a')])
     expect(second).toMatchObject({ status: 'rejected', reason: { code: 'OWNED' } })
     if (first.status === 'rejected') throw first.reason
@@ -349,8 +347,7 @@ describe('taking and releasing', () => {
   test('are in the way of no change', async () => {
     const { root, store } = await setUp()
     await own(store)
-    const other = await openStore(root, { lockTimeout: 0 })
-    onTestFinished(() => other.close())
+    const other = await openTestStore(root, { lockTimeout: 0 })
     expect(await other.transition('a', 'running', 'paused')).toMatchObject({ state: 'paused' })
   })
 })
@@ -498,7 +495,7 @@ describe('reap', () => {
 })
 
 describe('a sandbox that is deleted', () => {
-  test('has no owner any more, who is told; nor has the next of that id', async () => {
+  test('loses its owner, whose signal is aborted; the next of that id has no owner', async () => {
     const { root, store } = await setUp()
     const owner = await own(store)
     const lost = once(owner.signal, 'abort')
@@ -553,8 +550,7 @@ test('check, repair and copy know the file', async () => {
   await store.repair()
   expect(statSync(file('a')).mode & 0o777).toBe(0o600)
   expect(await ownershipOf(store)).toBe('owned')
-  const to = await openStore(temporaryFolder())
-  onTestFinished(() => to.close())
+  const to = await openTestStore(temporaryFolder())
   await copyStore(store, to)
   expect(await ownershipOf(to)).toBe('unowned')
   await owner.release()

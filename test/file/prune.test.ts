@@ -1,21 +1,15 @@
 import { tracingChannel } from 'node:diagnostics_channel'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import {
-  CHANGE_CHANNEL,
-  type ChangeTrace,
-  openStore,
-  type PruneOptions,
-  type SandboxStore,
-} from 'sandbox-state'
+import { CHANGE_CHANNEL, type ChangeTrace, type PruneOptions, type SandboxStore } from 'sandbox-state'
 import { expect, onTestFinished, test } from 'vitest'
 import { all } from '../support/all.js'
 import { holdFlock } from '../support/flock.js'
 import { temporaryFolder } from '../support/root.js'
+import { openTestStore } from '../support/store.js'
 
 async function stopped(root: string, ...ids: string[]): Promise<SandboxStore> {
-  const store = await openStore(root, { lockTimeout: 20 })
-  onTestFinished(() => store.close())
+  const store = await openTestStore(root, { lockTimeout: 20 })
   for (const id of ids) {
     await store.create(id)
     await store.transition(id, 'ready', 'stopped')

@@ -13,7 +13,7 @@ import {
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import lockfile from 'proper-lockfile'
-import { openStore, type Repair, type SandboxStore } from 'sandbox-state'
+import type { Repair, SandboxStore } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { all } from '../support/all.js'
 import { effort, places } from '../support/effort.js'
@@ -22,6 +22,8 @@ import { holdFlock } from '../support/flock.js'
 import { picture } from '../support/picture.js'
 import { nextMessage, startProgram } from '../support/program.js'
 import { filesystems, temporaryFolder } from '../support/root.js'
+import { openTestStore } from '../support/store.js'
+import { settled } from '../support/wait.js'
 
 /** A list of repairs without the names of the folders in the quarantine, which a dry run does not know. */
 function withoutPlaces(repairs: readonly Repair[]): unknown[] {
@@ -70,8 +72,7 @@ test('a folder that was named by mistake is left as it is, empty folders and lin
   }
   symlinkSync('bin', join(home, 'sbin'))
   const before = picture(home)
-  const store = await openStore(home)
-  onTestFinished(() => store.close())
+  const store = await openTestStore(home)
   const repairs = await store.repair()
   expect(new Set(repairs.map(({ id }) => id))).toEqual(new Set(['bin', 'empty', 'public', 'tmp', 'sbin']))
   expect(repairs.filter(({ action }) => action !== 'left')).toEqual([])
@@ -86,8 +87,7 @@ test('what a killed create left is removed also where there is no other sandbox'
   mkdirSync(join(root, 'b'))
   chmodSync(join(root, 'b'), 0o755)
   writeFileSync(join(root, 'b', 'state.json'), '{', { mode: 0o600 })
-  const store = await openStore(root)
-  onTestFinished(() => store.close())
+  const store = await openTestStore(root)
   const repairs = await store.repair()
   expect(repairs.map(({ id, code, action }) => [id, code, action]).sort()).toEqual([
     ['a', 'UNFINISHED_CREATE', 'removed'],
@@ -265,8 +265,10 @@ describe('a sandbox that somebody holds', () => {
     const { store, folder } = await storeToDamage({ lockTimeout: 5000 })
     writeFileSync(join(folder, 'state.json'), '')
     const shell = await holdFlock(join(folder, 'lock'))
-    setTimeout(() => void shell.release(), 600)
-    expect(await store.repair()).toMatchObject([{ id: 'bad', code: 'EMPTY_STATE', action: 'moved' }])
+    const repair = store.repair()
+    expect(await settled(repair, 600)).toBe('pending')
+    await shell.release()
+    expect(await repair).toMatchObject([{ id: 'bad', code: 'EMPTY_STATE', action: 'moved' }])
   })
 })
 
@@ -276,7 +278,7 @@ test('of two repairs the second moves nothing that the first has moved and a cha
   const first = await holdFlock(join(root, '.quarantine'))
   faults['a lock that is a FIFO']?.make(folder)
   const second = store.repair()
-  await new Promise(resolve => setTimeout(resolve, 600))
+  expect(await settled(second, 600)).toBe('pending')
   expect(lstatSync(join(folder, 'lock')).isFIFO()).toBe(true)
   rmSync(join(folder, 'lock'))
   await store.update('bad', state => ({ ...state, blockIndex: 1 }))
@@ -343,7 +345,7 @@ test('a repair that is killed at any call is finished by the next one', { timeou
 })
 
 describe.each(places)('beside running processes, on $name', ({ folder: on }) => {
-  test('changes without end make no finding, and none is lost', { timeout: 60_000 }, async () => {
+  test('endless changes cause no finding, and no change is lost', { timeout: 60_000 }, async () => {
     const { root, store } = await storeToDamage({ lockTimeout: 20_000, on })
     const ids = ['good', 'bad']
     const programs = [0, 1].map(() => startProgram('load', [root, effort('400', '4000'), ...ids]))
@@ -379,8 +381,7 @@ describe.each(places)('beside running processes, on $name', ({ folder: on }) => 
     timeout: 60_000,
   }, async () => {
     const { root, store } = await storeToDamage({ lockTimeout: 20_000, on })
-    const other = await openStore(root, { lockTimeout: 20_000, durable: false })
-    onTestFinished(() => other.close())
+    const other = await openTestStore(root, { lockTimeout: 20_000, durable: false })
     const ids = Array.from({ length: 30 }, (_, i) => `s${i}`)
     const fills: ((folder: string) => void)[] = [
       folder => writeFileSync(join(folder, 'state.json'), '{"st'),
@@ -427,7 +428,7 @@ describe.each(places)('beside running processes, on $name', ({ folder: on }) => 
     const done = await store.repair()
     expect(done.filter(({ action }) => action === 'failed' || action === 'busy')).toEqual([])
     expect(await all(store.check())).toEqual([])
-    // Of a sandbox whose repair was killed between two files, they are in two entries.
+    // If its repair was killed between two files, they are in two entries.
     const kept: Record<string, string[]> = {}
     for (const { path, note, files } of quarantined(root)) {
       kept[note.id] = [...(kept[note.id] ?? []), ...files].sort()

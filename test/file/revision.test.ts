@@ -1,9 +1,9 @@
 import { mkdirSync, statSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
-import { openStore } from 'sandbox-state'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { all } from '../support/all.js'
 import { filesystems, temporaryFolder } from '../support/root.js'
+import { openTestStore } from '../support/store.js'
 
 test('the time of a new state is that of the system clock, though the machine has slept since the start', async () => {
   // The clock of performance.now() stands still meanwhile.
@@ -11,8 +11,7 @@ test('the time of a new state is that of the system clock, though the machine ha
     .spyOn(performance, 'timeOrigin', 'get')
     .mockReturnValue(performance.timeOrigin - 8 * 3_600_000)
   onTestFinished(() => start.mockRestore())
-  const store = await openStore(temporaryFolder())
-  onTestFinished(() => store.close())
+  const store = await openTestStore(temporaryFolder())
   const before = Date.now()
   await store.create('a')
   const { changedAt } = await store.inspect('a')
@@ -23,8 +22,7 @@ test('the time of a new state is that of the system clock, though the machine ha
 describe.each(filesystems)('a state file whose time of modification, on $name,', ({ folder }) => {
   async function setUp() {
     const root = temporaryFolder(folder)
-    const store = await openStore(root)
-    onTestFinished(() => store.close())
+    const store = await openTestStore(root)
     await store.create('a')
     await store.create('b')
     const file = join(root, 'a', 'state.json')

@@ -1,19 +1,14 @@
 import { existsSync, lstatSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { openStore, type SandboxStore } from 'sandbox-state'
+import type { SandboxStore } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { all } from '../support/all.js'
 import { temporaryFolder } from '../support/root.js'
-
-async function open(root: string) {
-  const store = await openStore(root)
-  onTestFinished(() => store.close())
-  return store
-}
+import { openTestStore } from '../support/store.js'
 
 test('a root is made with all that is missing above it, for its owner only', async () => {
   const above = temporaryFolder()
-  const store = await open(join(above, 'one', 'two', 'root'))
+  const store = await openTestStore(join(above, 'one', 'two', 'root'))
   await store.create('a')
   for (const path of ['one', 'one/two', 'one/two/root']) {
     expect(lstatSync(join(above, path)).mode & 0o777).toBe(0o700)
@@ -22,7 +17,7 @@ test('a root is made with all that is missing above it, for its owner only', asy
 
 test("it is its owner's to use also under a umask that takes rights from the owner", async () => {
   const above = temporaryFolder()
-  const store = await open(join(above, 'one', 'root'))
+  const store = await openTestStore(join(above, 'one', 'root'))
   const before = process.umask(0o777)
   onTestFinished(() => void process.umask(before))
   await store.create('a')
@@ -32,9 +27,9 @@ test("it is its owner's to use also under a umask that takes rights from the own
 test('several stores that make one root at once all get it', async () => {
   const root = join(temporaryFolder(), 'new', 'root')
   const ids = ['a', 'b', 'c', 'd']
-  const stores = await Promise.all(ids.map(() => open(root)))
+  const stores = await Promise.all(ids.map(() => openTestStore(root)))
   await Promise.all(ids.map((id, at) => stores[at]?.create(id)))
-  expect((await all((await open(root)).list())).map(({ id }) => id)).toEqual(ids)
+  expect((await all((await openTestStore(root)).list())).map(({ id }) => id)).toEqual(ids)
 })
 
 describe.each([
@@ -63,7 +58,7 @@ describe.each([
       const folder = temporaryFolder()
       writeFileSync(join(folder, 'file'), '')
       symlinkSync('loop', join(folder, 'loop'))
-      const store = await open(join(folder, root))
+      const store = await openTestStore(join(folder, root))
       const path = join(folder, root === 'loop' ? 'loop' : 'file')
       await expect(call(store)).rejects.toMatchObject({
         code: 'IO_ERROR',
@@ -76,7 +71,7 @@ describe.each([
 })
 
 test.skipIf(!existsSync('/proc/self'))('a root where nothing can be made is an error at once', async () => {
-  const store = await open('/proc/none/root')
+  const store = await openTestStore('/proc/none/root')
   await expect(store.create('a')).rejects.toMatchObject({
     code: 'IO_ERROR',
     id: 'a',

@@ -1,12 +1,13 @@
 import { chmodSync, cpSync, lstatSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { decodeState, encodeState, openStore, type SandboxState } from 'sandbox-state'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { decodeState, encodeState, type SandboxState } from 'sandbox-state'
+import { describe, expect, test } from 'vitest'
 import { Root } from '../cli/support.js'
 import { all } from '../support/all.js'
 import { picture } from '../support/picture.js'
 import { temporaryFolder } from '../support/root.js'
+import { openTestStore } from '../support/store.js'
 
 const FIXTURES = fileURLToPath(new URL('../../fixtures/kata', import.meta.url))
 
@@ -97,9 +98,7 @@ function rootOf(version: string): string {
 }
 
 async function storeOn(root: string) {
-  const store = await openStore(root, { lockTimeout: 500, durable: false })
-  onTestFinished(() => store.close())
-  return store
+  return openTestStore(root, { lockTimeout: 500, durable: false })
 }
 
 /** What a change of a sandbox has nothing to do with. */

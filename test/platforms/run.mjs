@@ -75,7 +75,7 @@ if (values.help) {
 
 const tests = values.quick ? QUICK : []
 const cleanUps = []
-/** Whoever ends this ends the tests that run. */
+/** Ending this ends the tests that run. */
 let running
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => running?.kill('SIGTERM'))
 

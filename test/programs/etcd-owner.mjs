@@ -1,5 +1,6 @@
 // Owns sandbox a on etcd, with a lease of some seconds, and does as it is told: etcd-owner.mjs ROOT SECONDS
 // Told a number of ms, it blocks its event loop for so long; told to end, it ends of itself, without a release.
+// Its status is 1 when it has lost the sandbox.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EtcdBackend } from '../../dist/etcd/backend.js'
 import { SandboxStore } from '../../dist/store.js'
@@ -9,6 +10,7 @@ const options = { lockTimeout: 10_000, history: true, lease: Number(seconds) }
 const store = new SandboxStore(new EtcdBackend(root, undefined, options))
 const owner = await store.own('a')
 const { signal } = owner
+signal.addEventListener('abort', () => (process.exitCode = 1))
 
 process.on('message', async what => {
   if (what === 'release') await owner.release()

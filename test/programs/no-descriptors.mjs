@@ -7,7 +7,7 @@ import { openStore } from 'sandbox-state'
 const [root, call, left] = process.argv.slice(2)
 const store = await openStore(root, { lockTimeout: 0 })
 
-/** Opens files until there can be no more, but so many. */
+/** Opens files until only this many more can be opened. */
 function exhaust(left) {
   const open = []
   try {

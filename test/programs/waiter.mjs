@@ -16,6 +16,6 @@ process.on('message', () => {
   before = process.cpuUsage()
 })
 const { state } = await waiting
-process.send({ state, at: Date.now() })
+process.send({ state })
 await store.close()
 process.disconnect()

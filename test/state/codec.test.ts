@@ -95,7 +95,7 @@ describe('encodeState', () => {
     expect(codeOf(() => encodeState({ ...state, cgroupPath: 'x'.repeat(MAX_STATE_BYTES - fixed + 1) }))).toBe(
       'INVALID_STATE',
     )
-    // Of two bytes each, and of three.
+    // Characters of two bytes each, and of three.
     for (const character of ['ü', '€']) {
       const cgroupPath = character.repeat(MAX_STATE_BYTES / Buffer.byteLength(character))
       expect(codeOf(() => encodeState({ ...state, cgroupPath }))).toBe('INVALID_STATE')

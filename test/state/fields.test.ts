@@ -5,7 +5,7 @@ import { newState } from '#src/state/validate.js'
 
 const BEFORE = newState()
 
-it('every field that a file holds is told when it changed, and only then', () => {
+it('every field that a file holds is reported when it changed, and only then', () => {
   const changes = {
     blockIndex: 1,
     guestMemoryBlockSize: 128,

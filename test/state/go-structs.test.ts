@@ -61,7 +61,7 @@ describe("Kata's other types", () => {
     expect(Resources.parse({ Memory: 1, memory: 2 }).Memory).toBe(2)
   })
 
-  it('tell an empty list from none', () => {
+  it('distinguish an empty list from a missing one', () => {
     expect(Cmd.parse({ Args: [], Envs: [null, {}] })).toMatchObject({
       Args: [],
       Envs: [

@@ -154,7 +154,7 @@ describe('textOf', () => {
     expect(textOf(Uint8Array.from([0x78, 0xff, 0x61, 0xff, 0x78]).subarray(1, 4))).toBe('\ufffda\ufffd')
   })
 
-  it('reads the bytes of a detached buffer as none', () => {
+  it('reads a detached buffer as empty', () => {
     const bytes = Uint8Array.from([0x7b, 0x7d])
     structuredClone(bytes, { transfer: [bytes.buffer] })
     expect(textOf(bytes)).toBe('')

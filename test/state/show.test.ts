@@ -20,7 +20,7 @@ describe('text in messages', () => {
     expect(visible('a"\n\u001b\u202e\ud83d🚀é')).toBe('a"\\u000a\\u001b\\u202e\\ud83d🚀é')
   })
 
-  it('can be told from what it is not', () => {
+  it('cannot be confused with anything else', () => {
     fc.assert(
       fc.property(anyText, text => {
         fc.pre(text.length <= 60)

@@ -11,8 +11,8 @@ export interface Passing {
   readonly body: string
 }
 
-/** What becomes of a request before etcd has seen it, or of its answer after. */
-export type Verdict = 'pass' | 'cut'
+/** What happens to a request before etcd has seen it, or to its answer after; `refuse` answers as a server that is not etcd. */
+export type Verdict = 'pass' | 'cut' | 'refuse'
 
 /** Stands between a store and an etcd, and does to their connection what a test wants. */
 export class EtcdProxy {
@@ -73,7 +73,9 @@ export class EtcdProxy {
     const body = await textOf(incoming)
     const passing = { path, body }
     this.counts.set(path, (this.counts.get(path) ?? 0) + 1)
-    if ((await this.before(passing)) === 'cut') return void incoming.socket.destroy()
+    const verdict = await this.before(passing)
+    if (verdict === 'cut') return void incoming.socket.destroy()
+    if (verdict === 'refuse') return void answer.writeHead(404).end()
     const onwardBody = this.rewrite(passing)
     const { host: _, 'content-length': __, ...headers } = incoming.headers
     const onward = request({ host: '127.0.0.1', port: this.target, path, method: 'POST', headers })

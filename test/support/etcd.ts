@@ -4,10 +4,10 @@ import { accessSync, constants, existsSync, mkdtempSync, readdirSync, readFileSy
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { describe } from 'vitest'
+import { until } from './wait.js'
 
-/** The etcd that is installed; undefined where there is none. */
+/** The installed etcd; undefined if it is missing. */
 const etcd = program('etcd')
 
 /** `describe` where there is an etcd; elsewhere it is skipped, and its name says why. */
@@ -207,7 +207,7 @@ export class TestEtcd {
     throw new Error('the watch ended early')
   }
 
-  /** Makes etcd forget what was before its newest revision, or before one so many revisions older. */
+  /** Makes etcd forget what was before its newest revision, or before one that many revisions older. */
   async compact(older = 0n): Promise<void> {
     await this.ask('kv/compaction', { revision: String((await this.revision()) - older), physical: true })
   }
@@ -260,17 +260,8 @@ async function ask(
   }
 }
 
-/** A `lockTimeout`, in ms, with which whatever is not found out at once is not found out within a test. */
+/** A `lockTimeout`, in ms: what does not fail at once does not fail within a test. */
 export const LONGER_THAN_A_TEST = 600_000
-
-/** Asks again every few ms, for 20 s at the most. */
-export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 20_000
-  while (!(await isSo())) {
-    if (performance.now() > deadline) throw new Error(`waited in vain until ${what}`)
-    await sleep(10)
-  }
-}
 
 async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))

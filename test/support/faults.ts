@@ -22,7 +22,7 @@ import { temporaryFolder } from './root.js'
 export interface Fault {
   readonly make: (folder: string) => void
   readonly code: FindingCode
-  /** Of what is at fault, from the root. */
+  /** What is at fault, from the root. */
   readonly path: string
   readonly action: RepairAction
   /** What `read` gives once it was repaired: a state, or an error's code. */

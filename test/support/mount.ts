@@ -32,7 +32,7 @@ export const smallFilesystems: readonly Filesystem[] = [
   { name: 'ext4 of 2 MB', mount: mountExt4 },
 ].map(filesystem => ({ ...filesystem, missing: whyNot(filesystem.mount) }))
 
-/** A tmpfs in which only so many files and folders can be. */
+/** A tmpfs with a limited number of files and folders. */
 export function mountTmpfs(options: string): string {
   const folder = mountPoint()
   run('mount', '-t', 'tmpfs', '-o', options, 'sandbox-state-test', folder)

@@ -4,11 +4,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 export const PATIENCE = 20_000
 
 /** Waits until something is so; throws when that does not come. */
-export async function until(what: string, isSo: () => boolean, within = PATIENCE): Promise<void> {
+export async function until(
+  what: string,
+  isSo: () => boolean | Promise<boolean>,
+  within = PATIENCE,
+): Promise<void> {
   const deadline = performance.now() + within
-  while (!isSo()) {
+  while (!(await isSo())) {
     if (performance.now() > deadline) throw new Error(`it never came to this: ${what}`)
-    await sleep(2)
+    await sleep(5)
   }
 }
 
