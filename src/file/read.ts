@@ -54,30 +54,48 @@ export async function readSandbox(
 async function readAgain(dir: Dir): Promise<StateFile | undefined> {
   const deadline = performance.now() + LONGEST
   for (let attempt = 0; ; attempt++) {
-    let fd: number | undefined
-    let isBusy = false
-    try {
-      fd = openLockToRead(dir)
-      isBusy = !tryFlock(fd, LOCK_SH)
-    } catch {
-      // A lock that cannot be taken at all, as when there is no lock file, is not needed.
-    }
-    try {
-      return readStateFile(dir)
-    } catch (error) {
-      if (!isUnreadable(error) || !(isBusy || isFresh(dir))) throw error
-      const left = deadline - performance.now()
-      if (left <= 0) throw isBusy ? besideHolder(error, dir) : error
-      await pause(attempt, left)
-    } finally {
-      if (fd !== undefined) unlockAndClose(fd)
-    }
+    const result = readUnderSharedLock(dir)
+    if ('file' in result) return result.file
+    const { error, isBusy } = result
+    if (!isBusy && !isFresh(dir)) throw error
+    const left = deadline - performance.now()
+    if (left <= 0) throw isBusy ? besideHolder(error, dir) : error
+    await pause(attempt, left)
+  }
+}
+
+type Reading =
+  | { readonly file: StateFile | undefined }
+  /** It could not be decoded; `isBusy` if somebody holds the lock. */
+  | { readonly error: StateStoreError; readonly isBusy: boolean }
+
+/** @throws StateStoreError `IO_ERROR` */
+function readUnderSharedLock(dir: Dir): Reading {
+  let fd: number | undefined
+  let isBusy = false
+  try {
+    fd = openLockToRead(dir)
+    isBusy = !tryFlock(fd, LOCK_SH)
+  } catch {
+    // A lock that cannot be taken at all, as when there is no lock file, is not needed.
+  }
+  try {
+    return { file: readStateFile(dir) }
+  } catch (error) {
+    if (!isUnreadable(error)) throw error
+    return { error, isBusy }
+  } finally {
+    if (fd !== undefined) unlockAndClose(fd)
   }
 }
 
 function isFresh(dir: Dir): boolean {
-  const stat = dir.stat(STATE_FILE)
-  return stat !== undefined && isRegularFile(stat) && Date.now() - stat.mtimeMs < FRESH
+  try {
+    const stat = dir.stat(STATE_FILE)
+    return stat !== undefined && isRegularFile(stat) && Date.now() - stat.mtimeMs < FRESH
+  } catch {
+    return false // What was read is the result.
+  }
 }
 
 function besideHolder(error: StateStoreError, dir: Dir): StateStoreError {
