@@ -15,6 +15,7 @@ import {
   noStrace,
   startPrepared,
   traceChange,
+  untilHit,
   ways,
 } from '../support/strace.js'
 import { CHANGES, historyOf, isState, namesIn, stateOf, TIDY } from './sandbox.js'
@@ -46,7 +47,7 @@ const ERRORS: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Every so many cases, and in memory only: `pairs.test.ts` fails every call, too, without strace(1). */
-const STEP = effort(5, 1)
+const STEP = effort(5, 3, 1)
 
 if (noStrace !== undefined) console.warn(`I/O errors are not injected: ${noStrace}`)
 
@@ -80,9 +81,13 @@ describe.skipIf(noStrace !== undefined).each(effort(ways.slice(0, 1), ways))(
       for (const call of calls) {
         for (const errno of ERRORS[call.name] ?? []) {
           if (++count % STEP !== 0) continue
-          const id = `x${count}`
-          if (before !== undefined) await store.create(id)
-          const answer = await disturb(disturbed, { what, id }, call, errno)
+          let id = ''
+          const { answer } = await untilHit(call, async attempt => {
+            id = `x${count}y${attempt}`
+            if (before !== undefined) await store.create(id)
+            return disturbChange(child, { what, id }, call, `error=${errno}`, logs)
+          })
+          if (answer === undefined) throw new Error(`${errno} at ${call.text} ended the process`)
           const where = `${errno} at ${call.text}, then ${answer.code ?? 'done'}: ${answer.message ?? ''} ${answer.stack ?? ''}`
           const state = await stateOf(store, id)
           if (isHarmless(call, what, errno)) expect.soft(answer.ok, where).toBe(true)
@@ -119,8 +124,9 @@ describe.skipIf(noStrace !== undefined)('each call that fails', () => {
       expect(calls.length).toBeGreaterThan(4)
       for (const [i, call] of calls.entries()) {
         for (const errno of i % STEP === 0 ? (ERRORS[call.name] ?? []) : []) {
-          const { answer, hit } = await disturbChange(child, { what, id: 'a' }, call, `error=${errno}`, logs)
-          expect(hit).toBe(call.text)
+          const { answer } = await untilHit(call, () =>
+            disturbChange(child, { what, id: 'a' }, call, `error=${errno}`, logs),
+          )
           if (answer === undefined) throw new Error(`${errno} at ${call.text} ended the process`)
           const where = `${errno} at ${call.text}, then ${answer.code ?? 'done'}: ${answer.message ?? ''} ${answer.stack ?? ''}`
           expect.soft(answer.leaked, where).toBe(0)
@@ -145,12 +151,6 @@ function isHarmless({ name, text }: Call, what: Asked['what'], errno: string): b
 }
 
 /** Fails one call of a change. */
-async function disturb({ child, logs }: Disturbed, asked: Asked, call: Call, errno: string): Promise<Answer> {
-  const { answer, hit } = await disturbChange(child, asked, call, `error=${errno}`, logs)
-  expect(hit).toBe(call.text)
-  if (answer === undefined) throw new Error(`${errno} at ${call.text} ended the process`)
-  return answer
-}
 
 function expectTyped(answer: Answer, root: string, id: string, errno: string, where: string): void {
   expect.soft(answer.name, where).toBe('StateStoreError')

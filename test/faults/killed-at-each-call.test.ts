@@ -1,4 +1,3 @@
-import type { ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openStore, type SandboxStore } from 'sandbox-state'
@@ -7,12 +6,11 @@ import { effort } from '../support/effort.js'
 import { temporaryFolder } from '../support/root.js'
 import {
   AIMED,
-  type Asked,
-  type Call,
   disturbChange,
   noStrace,
   startPrepared,
   traceChange,
+  untilHit,
   ways,
   writes,
 } from '../support/strace.js'
@@ -25,7 +23,7 @@ import { CHANGES, expectWalk, isState, namesIn, stateOf, TIDY } from './sandbox.
 if (noStrace !== undefined) console.warn(`no process is killed at a call: ${noStrace}`)
 
 /** Kills at every so many calls, and at the last. */
-const STEP = effort(20, 1)
+const STEP = effort(20, 3, 1)
 /** How many kills must leave the old state, and how many the new one; else the calls were not those of the change. */
 const ENOUGH = effort(0, 2)
 
@@ -49,12 +47,16 @@ describe.skipIf(noStrace !== undefined).each(effort(ways.slice(0, 1), ways))(
       const seen = { old: 0, new: 0 }
       let next = startPrepared(root, ...how)
       for (const [i, call] of chosen.entries()) {
-        const id = `x${i}`
+        let id = ''
         const where = `killed before call ${i} of ${chosen.length}, ${call.text}`
-        if (before !== undefined) await store.create(id)
-        const child = await next
-        next = startPrepared(root, ...how)
-        await killAt(child, { what, id }, call, logs)
+        const { answer } = await untilHit(call, async attempt => {
+          id = `x${i}y${attempt}`
+          if (before !== undefined) await store.create(id)
+          const child = await next
+          next = startPrepared(root, ...how)
+          return disturbChange(child, { what, id }, call, 'signal=SIGKILL', logs)
+        })
+        expect(answer).toBeUndefined()
         const state = await stateOf(store, id)
         const [isOld, isNew] = [isState(state, before), isState(state, after)]
         expect.soft(isOld || isNew, `${where}: ${JSON.stringify(state)}`).toBe(true)
@@ -67,12 +69,6 @@ describe.skipIf(noStrace !== undefined).each(effort(ways.slice(0, 1), ways))(
     })
   },
 )
-
-async function killAt(child: ChildProcess, asked: Asked, call: Call, logs: string): Promise<void> {
-  const { answer, hit } = await disturbChange(child, asked, call, 'signal=SIGKILL', logs)
-  expect(answer).toBeUndefined()
-  expect(hit).toBe(call.text)
-}
 
 /** The next change comes through at once and leaves the folder in order, its history a walk of the state machine. */
 async function expectUsable(store: SandboxStore, root: string, id: string, where: string): Promise<void> {

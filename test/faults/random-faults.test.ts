@@ -9,7 +9,7 @@ import { expectNothingLost } from './random-load.js'
 if (noLibcFaults !== undefined) console.warn(`no calls fail at random: ${noLibcFaults}`)
 
 /** How many changes: on a disk each takes a hundred times as long. */
-const [inMemory, onDisk] = [effort(1_000, 40_000, 400_000), effort(100, 2_000, 40_000)]
+const [inMemory, onDisk] = [effort(1_000, 20_000, 400_000), effort(100, 2_000, 40_000)]
 
 /** How many of a million calls fail: a change makes thirty. */
 const RATE = 20_000

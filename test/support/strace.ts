@@ -166,6 +166,23 @@ export async function disturbChange(
   return { answer, hit: hit === undefined ? undefined : normal(hit, asked.id) }
 }
 
+/**
+ * Aims at a call again if it was missed: a timer or the garbage collector can let a thread make a call once more, or once
+ * less, than when it was traced.
+ * @param aim disturbs a change of its own each time; it is given the number of the attempt
+ * @returns what it returned when it hit
+ */
+export async function untilHit<T extends { readonly hit: string | undefined }>(
+  { text }: Call,
+  aim: (attempt: number) => Promise<T>,
+): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    const result = await aim(attempt)
+    if (result.hit === text) return result
+    if (attempt === 5) throw new Error(`${text} was missed five times, at last for ${result.hit}`)
+  }
+}
+
 function threadsOf(child: ChildProcess): number[] {
   return readdirSync(`/proc/${child.pid}/task`)
     .map(Number)
