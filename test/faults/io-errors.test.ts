@@ -104,7 +104,8 @@ describe.skipIf(noStrace !== undefined).each(effort(ways.slice(0, 1), ways))(
       }
       // What is done and may yet be undone by a power cut is neither a success nor a failure.
       // (The root is flushed before there is anything to undo. In memory nothing is flushed.)
-      expect([...unknown]).toEqual(name === 'memory' ? [] : ['fsync .', 'statx .'])
+      const flushes = name === 'memory' ? [] : ['fsync .', 'statx .']
+      expect([...unknown]).toEqual(STEP === 1 ? flushes : flushes.filter(text => unknown.has(text)))
     })
   },
 )

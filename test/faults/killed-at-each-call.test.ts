@@ -25,7 +25,7 @@ if (noStrace !== undefined) console.warn(`no process is killed at a call: ${noSt
 /** Kills at every so many calls, and at the last. */
 const STEP = effort(20, 3, 1)
 /** How many kills must leave the old state, and how many the new one; else the calls were not those of the change. */
-const ENOUGH = effort(0, 2)
+const ENOUGH = effort(0, 0, 2)
 
 /** In ms: a promise of 50 in the 99th of 100 cases, and room for a machine that does other things, too. */
 const AT_ONCE = 1000

@@ -375,7 +375,7 @@ describe('the end of a watch', () => {
       const wait = store.waitFor('a', 'stopped', { signal }).finally(() => open.delete('wait'))
       wait.catch(() => {})
       const openFiles = () => readdirSync('/proc/self/fd').map(fd => readlinkOrNone(`/proc/self/fd/${fd}`))
-      await vi.waitFor(() => expect(openFiles()).toContain(lock)) // By a recheck, which waits.
+      await vi.waitFor(() => expect(openFiles()).toContain(join(root, 'a'))) // By a recheck, which waits.
       expect(open.size).toBe(2)
       if (way === 'abort') controller.abort()
       else void store.close()
