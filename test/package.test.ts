@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { cli } from './cli/support.js'
-import { effort } from './support/effort.js'
+import { effort, long } from './support/effort.js'
 import { temporaryFolder } from './support/root.js'
 
 const run = promisify(execFile)
@@ -62,7 +62,7 @@ test('the package holds what is needed to use it, and nothing else', () => {
   }
 })
 
-test('npm install -g installs its command and its man page', async () => {
+test.runIf(long)('npm install -g installs its command and its man page', async () => {
   const [folder, prefix] = [temporaryFolder(), temporaryFolder()]
   const { dependencies, scripts, ...manifest } = JSON.parse(
     readFileSync(join(PROJECT, 'package.json'), 'utf8'),
@@ -140,7 +140,7 @@ describe('installed in an empty project', () => {
     expect(stdout).toBe('list --format json\n#/$defs/state\n')
   })
 
-  test('npx finds its command', async () => {
+  test.runIf(long)('npx finds its command', async () => {
     const { stdout } = await run('npx', ['sandbox-state', '--help'], { cwd: project })
     expect(stdout).toBe((await cli(['--help'])).stdout)
   })

@@ -6,6 +6,7 @@ import { json } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
+import { long } from '../support/effort.js'
 import { holdLock } from './hold-lock.js'
 import { tellsOpenFiles, untilOpen } from './open-files.js'
 import { BIN, Root, spawnCli, stateText } from './support.js'
@@ -65,7 +66,7 @@ describe('the program', () => {
     expect(entries).toMatchObject({ 1999: { id: 'sandbox-001999', state: { state: 'ready' } } })
   })
 
-  it('lists as JSON more than fits into its memory', async () => {
+  it.runIf(long)('lists as JSON more than fits into its memory', async () => {
     const root = manySandboxes(1_000, 60_000)
     const child = spawn(
       process.execPath,

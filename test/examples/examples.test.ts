@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { openStore, type SandboxStore } from 'sandbox-state'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { all } from '../support/all.js'
+import { effort, long } from '../support/effort.js'
 import { temporaryFolder } from '../support/root.js'
 import { openTestStore } from '../support/store.js'
 
@@ -216,7 +217,7 @@ test('a reaper that comes too late takes the next one', async () => {
   expect(await all(store.list())).toMatchObject([{ id: 'a', state: { state: 'paused' } }])
 })
 
-test('a reaper deletes what one that was killed had stopped', async () => {
+test.runIf(long)('a reaper deletes what one that was killed had stopped', async () => {
   const { root, store } = await twoRunning()
   await store.transition('a', 'running', 'stopped')
   expect((await run('two-services', root, 'reaper', '1')).code).toBe(0)
@@ -265,7 +266,7 @@ test('what agents run, and who owns it, is in their states', async () => {
   expect(await all(store.list())).toMatchObject([{ state: { data: { owner: 'bob' } } }])
 })
 
-test('schedulers and reapers share a root: each sandbox is reaped once', async () => {
+test.runIf(long)('schedulers and reapers share a root: each sandbox is reaped once', async () => {
   const root = join(temporaryFolder(), 'states')
   const outcomes = await Promise.all([
     run('two-services', root, 'scheduler', '40'),
@@ -341,15 +342,18 @@ async function fetched(url: string): Promise<{ status?: number; type?: string; t
   return { status: response.statusCode, type: response.headers['content-type'], text }
 }
 
-test.each(['supervisor', 'two-services', 'exporter'])('%s without arguments says how it is used', name => {
-  const { status, stderr } = spawnSync(process.execPath, [fileOf(name)], {
-    encoding: 'utf8',
-  })
-  expect(status).toBe(2)
-  expect(stderr).toContain(`usage: node examples/${name}.mjs`)
-})
+test.each(effort(['supervisor'], ['supervisor', 'two-services', 'exporter']))(
+  '%s without arguments says how it is used',
+  name => {
+    const { status, stderr } = spawnSync(process.execPath, [fileOf(name)], {
+      encoding: 'utf8',
+    })
+    expect(status).toBe(2)
+    expect(stderr).toContain(`usage: node examples/${name}.mjs`)
+  },
+)
 
-test("the README's commands print what it says", async () => {
+test.runIf(long)("the README's commands print what it says", async () => {
   const folder = temporaryFolder()
   const plain = (line: string) => line.replace(/agent-[0-9a-f-]{36}/, 'agent-ID')
   const block = /```console\n([\s\S]*?)```/.exec(readFileSync(join(EXAMPLES, 'README.md'), 'utf8'))?.[1] ?? ''

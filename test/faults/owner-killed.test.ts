@@ -23,7 +23,7 @@ import { expectWalk, namesIn, TIDY } from './sandbox.js'
 // A process is killed before system calls of own, release and reap, one at a time: before each in `npm run test:long`.
 
 /** Kills at every so many calls, and at the last. */
-const STEP = effort(20, 3, 1)
+const STEP = effort(40, 3, 1)
 
 interface Case {
   readonly what: 'own' | 'release' | 'reap'

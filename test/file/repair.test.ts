@@ -315,7 +315,7 @@ test('a repair that gives up leaves it to the next change to sweep up after the 
 })
 
 test('a repair that is killed at any call is finished by the next one', { timeout: 300_000 }, async () => {
-  for (let n = 1; ; n += effort(29, 4, 1)) {
+  for (let n = 1; ; n += effort(60, 4, 1)) {
     const { root, store, folder } = await storeToDamage({
       lockTimeout: 5000,
       on: filesystems[0]?.folder ?? '',

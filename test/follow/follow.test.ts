@@ -11,7 +11,7 @@ import { openTestStore } from '../support/store.js'
 import { PATIENCE, until } from '../support/wait.js'
 
 const PROCESSES = effort(3, 8)
-const CHANGES = effort(200, 600)
+const CHANGES = effort(100, 600)
 
 test('1,000 sandboxes changed by several processes: two watches end with what is there, a wait ends, and the histories account for each change', {
   timeout: 120_000,
