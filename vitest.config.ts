@@ -30,7 +30,7 @@ export default defineConfig({
   test: {
     server: { deps: { external: [/\/dist\//] } },
     // Half of the tests wait for a disk, a lock or a process.
-    maxWorkers: 3 * availableParallelism(),
+    maxWorkers: 2 * availableParallelism(),
     maxConcurrency: 30,
     testTimeout: process.env.SANDBOX_STATE_TESTS === undefined ? 30_000 : 120_000,
     hookTimeout: 30_000,

@@ -70,12 +70,18 @@ export interface HistoryLine {
   readonly gap?: true
 }
 
-/** The recorded changes of a sandbox, the rotated ones first. A line that is no JSON throws unless it is empty. */
+/** The recorded changes of a sandbox, the rotated ones first, without lines that were torn: see docs/format.md. */
 export function historyOf(root: string, id: string): HistoryLine[] {
   return ['history.jsonl.1', 'history.jsonl'].flatMap(name => {
     if (namesIn(root, id)?.includes(name) !== true) return []
     const lines = readFileSync(join(root, id, name), 'utf8').split('\n')
-    return lines.filter(line => line !== '').map(line => JSON.parse(line) as HistoryLine)
+    return lines.flatMap(line => {
+      try {
+        return [JSON.parse(line) as HistoryLine]
+      } catch {
+        return []
+      }
+    })
   })
 }
 
