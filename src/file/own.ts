@@ -1,5 +1,4 @@
-import { constants, fsync } from 'node:fs'
-import { promisify } from 'node:util'
+import { constants } from 'node:fs'
 import type { Ownership, OwnOptions } from '../backend.js'
 import { notFound } from '../change.js'
 import { ioError, isErrno } from '../errno.js'
@@ -16,14 +15,13 @@ import { overwriteStart, readAt } from './posix/file-io.js'
 import { isRegularFile, isSameFile, statFd } from './posix/file-stat.js'
 import { isInMemory } from './posix/filesystem.js'
 import { LOCK_EX, LOCK_SH, tryFlock, unlockAndClose } from './posix/flock.js'
+import { flush } from './posix/flush.js'
 import { notRegular } from './posix/regular-file.js'
 import { readSandbox } from './read.js'
 import { readStateFile } from './state-file.js'
 import { untilUnowned } from './until-unowned.js'
 
 const { O_RDWR, O_NOFOLLOW, O_NONBLOCK } = constants
-
-const flush = promisify(fsync)
 
 export interface FileOwnOptions extends OwnOptions {
   readonly lockTimeout: number

@@ -1,6 +1,4 @@
 import { AsyncResource } from 'node:async_hooks'
-import { fsync } from 'node:fs'
-import { promisify } from 'node:util'
 import type { Ownership } from '../backend.js'
 import { ioError, reason } from '../errno.js'
 import { StateStoreError } from '../errors.js'
@@ -12,8 +10,7 @@ import { statPath } from './posix/dir.js'
 import { type FileStat, isSameFile } from './posix/file-stat.js'
 import { isInMemory } from './posix/filesystem.js'
 import { unlockAndClose } from './posix/flock.js'
-
-const flush = promisify(fsync)
+import { flush } from './posix/flush.js'
 
 /** A sandbox's `owner` file, with flock(2) held on it. */
 export interface OwnerFile {

@@ -42,19 +42,20 @@ describe.each(effort(kinds.slice(0, 1), kinds))('when an $name stops, as after a
     },
   )
 
-  test.each(['delete', 'transition'] as const)(
-    'before the folder is flushed, a %s is not acknowledged',
-    async change => {
-      const image = await Image.make(kind)
-      await image.mount()
-      expect(await changeAndStop(image, change)).toBe('OUTCOME_UNKNOWN')
-      await image.unmount()
-    },
-  )
+  test.each([
+    ['delete', 'OUTCOME_UNKNOWN'],
+    ['transition', 'OUTCOME_UNKNOWN'],
+    ['own', 'IO_ERROR'],
+  ] as const)('before the folder is flushed, a %s is not acknowledged, but %s', async (change, code) => {
+    const image = await Image.make(kind)
+    await image.mount()
+    expect(await changeAndStop(image, change)).toBe(code)
+    await image.unmount()
+  })
 })
 
 /** Makes one change, and stops the filesystem right before the flush of the sandbox's folder. */
-async function changeAndStop(image: Image, change: 'delete' | 'transition'): Promise<string> {
+async function changeAndStop(image: Image, change: 'delete' | 'transition' | 'own'): Promise<string> {
   const NODE_OPTIONS = `--import=${program('stop-at-flush')}`
   const STOP = join(image.folder, 'stop')
   const env = { ...process.env, NODE_OPTIONS, STOP, MOUNT_POINT: image.mountPoint }

@@ -1,6 +1,5 @@
-import { constants, fstatSync, fsync, lstatSync, type Stats, writeFileSync } from 'node:fs'
+import { constants, fstatSync, lstatSync, type Stats, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { ioError, reason } from '../../errno.js'
 import { StateStoreError } from '../../errors.js'
 import { thisProcess } from '../../process-identity.js'
@@ -8,6 +7,7 @@ import { QUARANTINE } from '../layout.js'
 import { chownLike, createFile } from '../posix/create-file.js'
 import { closeFile, Dir } from '../posix/dir.js'
 import { LOCK_EX, tryFlock, unlockAndClose } from '../posix/flock.js'
+import { flush } from '../posix/flush.js'
 import { openOrMakeDir } from '../sandbox-dir.js'
 import { type Fault, faultAt } from './fault.js'
 import type { Trust } from './trust.js'
@@ -29,8 +29,6 @@ export interface QuarantineRequest {
   /** Called right before anything is moved: whether it is still faulty, and still locked. */
   readonly isStillSo: () => boolean
 }
-
-const flush = promisify(fsync)
 
 /**
  * Moves files to a new folder `<root>/.quarantine/<time>-<id>-<n>`: by rename, unchanged, links as links. The note is written
