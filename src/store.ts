@@ -45,8 +45,6 @@ import type {
 } from './store-types.js'
 import { eventsOf, type StateEvent } from './watch.js'
 
-export type * from './store-types.js'
-
 /**
  * Opens a store of sandbox states.
  *

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { ioError } from '../errno.js'
-import type { StoreOptions } from '../store.js'
+import type { StoreOptions } from '../store-types.js'
 
 /**
  * What etcdctl(1)'s own variables say: `ETCDCTL_USER` (`NAME` or `NAME:PASSWORD`) and `ETCDCTL_PASSWORD`; over TLS

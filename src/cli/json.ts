@@ -4,7 +4,7 @@ import { ownError, StateStoreError } from '../errors.js'
 import { encodeState } from '../state/codec.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { visible } from '../state/show.js'
-import type { Inspection } from '../store.js'
+import type { Inspection } from '../store-types.js'
 import type { StateEvent } from '../watch.js'
 
 /**

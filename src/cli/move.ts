@@ -1,7 +1,8 @@
 import { checkMove } from '../change.js'
 import type { StateString } from '../state/machine.js'
 import type { SandboxState } from '../state/sandbox-state.js'
-import type { ChangeOptions, SandboxStore } from '../store.js'
+import type { SandboxStore } from '../store.js'
+import type { ChangeOptions } from '../store-types.js'
 
 /** Moves a sandbox from whichever state it is in. */
 export async function move(store: SandboxStore, id: string, to: StateString, how: ChangeOptions) {

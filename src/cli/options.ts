@@ -4,7 +4,7 @@ import { type FieldName, fieldNamed } from '../state/fields.js'
 import type { Labels } from '../state/labels.js'
 import type { StateString } from '../state/machine.js'
 import type { SandboxState } from '../state/sandbox-state.js'
-import type { ChangeOptions } from '../store.js'
+import type { ChangeOptions } from '../store-types.js'
 import { UsageError } from './errors.js'
 import { UNITS } from './words.js'
 

@@ -1,7 +1,7 @@
 import type { LockHolder, Owner } from '../../backend.js'
 import type { Finding } from '../../check.js'
 import { visible } from '../../state/show.js'
-import type { Inspection } from '../../store.js'
+import type { Inspection } from '../../store-types.js'
 import type { Cli } from '../cli.js'
 import type { CommandSpec } from '../command.js'
 import { HISTORY_HEADINGS, historyRows } from '../history-table.js'

@@ -1,7 +1,7 @@
 import { Option } from 'commander'
 import type { ListEntry } from '../../backend.js'
 import { STATES } from '../../state/machine.js'
-import type { ListOptions } from '../../store.js'
+import type { ListOptions } from '../../store-types.js'
 import { type Cli, collect } from '../cli.js'
 import type { CommandSpec } from '../command.js'
 import { EXIT } from '../errors.js'
