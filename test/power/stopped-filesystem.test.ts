@@ -46,12 +46,15 @@ describe.each(effort(kinds.slice(0, 1), kinds))('when an $name stops, as after a
     ['delete', 'OUTCOME_UNKNOWN'],
     ['transition', 'OUTCOME_UNKNOWN'],
     ['own', 'IO_ERROR'],
-  ] as const)('before the folder is flushed, a %s is not acknowledged, but %s', async (change, code) => {
-    const image = await Image.make(kind)
-    await image.mount()
-    expect(await changeAndStop(image, change)).toBe(code)
-    await image.unmount()
-  })
+  ] as const)(
+    'before the folder is flushed, %s is not acknowledged, but fails with %s',
+    async (change, code) => {
+      const image = await Image.make(kind)
+      await image.mount()
+      expect(await changeAndStop(image, change)).toBe(code)
+      await image.unmount()
+    },
+  )
 })
 
 /** Makes one change, and stops the filesystem right before the flush of the sandbox's folder. */
