@@ -1,12 +1,13 @@
 import type { ChildProcess } from 'node:child_process'
+import { join } from 'node:path'
 import { openStore, type SandboxStore } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { all } from '../support/all.js'
-import { effort } from '../support/effort.js'
+import { effort, long } from '../support/effort.js'
 import { noLibcFaults, startWithFaults } from '../support/libc-faults.js'
 import { nextMessage } from '../support/program.js'
 import { filesystems, temporaryFolder } from '../support/root.js'
-import type { Answer } from '../support/strace.js'
+import { type Answer, SLOW } from '../support/strace.js'
 import { CHANGES, expectWalk, faultsOf, isState, namesIn, stateOf, TIDY } from './sandbox.js'
 
 // Two things go wrong in one change: each of its calls fails, and so does each call that it makes after that, or the
@@ -16,11 +17,35 @@ if (noLibcFaults !== undefined) console.warn(`no two calls of one change fail: $
 
 const LONG = { timeout: 600_000 }
 
-/** What becomes of the first call and of the second. `npm test` tries one pair of a few, in memory. */
-const RUN = {
+interface Place {
+  readonly name: string
+  readonly folder: string
+  readonly environment: NodeJS.ProcessEnv
+  readonly inThread: boolean
+  /** Of how many pairs one is tried. */
+  readonly every: number
+}
+
+/** The changes are made on the spot, or in the commit thread. There each kill costs the start of a process. */
+const places: readonly Place[] = [
+  ...filesystems
+    .slice(0, effort(1, 1, 2))
+    .map(each => ({ ...each, environment: {}, inThread: false, every: effort(7, 1) })),
+  ...filesystems
+    .filter(({ name }) => long && name !== 'memory')
+    .map(({ name, folder }) => ({
+      name: `slow ${name}`,
+      folder,
+      environment: SLOW,
+      inThread: true,
+      every: effort(23, 23, 3),
+    })),
+]
+
+/** What becomes of the first call and of the second. */
+const FAULTS = {
   firsts: effort(['EIO'], ['EIO'], ['EIO', 'ENOSPC', 'EACCES']),
   seconds: effort(['EIO', 'KILL'], ['EIO', 'KILL'], ['EIO', 'ENOSPC', 'EACCES', 'KILL']),
-  every: effort(7, 1),
 }
 
 interface Row extends Partial<Answer> {
@@ -39,17 +64,22 @@ interface Run {
 }
 
 /** Disturbs a change in every way. */
-async function run(what: string, folder: string): Promise<Run> {
+async function run(what: string, { folder, environment, inThread, every }: Place): Promise<Run> {
   const root = temporaryFolder(folder)
-  const child = await startWithFaults('pairs', [root])
-  const rows = await request<Row>(child, { what, ...RUN })
+  const child = await startWithFaults('pairs', [root], environment)
+  const rows = await request<Row>(child, { what, ...FAULTS, every })
   const kills = rows.filter(({ killed }) => killed).length
   console.log(`${what} in ${folder}: ${rows.length} pairs of failures, ${kills} of them with a kill`)
   expect(rows.length - kills).toBeGreaterThan(5)
   expect(kills).toBeGreaterThan(5)
+  if (inThread) expect(rows.some(({ where }) => where.includes('in a thread'))).toBe(true)
+  return { root, store: await open(root), child, rows }
+}
+
+async function open(root: string): Promise<SandboxStore> {
   const store = await openStore(root, { durable: false, lockTimeout: 0 })
   onTestFinished(() => store.close())
-  return { root, store, child, rows }
+  return store
 }
 
 async function request<T>(child: ChildProcess, message: object): Promise<readonly T[]> {
@@ -72,58 +102,53 @@ function describeRow({ where, killed, code, stack }: Row): string {
   return `${where}: ${killed ? 'killed' : (code ?? 'done')} ${stack ?? ''}`
 }
 
-const disks = filesystems.slice(0, effort(1, 1, 2))
-
-describe.skipIf(noLibcFaults !== undefined).each(disks)(
-  'two failures of one change, on $name',
-  ({ folder }) => {
-    test.each(CHANGES)(
-      'a $what: old or new, usable at once, and what is left is named',
-      LONG,
-      async change => {
-        const { what, before, after } = change
-        const disturbed = await run(what, folder)
-        const { root, store, rows } = disturbed
-        const findings = await all(store.check())
-        for (const row of rows) {
-          const { id, ok, code, killed, leaked = 0 } = row
-          const where = describeRow(row)
-          const state = await stateOf(store, id)
-          const [isOld, isNew] = [isState(state, before), isState(state, after)]
-          if (killed || code === 'OUTCOME_UNKNOWN') expect.soft(isOld || isNew, where).toBe(true)
-          else if (ok) expect.soft(isNew, where).toBe(true)
-          else {
-            expect.soft(code, where).toBe('IO_ERROR')
-            expect.soft(isOld, where).toBe(true)
-          }
-          expect.soft(leaked, where).toBe(0)
-          const found = findings.filter(finding => finding.id === id).map(finding => finding.code)
-          expect.soft(found.sort(), where).toEqual(faultsOf(namesIn(root, id)).sort())
-          if (state === undefined) await store.create(id)
-          else await store.update(id, current => current)
-          expect.soft(namesIn(root, id), where).toEqual(TIDY)
-          expectWalk(root, id, where)
-        }
-        await expectGoesOn(
-          disturbed,
-          'update',
-          rows.map(({ id }) => id),
-        )
-      },
-    )
-
-    test('an own: owned, or open to others at once', LONG, async () => {
-      const { store, rows } = await run('own', folder)
-      for (const row of rows) {
-        const where = describeRow(row)
-        const other = await ownedBy(store, row.id)
-        expect.soft(other, where).toBe(row.ok === true ? 'OWNED' : 'free')
-        expect.soft(row.leaked ?? 0, where).toBe(row.ok === true ? 1 : 0)
+describe.skipIf(noLibcFaults !== undefined).each(places)('two failures of one change, on $name', place => {
+  test.each(CHANGES)('a $what: old or new, usable at once, and what is left is named', LONG, async change => {
+    const { what, before, after } = change
+    const disturbed = await run(what, place)
+    const { root, store, rows } = disturbed
+    const findings = await all(store.check())
+    for (const row of rows) {
+      const { id, ok, code, killed, leaked = 0 } = row
+      const where = describeRow(row)
+      const state = await stateOf(store, id)
+      const [isOld, isNew] = [isState(state, before), isState(state, after)]
+      if (killed || code === 'OUTCOME_UNKNOWN') expect.soft(isOld || isNew, where).toBe(true)
+      else if (ok) expect.soft(isNew, where).toBe(true)
+      else {
+        expect.soft(code, where).toBe('IO_ERROR')
+        expect.soft(isOld, where).toBe(true)
       }
-    })
+      expect.soft(leaked, where).toBe(0)
+      const found = findings.filter(finding => finding.id === id).map(finding => finding.code)
+      expect.soft(found.sort(), where).toEqual(faultsOf(namesIn(root, id)).sort())
+      if (state === undefined) await store.create(id)
+      else await store.update(id, current => current)
+      expect.soft(namesIn(root, id), where).toEqual(TIDY)
+      expectWalk(root, id, where)
+    }
+    await expectGoesOn(
+      disturbed,
+      'update',
+      rows.map(({ id }) => id),
+    )
+  })
 
-    test('a release: over, or still owned and released by the next try', LONG, async () => {
-      const disturbed = await run('release', folder)
+  test.skipIf(place.inThread)('an own: owned, or open to others at once', LONG, async () => {
+    const { store, rows } = await run('own', place)
+    for (const row of rows) {
+      const where = describeRow(row)
+      const other = await ownedBy(store, row.id)
+      expect.soft(other, where).toBe(row.ok === true ? 'OWNED' : 'free')
+      expect.soft(row.leaked ?? 0, where).toBe(row.ok === true ? 1 : 0)
+    }
+  })
+
+  test.skipIf(place.inThread)(
+    'a release: over, or still owned and released by the next try',
+    LONG,
+    async () => {
+      const disturbed = await run('release', place)
       const { store, rows } = disturbed
       const owned: string[] = []
       for (const row of rows) {
@@ -135,9 +160,33 @@ describe.skipIf(noLibcFaults !== undefined).each(disks)(
       expect(owned.length).toBeGreaterThan(0)
       await expectGoesOn(disturbed, 'release', owned)
       for (const id of owned) expect.soft(await ownedBy(store, id)).toBe('free')
-    })
-  },
-)
+    },
+  )
+
+  test(
+    'a reap: what it does not report stopped runs on as an orphan, and the next reap stops it',
+    LONG,
+    async () => {
+      const { root, child, rows } = await run('reap', place)
+      for (const row of rows) {
+        const where = describeRow(row)
+        const store = await open(join(root, row.id))
+        const { state, owner } = await store.inspect(row.id)
+        const isOld = state.state === 'running' && owner?.state === 'orphaned'
+        const isNew = state.state === 'stopped'
+        if (row.killed || row.code === 'OUTCOME_UNKNOWN') expect.soft(isOld || isNew, where).toBe(true)
+        else if (row.ok) expect.soft(isNew, where).toBe((row.result as string[]).includes(row.id))
+        expect.soft(isOld !== isNew, where).toBe(true)
+        if (!row.ok && !row.killed) expect.soft(row.code, where).toMatch(/^(IO_ERROR|OUTCOME_UNKNOWN)$/)
+        if (row.code === 'IO_ERROR') expect.soft(isOld, where).toBe(true)
+        expect.soft(row.leaked ?? 0, where).toBe(0)
+        expect.soft((await all(store.reap())).length, where).toBe(isOld ? 1 : 0)
+        expectWalk(join(root, row.id), row.id, where)
+      }
+      child.disconnect()
+    },
+  )
+})
 
 /** Whether a sandbox is free for another process, which owns it for a moment then. */
 async function ownedBy(store: SandboxStore, id: string): Promise<unknown> {

@@ -12,7 +12,9 @@ export function changesOf(store) {
     release: id => owners.get(id).release(),
     // All orphans; the test leaves one.
     reap: async () => {
-      for await (const _ of store.reap());
+      const ids = []
+      for await (const { id } of store.reap()) ids.push(id)
+      return ids
     },
   }
 }

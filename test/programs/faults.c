@@ -37,7 +37,7 @@ static struct {
   /** Random faults: how many calls of a million fail. */
   int rate;
   atomic_uint random;
-  /** While faults are planned, a line for each call: its name and the file's. */
+  /** While faults are planned, a line for each call: its name, the file's, and whether another thread than the first makes it. */
   char trace[TRACE_SIZE];
   int trace_size;
 } *shared;
@@ -147,7 +147,8 @@ static int fault(const char *call, enum kind kind, int fd, const char *name) {
       }
       int left = TRACE_SIZE - shared->trace_size;
       const char *file = path + strlen(shared->root);
-      int size = snprintf(shared->trace + shared->trace_size, left, "%s %s\n", call, file);
+      const char *where = gettid() == getpid() ? "" : " in a thread";
+      int size = snprintf(shared->trace + shared->trace_size, left, "%s %s%s\n", call, file, where);
       if (size < left) shared->trace_size += size;
     }
     if (result != NOTHING) shared->hits++;

@@ -23,13 +23,14 @@ export const faultsOff = library.func('int faults_off()')
 
 const trace = library.func('const char *faults_trace()')
 
-/** The calls since faults were planned, each with its name and its file's path below the root. */
+/** The calls since faults were planned, each with its name, its file's path below the root, and `in a thread` if so. */
 export const tracedCalls = () => trace().split('\n').slice(0, -1)
 
 const fork = library.func('int faults_fork()')
 const exit = library.func('void faults_exit(int status)')
 
-function wasKilled(status) {
+/** @param status an exit status, or the number of the signal that ended the process */
+export function wasKilled(status) {
   if (status !== 0 && status !== constants.signals.SIGKILL)
     throw new Error(`a child ended with status ${status}`)
   return status !== 0

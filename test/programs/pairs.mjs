@@ -1,16 +1,21 @@
 // Disturbs every call of a change, and with it every later call that is then made: pairs.mjs ROOT
 // Each message { what, firsts, seconds, every } is such a run: what becomes of the first call, of the second, and of how
 // many pairs one is tried. The answer is a row for each pair. A message { again, ids } makes a change of each sandbox.
+// With slow-disk.mjs preloaded changes are made in the commit thread, which a forked child would not have. So another
+// process is killed there: pairs.mjs ROOT CHANGE, where CHANGE is a JSON array [what, id, first, second]
+import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
+import { constants } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { openStore } from 'sandbox-state'
 import { changesOf, outcomeOf } from './changes.mjs'
-import { faultsOff, inChild, planFaults, tracedCalls } from './faults.mjs'
+import { faultsOff, inChild, planFaults, tracedCalls, wasKilled } from './faults.mjs'
 
-const [root] = process.argv.slice(2)
-/** What comes before a change need not wait for the disk. */
-const undisturbed = changesOf(await openStore(root, { durable: false }))
+const [root, one] = process.argv.slice(2)
+const usesThread = process.env.NODE_OPTIONS?.includes('slow-disk') === true
 
-/** What a sandbox is led through before the change that is disturbed. */
+/** What comes before the change that is disturbed. */
 const before = {
   create: [],
   transition: ['create'],
@@ -18,7 +23,11 @@ const before = {
   delete: ['create'],
   own: ['create', 'transition'],
   release: ['create', 'transition'],
+  reap: ['create', 'transition', 'orphan'],
 }
+
+/** A reap stops every orphan of a root, so each has a root of its own. */
+const rootOf = (what, id) => (what === 'reap' ? join(root, id) : root)
 
 /** Those that released a sandbox, or tried to. */
 const owners = new Map()
@@ -26,39 +35,68 @@ const owners = new Map()
 let count = 0
 const descriptors = () => readdirSync('/proc/self/fd').length
 
+/** The changes that come before need not wait for the disk. */
+async function prepare(what, id) {
+  const store = await openStore(rootOf(what, id), { durable: false })
+  const undisturbed = changesOf(store)
+  const steps = { ...undisturbed, orphan: () => inChild(() => undisturbed.own(id)) }
+  for (const step of before[what]) await steps[step](id)
+  await store.close()
+}
+
+/** A store that does not know how slow the disk is makes its change on the spot: a forked child has no other thread. */
+async function newStore(what, id) {
+  const store = await openStore(rootOf(what, id), { lockTimeout: 1_000 })
+  if (!usesThread) return store
+  const other = `slow-${id}`
+  await store.create(other)
+  await store.delete(other)
+  return store
+}
+
 /** Makes a change, of which up to two calls are disturbed. */
+async function change(what, id, first, second) {
+  await prepare(what, id)
+  const store = await newStore(what, id)
+  const changes = changesOf(store)
+  if (what === 'release') owners.set(id, changes)
+  if (what === 'release') await changes.own(id)
+  const openBefore = descriptors()
+  planFaults(rootOf(what, id), first, second)
+  const answer = await outcomeOf(() => changes[what](id))
+  const hits = faultsOff()
+  return { ...answer, hits, leaked: descriptors() - openBefore }
+}
+
+/** Makes a change in a process of its own, which is to be killed in it. @returns whether it was */
+function inProcess(what, id, first, second) {
+  const script = fileURLToPath(import.meta.url)
+  const args = [...process.execArgv, script, root, JSON.stringify([what, id, first, second])]
+  const { status, signal } = spawnSync(process.execPath, args, { stdio: 'inherit', timeout: 20_000 })
+  return wasKilled(signal === null ? status : constants.signals[signal])
+}
+
 async function disturb(what, first, second) {
   const id = `x${++count}`
-  const change = async () => {
-    for (const step of before[what]) await undisturbed[step](id)
-    // A store that does not know how slow the disk is makes its change on the spot: a forked child has no other thread.
-    const changes = changesOf(await openStore(root, { lockTimeout: 1_000 }))
-    if (what === 'release') owners.set(id, changes)
-    if (what === 'release') await changes.own(id)
-    const openBefore = descriptors()
-    planFaults(root, first, second)
-    const answer = await outcomeOf(() => changes[what](id))
-    const hits = faultsOff()
-    return { ...answer, hits, leaked: descriptors() - openBefore }
-  }
-  const row = second?.[1] === 'KILL' ? { killed: await inChild(change) } : await change()
-  const calls = tracedCalls()
-  const text = fault => fault && `${fault[1]} at ${calls[fault[0] - 1]?.replace(`/${id}`, '.')}`
-  return { ...row, id, calls: calls.length, where: `${text(first)}, then ${text(second)}` }
+  const disturbed = () => change(what, id, first, second)
+  if (second?.[1] !== 'KILL') return { id, ...(await disturbed()), calls: tracedCalls() }
+  return { id, killed: usesThread ? inProcess(what, id, first, second) : await inChild(disturbed) }
 }
 
 async function* pairs({ what, firsts, seconds, every }) {
-  const { calls } = await disturb(what)
+  const { calls: undisturbed } = await disturb(what)
   let pair = 0
   for (const error of firsts) {
-    for (let first = 1; first <= calls; first++) {
-      const { calls: all } = await disturb(what, [first, error])
-      for (let second = first + 1; second <= all; second++) {
+    for (let first = 1; first <= undisturbed.length; first++) {
+      const { id: firstId, calls } = await disturb(what, [first, error])
+      const text = (call, fault) => `${fault} at ${calls[call - 1]?.replaceAll(firstId, 'ID')}`
+      for (let second = first + 1; second <= calls.length; second++) {
         for (const fault of seconds) {
           if (pair++ % every !== 0) continue
           const row = await disturb(what, [first, error], [second, fault])
           // A call may be missing by chance, such as the one that stamps a time.
-          if (row.killed || row.hits === 2) yield row
+          if (row.killed || row.hits === 2)
+            yield { ...row, where: `${text(first, error)}, then ${text(second, fault)}` }
         }
       }
     }
@@ -68,10 +106,16 @@ async function* pairs({ what, firsts, seconds, every }) {
 async function answer({ again, ids, ...run }) {
   const rows = []
   if (again === undefined) for await (const row of pairs(run)) rows.push(row)
-  else for (const id of ids) rows.push(await outcomeOf(() => (owners.get(id) ?? undisturbed)[again](id)))
+  else for (const id of ids) rows.push(await outcomeOf(() => goOn[again](id)))
   return rows
 }
 
+if (one !== undefined) {
+  await change(...JSON.parse(one))
+  process.exit(0)
+}
+const store = await openStore(root, { durable: false })
+const goOn = { ...changesOf(store), release: id => owners.get(id).release(id) }
 process.on('message', async message => process.send(await answer(message)))
 // All code is loaded before a pair is tried.
 for (const what of Object.keys(before)) await disturb(what)

@@ -32,10 +32,14 @@ afterAll(() => {
 })
 
 /** Starts a program of test/programs in which test/programs/faults.c can make calls of the C library fail. */
-export async function startWithFaults(name: string, args: readonly string[]): Promise<ChildProcess> {
+export async function startWithFaults(
+  name: string,
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv = {},
+): Promise<ChildProcess> {
   library ??= compile()
   const child = startProgram(name, args, {
-    env: { ...process.env, LD_PRELOAD: library },
+    env: { ...process.env, ...environment, LD_PRELOAD: library },
     // So that a forked child needs no thread that it does not have.
     execArgv: ['--single-threaded', '--v8-pool-size=0'],
   })

@@ -93,8 +93,8 @@ export async function startPrepared(root: string, ...how: Preparation[]): Promis
   return child
 }
 
-/** Also for the threads of the program. */
-const SLOW = { NODE_OPTIONS: `--import=${program('slow-disk')}` }
+/** The environment of a program to which each disk is slow, in its threads too. */
+export const SLOW = { NODE_OPTIONS: `--import=${program('slow-disk')}` }
 
 function program(name: string): string {
   return fileURLToPath(new URL(`../programs/${name}.mjs`, import.meta.url))
