@@ -103,7 +103,7 @@ export function describeDataContract(name: string, makeRoot: () => string | Prom
           expect(JSON.stringify(readData)).toBe(JSON.stringify(data))
           await store.delete('a')
         }),
-        { numRuns: 60 },
+        { numRuns: 25 },
       )
     })
 

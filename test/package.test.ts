@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { cli } from './cli/support.js'
-import { effort, long } from './support/effort.js'
+import { long } from './support/effort.js'
 import { temporaryFolder } from './support/root.js'
 
 const run = promisify(execFile)
@@ -149,7 +149,7 @@ describe('installed in an empty project', () => {
     { types: ['node'], lib: ['es2022'] },
     { types: [], lib: ['es2022', 'dom'] },
   ]
-  test.each(environments.slice(0, effort(1, 2)))(
+  test.runIf(long).each(environments)(
     'its types are exact under the strictest options, with $types and $lib',
     async ({ types, lib }) => {
       const program = `

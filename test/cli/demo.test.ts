@@ -52,7 +52,7 @@ describe('demo', () => {
     ['memory', MEMORY],
     ['disk', '/var/tmp'],
   ] as const
-  it.each(everywhere.slice(0, effort(1, everywhere.length)))(
+  it.runIf(long).each(everywhere)(
     'shows what happens, finds it as promised, and touches and leaves nothing else (%s)',
     async (_, folder) => {
       const TMPDIR = join(temporaryFolder(folder), '\u001b[31m')

@@ -233,7 +233,7 @@ function until(isSo: () => boolean): void {
   }
 }
 
-test('what agents run, and who owns it, is in their states', async () => {
+test.runIf(long)('what agents run, and who owns it, is in their states', async () => {
   const root = join(temporaryFolder(), 'states')
   const agents = (...args: string[]) => run('agents', root, ...args)
   const started = await agents('start', 'ann', 'alpine:3.20', '8080')

@@ -12,8 +12,8 @@ import { settled } from '../support/wait.js'
 
 const [{ folder } = { folder: tmpdir() }] = filesystems
 
-const CHANGES = effort(200, 1_000)
-const CHECKS = effort(60, 300)
+const CHANGES = effort(100, 1_000)
+const CHECKS = effort(30, 300)
 
 async function newSandbox(): Promise<string> {
   const root = temporaryFolder(folder)
@@ -52,7 +52,7 @@ describe.each(['locks', 'check'])('%s keeps nobody out', what => {
     const lookers = [1, 2].map(() => startProgram('looker', [root, what]))
     await Promise.all(lookers.map(nextMessage))
     const errors: unknown[] = []
-    const COUNT = effort(500, 4_000)
+    const COUNT = effort(250, 4_000)
     for (let i = 0; i < COUNT; i++) {
       await store.update('a', state => state).catch((error: unknown) => errors.push(error))
       if (i % 20 === 0) await new Promise(resolve => setImmediate(resolve))
