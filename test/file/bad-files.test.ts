@@ -13,11 +13,11 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { StateStoreError } from 'sandbox-state'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { LOCK_EX, tryFlock } from '#src/file/posix/flock.js'
 import { libc } from '#src/file/posix/libc.js'
 import { all } from '../support/all.js'
+import { age } from '../support/faults.js'
 import { holdFlock } from '../support/flock.js'
 import { picture } from '../support/picture.js'
 import { temporaryFolder } from '../support/root.js'
@@ -35,6 +35,7 @@ async function setUp() {
 }
 
 const outside = '/etc/hostname'
+const unreadable = { name: 'StateStoreError', code: expect.stringMatching(/^(CORRUPT|INVALID)_STATE$/) }
 
 const bad: Record<string, (state: string) => void> = {
   'an empty file': path => writeFileSync(path, ''),
@@ -59,10 +60,10 @@ const bad: Record<string, (state: string) => void> = {
   },
 }
 
-describe.each(Object.keys(bad))('a state file that is %s', kind => {
+describe.each(Object.entries(bad))('a state file that is %s', (_, make) => {
   test('is a typed error, changes nothing, and the others are listed', async () => {
     const { root, store, state } = await setUp()
-    bad[kind]?.(state)
+    make(state)
     const before = picture(root)
     const outsideBefore = readFileSync(outside)
     for (const call of [
@@ -71,18 +72,14 @@ describe.each(Object.keys(bad))('a state file that is %s', kind => {
       () => store.update('bad', current => current),
       () => store.delete('bad'),
     ]) {
-      const error = await call().catch((error: unknown) => error)
-      expect(error).toBeInstanceOf(StateStoreError)
-      expect((error as StateStoreError).code).toMatch(/^(CORRUPT|INVALID)_STATE$/)
-      expect(error).toMatchObject({ id: 'bad', path: state })
+      await expect(call()).rejects.toMatchObject({ ...unreadable, id: 'bad', path: state })
     }
     await expect(store.create('bad')).rejects.toMatchObject({ code: 'ALREADY_EXISTS' })
     expect(await all(store.list())).toMatchObject([
-      { id: 'bad', error: { code: expect.stringMatching(/^(CORRUPT|INVALID)_STATE$/) } },
+      { id: 'bad', error: unreadable },
       { id: 'good', state: { state: 'ready' } },
     ])
-    const after = picture(root)
-    expect(after).toEqual(before)
+    expect(picture(root)).toEqual(before)
     expect(readFileSync(outside)).toEqual(outsideBefore)
   })
 })
@@ -91,6 +88,7 @@ test('a state file cut off anywhere is a typed error', async () => {
   const { store, state } = await setUp()
   for (let length = 0; length < WHOLE.length; length++) {
     writeFileSync(state, WHOLE.slice(0, length))
+    age(state, 1_000) // A reader waits for the rest of a fresh one.
     await expect(store.read('bad')).rejects.toMatchObject({ name: 'StateStoreError', code: 'CORRUPT_STATE' })
   }
   writeFileSync(state, WHOLE)
@@ -194,8 +192,11 @@ describe('a sandbox folder', () => {
     const { store, state } = await setUp()
     writeFileSync(state, '{"sta')
     const { pid } = await holdFlock(join(state, '..', 'lock'))
-    const error = await store.read('bad').catch((error: unknown) => error)
-    expect(error).toMatchObject({ code: 'CORRUPT_STATE', id: 'bad', path: state })
-    expect(String(error)).toContain(`it may be half written: it is locked by pid ${pid}`)
+    await expect(store.read('bad')).rejects.toMatchObject({
+      code: 'CORRUPT_STATE',
+      id: 'bad',
+      path: state,
+      message: expect.stringContaining(`it may be half written: it is locked by pid ${pid}`),
+    })
   })
 })

@@ -10,6 +10,7 @@ import { storeToDamage } from '../support/faults.js'
 import { nextMessage, startProgram } from '../support/program.js'
 
 const USER = 4711
+const LOCK_UN = 8
 
 /** What another user's check, repair and list of locks give; that user owns the root folder. */
 async function asUser(root: string): Promise<{ findings: Finding[]; repairs: Repair[]; locks: unknown[] }> {
@@ -126,7 +127,7 @@ describe('looking keeps nobody out', () => {
       fs.unlinkSync(join(folder, '.state.json.tmp'))
     }, 5)
     expect(await check).toEqual([])
-    expect(flock.mock.calls.filter(([, operation]) => operation !== 8)).toEqual([])
+    expect(flock.mock.calls.filter(([, operation]) => operation !== LOCK_UN)).toEqual([])
   })
 
   test('of a sandbox of another program', async () => {

@@ -13,12 +13,13 @@ import {
 } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { HistoryEntry, SandboxStore, StoreOptions } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { all } from '../support/all.js'
 import { effort, places } from '../support/effort.js'
-import { nextMessage, Racers, startProgram } from '../support/program.js'
+import { nextMessage, type Outcome, Racers, startProgram } from '../support/program.js'
 import { filesystems, temporaryFolder } from '../support/root.js'
 import { openTestStore } from '../support/store.js'
 
@@ -44,10 +45,6 @@ function bump(store: SandboxStore, id = 'a') {
   return store.update(id, state => ({ ...state, blockIndex: state.blockIndex + 1 }))
 }
 
-async function bumps(store: SandboxStore, count: number) {
-  for (let i = 0; i < count; i++) await bump(store)
-}
-
 /** `create`, `running*` and so on: where each entry leads, with an asterisk for a gap before it. */
 async function story(store: SandboxStore, id = 'a'): Promise<string[]> {
   return (await all(store.history(id))).map(({ from, to, gap }) => {
@@ -60,7 +57,7 @@ function seqs(entries: readonly HistoryEntry[]): number[] {
 }
 
 describe.each(places)('the history on $name', ({ folder }) => {
-  test('tells of each change: what, when, by whom', async () => {
+  test('records each change: what, when, by whom', async () => {
     const { store, history } = await setUp({ durable: true }, folder)
     const start = new Date().toISOString()
     await store.create('a', { cgroupPath: '/kata/a' })
@@ -91,7 +88,7 @@ describe.each(places)('the history on $name', ({ folder }) => {
   })
 })
 
-test('of a sandbox that never was is NOT_FOUND; of one that nothing is recorded of, it is empty', async () => {
+test('is NOT_FOUND for a sandbox that never was, and empty for one of which nothing is recorded', async () => {
   const { store, state, folder } = await setUp()
   await expect(all(store.history('a'))).rejects.toMatchObject({ code: 'NOT_FOUND', id: 'a' })
   await expect(all(store.history('../a'))).rejects.toMatchObject({ code: 'INVALID_ID' })
@@ -173,7 +170,7 @@ describe('what was not recorded', () => {
   test('lines that were damaged or removed later are a gap before the next one', async () => {
     const { store, history } = await setUp()
     await store.create('a')
-    await bumps(store, 9)
+    for (let i = 0; i < 9; i++) await bump(store)
     const lines = readFileSync(history, 'utf8').split('\n')
     writeFileSync(
       history,
@@ -192,9 +189,10 @@ describe('what was not recorded', () => {
     [
       'in place, with the state as it was',
       state => {
-        const until = Date.now() + 20 // The next tick of the clock by which a kernel before 6.13 dates files.
-        while (Date.now() < until);
-        writeFileSync(state, '{"state":"running","blockIndex":8}')
+        // Again until its time differs: the clock by which a kernel before 6.13 dates files ticks every few ms.
+        const { mtimeMs } = statSync(state)
+        do writeFileSync(state, '{"state":"running","blockIndex":8}')
+        while (statSync(state).mtimeMs === mtimeMs)
       },
     ],
     [
@@ -306,7 +304,7 @@ describe('rotation', () => {
   test.each<[string, number]>([
     ['before the first line', 0],
     ['within the first line', 30],
-  ])('that was cut short %s of the new file loses no number and tells of the gap', async (_, kept) => {
+  ])('that was cut short %s of the new file loses no number and shows the gap', async (_, kept) => {
     const { store, history, old } = await setUp({}, filesystems[0]?.folder)
     await store.create('a')
     while (!existsSync(old)) await bump(store)
@@ -335,12 +333,19 @@ describe('rotation', () => {
     await store.create('a')
     const racers = await Racers.start(2)
     onTestFinished(() => racers.end())
-    const reports = racers.race({ root, id: 'a', what: 'increment', count: effort(600, 1500) })
+    const seen = { last: 0, reads: 0, rotated: 0 }
     let changing = true
-    const changed = reports.finally(() => {
+    const changed = (async () => {
+      const outcomes: Outcome[] = []
+      while (seen.reads < 50 || seen.rotated === 0) {
+        outcomes.push(
+          ...(await racers.race({ root, id: 'a', what: 'increment', count: effort(600, 1500) })).flat(),
+        )
+      }
+      return outcomes
+    })().finally(() => {
       changing = false
     })
-    const seen = { last: 0, reads: 0, rotated: 0 }
     while (changing) {
       const entries = await all(store.history('a'))
       const first = entries[0]?.seq ?? 0
@@ -351,13 +356,11 @@ describe('rotation', () => {
       seen.last = last
       seen.reads++
       if (first > 1) seen.rotated++
-      await new Promise(resolve => setImmediate(resolve))
+      await nextTurn()
     }
-    const outcomes = (await changed).flat()
+    const outcomes = await changed
     expect(outcomes.filter(({ ok }) => !ok)).toEqual([])
     expect((await all(store.history('a'))).at(-1)?.seq).toBe(1 + outcomes.length)
-    expect(seen.reads).toBeGreaterThan(50)
-    expect(seen.rotated).toBeGreaterThan(0)
   })
 })
 
@@ -400,7 +403,7 @@ describe('hostile content', () => {
     ['a text for a pid', { pid: '1' }],
     ['a long host', { host: 'h'.repeat(10_000) }],
     ['no command', { command: undefined }],
-    ['a gap that is none', { gap: false }],
+    ['a gap that is false', { gap: false }],
   ])('a line with %s is no entry', async (_, wrong) => {
     const { store, history } = await setUp()
     await store.create('a')
@@ -417,8 +420,8 @@ describe('hostile content', () => {
     await store.create('a')
     writeFileSync(history, `${JSON.stringify(line).replace('{', '{"__proto__":{"x":1},"y":2,')}\n`)
     const [entry] = await all(store.history('a'))
-    const { file: _, ...told } = line
-    expect(entry).toEqual(told)
+    const { file: _, ...shown } = line
+    expect(entry).toEqual(shown)
     expect(Object.getPrototypeOf(entry)).toBe(Object.prototype)
   })
 

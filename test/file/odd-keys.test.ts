@@ -1,14 +1,14 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { copyStore, openStore } from 'sandbox-state'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { copyStore } from 'sandbox-state'
+import { describe, expect, test } from 'vitest'
 import * as z from 'zod'
 import { all } from '../support/all.js'
 import { places } from '../support/effort.js'
 import { temporaryFolder } from '../support/root.js'
 import { openTestStore } from '../support/store.js'
 
-/** Members that another program or a person may have put into a file, none of them written so by this package. */
+/** Members as another program or a person may write them into a file, and this package never does. */
 const MEMBERS: Readonly<Record<string, string>> = {
   'labels-null': '"labels":null',
   'labels-number': '"labels":12345678901234567890',
@@ -59,7 +59,7 @@ describe.each(places)('odd labels and data, on $name', ({ folder }) => {
     expect(await copyStore(store, to)).toEqual({ copied: 0, same: ids.length, failed: [] })
   })
 
-  test('are not overwritten, and a change that would changes nothing', async () => {
+  test('are not overwritten: a change that would do so changes nothing', async () => {
     const { store, textOf } = await setUp()
     const odd = ids.filter(id => id.startsWith('labels-') && id !== 'labels-case')
     for (const id of odd) {
@@ -74,14 +74,12 @@ describe.each(places)('odd labels and data, on $name', ({ folder }) => {
 
   test('data keeps its text in a transition, and where a schema leaves it as it is', async () => {
     const { root, textOf } = await setUp()
-    const store = await openStore(root, { data: z.object({ a: z.unknown() }) })
-    onTestFinished(() => store.close())
+    const store = await openTestStore(root, { data: z.object({ a: z.unknown() }) })
     await store.transition('data-large', 'ready', 'running')
     expect(textOf('data-large')).toContain(`,${MEMBERS['data-large']}}`)
     await store.update('data-large', state => ({ ...state, labels: { a: 'b' } }))
     expect(textOf('data-large')).toContain('"labels":{"a":"b"},"data":{"a":null}')
-    const loose = await openStore(root, { data: z.looseObject({ a: z.unknown() }) })
-    onTestFinished(() => loose.close())
+    const loose = await openTestStore(root, { data: z.looseObject({ a: z.unknown() }) })
     await loose.update('data-duplicates', state => ({ ...state, labels: { a: 'b' } }))
     expect(textOf('data-duplicates')).toContain(`"labels":{"a":"b"},${MEMBERS['data-duplicates']}`)
   })

@@ -7,18 +7,21 @@ import { all } from '../support/all.js'
 import { holdFlock } from '../support/flock.js'
 import { temporaryFolder } from '../support/root.js'
 import { openTestStore } from '../support/store.js'
+import { PATIENCE } from '../support/wait.js'
 
+const NOW: PruneOptions = { olderThan: 0 }
+
+/** A store with sandboxes that are stopped, and old enough to be pruned. */
 async function stopped(root: string, ...ids: string[]): Promise<SandboxStore> {
   const store = await openTestStore(root, { lockTimeout: 20 })
   for (const id of ids) {
     await store.create(id)
     await store.transition(id, 'ready', 'stopped')
   }
-  await expect.poll(() => all(store.prune({ olderThan: 0, dryRun: true }))).toHaveLength(ids.length)
+  const planned = () => all(store.prune({ ...NOW, dryRun: true }))
+  await expect.poll(planned, { timeout: PATIENCE }).toHaveLength(ids.length)
   return store
 }
-
-const NOW: PruneOptions = { olderThan: 0 }
 
 test('a sandbox that somebody holds keeps no other from being pruned', async () => {
   const root = temporaryFolder()

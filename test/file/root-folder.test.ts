@@ -15,7 +15,7 @@ test('a root is made with all that is missing above it, for its owner only', asy
   }
 })
 
-test("it is its owner's to use also under a umask that takes rights from the owner", async () => {
+test('its owner can use it, even under a umask that takes rights from the owner', async () => {
   const above = temporaryFolder()
   const store = await openTestStore(join(above, 'one', 'root'))
   const before = process.umask(0o777)
