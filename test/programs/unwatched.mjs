@@ -1,5 +1,5 @@
 // Watches where the system has no watch left, on a clock of its own: it stands still but while a file is looked for
-// (0.02 ms) and while a timer is awaited. Tells its parent how many looks there were in 100 s: unwatched.mjs ROOT [ID]
+// (0.02 ms) and while a timer is awaited. Sends its parent the number of looks in 100 s: unwatched.mjs ROOT [ID]
 import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 
@@ -35,5 +35,5 @@ const { openStore } = await import('sandbox-state')
 const store = await openStore(root)
 looks = 0
 for await (const _ of store.watch({ id, signal: ended.signal }));
-process.send({ looks, share: (looks * COST) / now })
+process.send(looks)
 process.disconnect()
