@@ -62,7 +62,7 @@ test.skipIf(!isGnuTar)('a root may be copied while it is in use', async () => {
   const store = await openTestStore(root)
   await store.create('a')
   await store.create('b')
-  const programs = [0, 1].map(() => startProgram('load', [root, '1500', 'a', 'b']))
+  const programs = [0, 1].map(() => startProgram('load', [root, 'a', 'b']))
   await Promise.all(programs.map(nextMessage))
   const reports = Promise.all(programs.map(nextMessage))
   for (const program of programs) program.send('go')
@@ -72,6 +72,7 @@ test.skipIf(!isGnuTar)('a root may be copied while it is in use', async () => {
     const { status } = run('backup', { ROOT: root, BACKUP: copy.slice(0, -'.tar'.length) })
     expect([0, 1]).toContain(status)
   }
+  for (const program of programs) program.send('stop')
   await reports
 
   const restored = join(backups, 'restored')
