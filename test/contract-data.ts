@@ -10,11 +10,12 @@ import { describe, expect, test } from 'vitest'
 import * as z from 'zod'
 import { all } from './support/all.js'
 import { openTestStore } from './support/store.js'
+import { PATIENCE } from './support/wait.js'
 
 const Agent = z.object({ image: z.string(), ports: z.array(z.int()) })
 const agent = { image: 'alpine', ports: [80] }
 
-/** What every backend must do with data of the user's own, with revisions and with what is told of a change. */
+/** What every backend must do with data of the user's own, with revisions, and with what is said about a change. */
 export function describeDataContract(name: string, makeRoot: () => string | Promise<string>): void {
   const open = async <Data = unknown, Input = Data>(options?: StoreOptions<Data, Input>) =>
     openTestStore(await makeRoot(), options)
@@ -63,7 +64,7 @@ export function describeDataContract(name: string, makeRoot: () => string | Prom
       expect(await store.read('a')).not.toHaveProperty('labels')
     })
 
-    test('data is any JSON, kept as it is by whoever has no schema', async () => {
+    test('data is any JSON, and a store without a schema keeps it as it is', async () => {
       const store = await open()
       for (const [i, data] of [agent, [1], 'x', 0, false, null, { ['__proto__']: 1 }].entries()) {
         const made = await store.create(`s${i}`, { data })
@@ -319,14 +320,13 @@ export function describeDataContract(name: string, makeRoot: () => string | Prom
       }
     })
 
-    test('tells when a state was changed', async () => {
+    test('shows when a state was changed', async () => {
       const store = await open()
       const before = Date.now()
       await store.create('a')
       const { changedAt } = await entryOf(store, 'a')
       expect(changedAt).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
-      // The clock of a filesystem is up to 10 ms behind.
-      expect(Date.parse(changedAt)).toBeGreaterThan(before - 20)
+      expect(Date.parse(changedAt)).toBeGreaterThanOrEqual(before - 1) // A filesystem may round it.
       expect(Date.parse(changedAt)).toBeLessThanOrEqual(Date.now())
     })
 
@@ -377,12 +377,13 @@ export function describeDataContract(name: string, makeRoot: () => string | Prom
       await store.create('ready')
       const ids = async (options: Parameters<typeof store.prune>[0]) =>
         (await all(store.prune(options))).map(({ id }) => id)
-      expect(await ids({ olderThan: 60_000 })).toEqual([])
-      for (const olderThan of [Number.MAX_VALUE, Number.POSITIVE_INFINITY]) {
+      for (const olderThan of [60_000, 9e15, Number.MAX_VALUE, Number.POSITIVE_INFINITY]) {
         expect(await ids({ olderThan })).toEqual([])
+        expect(await ids({ olderThan, state: 'ready' })).toEqual([])
       }
       // By the clock of a filesystem, and not within the same millisecond.
-      await expect.poll(() => ids({ olderThan: 0, dryRun: true })).toEqual(['a', 'b', 'c'])
+      const planned = () => ids({ olderThan: 0, dryRun: true })
+      await expect.poll(planned, { timeout: PATIENCE }).toEqual(['a', 'b', 'c'])
       const pruned = store.prune({ olderThan: 0, labels: { team: 'x' } })
       expect((await pruned.next()).value).toMatchObject({ id: 'a', state: { state: 'stopped' } })
       await store.transition('b', 'stopped', 'running')
@@ -391,9 +392,6 @@ export function describeDataContract(name: string, makeRoot: () => string | Prom
       await store.transition('b', 'stopped', 'running')
       expect((await all(store.list())).map(({ id }) => id)).toEqual(['b', 'c', 'ready'])
       expect(await ids({ olderThan: 0, state: 'running' })).toEqual([])
-      for (const olderThan of [Number.POSITIVE_INFINITY, Number.MAX_VALUE, 9e15]) {
-        expect(await ids({ olderThan, state: 'ready' })).toEqual([])
-      }
       expect(() => store.prune({} as never)).toThrow(TypeError)
       expect(() => store.prune({ olderThan: -1 })).toThrow(TypeError)
       expect(() => store.prune({ olderThan: 1, force: true } as never)).toThrow(TypeError)

@@ -1,8 +1,10 @@
 import { once } from 'node:events'
 import { hostname } from 'node:os'
-import { type Ownership, openStore, type SandboxStore } from 'sandbox-state'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { describe, expect, test } from 'vitest'
 import { all } from './support/all.js'
+import { own, ownershipOf } from './support/owner.js'
+import { openTestStore } from './support/store.js'
 import { settled } from './support/wait.js'
 
 /** What every backend must do about owners, as far as one process can show it. */
@@ -10,25 +12,13 @@ export function describeOwnerContract(name: string, makeRoot: () => string | Pro
   /** Two stores on one root, with some running sandboxes. */
   async function setUp(...ids: readonly string[]) {
     const root = await makeRoot()
-    const [store, other] = [await openStore(root), await openStore(root)]
-    onTestFinished(async () => {
-      await store.close()
-      await other.close()
-    })
+    const [store, other] = [await openTestStore(root), await openTestStore(root)]
     for (const id of ids) {
       await store.create(id)
       await store.transition(id, 'ready', 'running')
     }
-    return { root, store, other }
+    return { store, other }
   }
-
-  async function own(store: SandboxStore, id = 'a'): Promise<Ownership> {
-    const owner = await store.own(id)
-    onTestFinished(() => owner.release())
-    return owner
-  }
-
-  const ownershipOf = async (store: SandboxStore) => (await store.inspect('a')).owner?.state ?? 'unowned'
 
   describe(`ownership (${name})`, () => {
     test('is shown by inspect and list until it is released', async () => {
@@ -50,11 +40,9 @@ export function describeOwnerContract(name: string, makeRoot: () => string | Pro
       expect(next.signal.aborted).toBe(false)
     })
 
-    test('is of one at a time, also when many ask at once', async () => {
+    test('belongs to one at a time, also when many ask at once', async () => {
       const { store, other } = await setUp('a')
-      const asked = await Promise.allSettled(
-        [store, other, store, other].map(each => each.own('a', { signal: AbortSignal.timeout(20_000) })),
-      )
+      const asked = await Promise.allSettled([store, other, store, other].map(each => each.own('a')))
       const owners = asked.flatMap(result => (result.status === 'fulfilled' ? [result.value] : []))
       const refusals = asked.flatMap(result => (result.status === 'rejected' ? [result.reason] : []))
       expect(owners).toHaveLength(1)
@@ -70,7 +58,7 @@ export function describeOwnerContract(name: string, makeRoot: () => string | Pro
       const waits = [store, other, other].map(async each => {
         const next = await each.own('a', { wait: true })
         expect(++owners).toBe(1)
-        await new Promise(resolve => setImmediate(resolve))
+        await nextTurn()
         owners--
         await next.release()
       })
@@ -89,7 +77,7 @@ export function describeOwnerContract(name: string, makeRoot: () => string | Pro
       abort.abort(new Error('enough'))
       await expect(aborted).rejects.toThrow('enough')
       await Promise.all([expect(closed).rejects.toMatchObject({ code: 'CLOSED' }), other.close()])
-      expect(await settled(Promise.race([deleted]), 100)).toBe('pending')
+      expect(await settled(deleted, 100)).toBe('pending')
       await store.delete('a', { force: true })
       await expect(deleted).rejects.toMatchObject({ code: 'NOT_FOUND' })
       await expect(store.own('b', { signal: AbortSignal.abort(new Error('no')) })).rejects.toThrow('no')

@@ -1,5 +1,5 @@
 import { openStore, type SandboxStore, STATES, TRANSITIONS } from 'sandbox-state'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { all } from './support/all.js'
 import { openTestStore } from './support/store.js'
 
@@ -49,7 +49,7 @@ export function describeContract(name: string, makeRoot: () => string | Promise<
     })
 
     test.each(STATES.flatMap(from => STATES.map(to => [from, to] as const)))(
-      'moves from %s to %s if the state machine has it so, and not otherwise',
+      'moves from %s to %s only if the state machine allows it',
       async (from, to) => {
         const store = await open()
         await store.create('a')
@@ -78,7 +78,7 @@ export function describeContract(name: string, makeRoot: () => string | Promise<
       expect((await store.read('a')).state).toBe('ready')
     })
 
-    test('says that what does not exist does not', async () => {
+    test('reports a sandbox that does not exist as NOT_FOUND', async () => {
       const store = await open()
       const missing = { code: 'NOT_FOUND', id: 'nobody' }
       await expect(store.read('nobody')).rejects.toMatchObject(missing)
@@ -101,7 +101,7 @@ export function describeContract(name: string, makeRoot: () => string | Promise<
       expect(await store.read('a')).toMatchObject({ blockIndex: 8, persistVersion: 0 })
     })
 
-    test('lets an update move the state only as the state machine has it', async () => {
+    test('lets an update move the state only as the state machine allows', async () => {
       const store = await open()
       await store.create('a')
       expect(await store.update('a', state => ({ ...state, state: 'running' }))).toMatchObject({
@@ -152,7 +152,7 @@ export function describeContract(name: string, makeRoot: () => string | Promise<
       expect(await store.read('a')).toEqual(made)
     })
 
-    test('keeps what an update makes in place out of the store', async () => {
+    test('keeps nothing of what a failing update changed in place', async () => {
       const store = await open()
       await store.create('a')
       const failed = store.update('a', state => {
@@ -264,7 +264,7 @@ export function describeContract(name: string, makeRoot: () => string | Promise<
       expect(order).toEqual(states.map((_, i) => i))
     })
 
-    test('makes changes of every kind in that order, and those that came before it is closed', async () => {
+    test('makes changes of every kind in that order, and all that were asked for before it is closed', async () => {
       const store = await open()
       await Promise.all([
         store.create('a'),
@@ -282,10 +282,7 @@ export function describeContract(name: string, makeRoot: () => string | Promise<
 
     test('loses nothing when two stores of one process change one sandbox', async () => {
       const root = await makeRoot()
-      const stores = [await openStore(root), await openStore(root)]
-      onTestFinished(async () => {
-        for (const store of stores) await store.close()
-      })
+      const stores = [await openTestStore(root), await openTestStore(root)]
       await stores[0]?.create('a')
       await Promise.all(
         Array.from({ length: 60 }, (_, i) =>

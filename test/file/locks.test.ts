@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { chmodSync, existsSync, mkdirSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import lockfile from 'proper-lockfile'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { listLocks } from '#src/file/lock/list-locks.js'
@@ -11,7 +12,7 @@ import { all } from '../support/all.js'
 import { places } from '../support/effort.js'
 import { age } from '../support/faults.js'
 import { holdFlock } from '../support/flock.js'
-import { nextMessage, startProgram } from '../support/program.js'
+import { killProgram, nextMessage, startProgram } from '../support/program.js'
 import { filesystems, temporaryFolder } from '../support/root.js'
 import { openTestStore } from '../support/store.js'
 
@@ -46,8 +47,7 @@ describe.each(places)('the locks on $name', ({ folder }) => {
       { id: 'b', holder: { lock: 'flock', pid, host: hostname(), command: 'node holder.mjs', since } },
     ])
     expect(since >= before && since <= new Date().toISOString()).toBe(true)
-    holder.kill('SIGKILL')
-    await once(holder, 'exit')
+    await killProgram(holder)
     expect(await all(listLocks(root))).toEqual([])
   })
 
@@ -101,12 +101,12 @@ test('changes go on while they are listed all the time', async () => {
     while (listing) {
       await all(listLocks(root))
       lists++
-      await new Promise(resolve => setImmediate(resolve))
+      await nextTurn()
     }
   })()
   for (let i = 0; i < 300 || lists < 100; i++) {
     await store.update('a', state => ({ ...state, blockIndex: i }))
-    await new Promise(resolve => setImmediate(resolve))
+    await nextTurn()
   }
   listing = false
   await lister

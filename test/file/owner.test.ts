@@ -19,16 +19,10 @@ import {
 } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import lockfile from 'proper-lockfile'
-import {
-  CHANGE_CHANNEL,
-  type ChangeTrace,
-  copyStore,
-  type Ownership,
-  openStore,
-  type SandboxStore,
-} from 'sandbox-state'
+import { CHANGE_CHANNEL, type ChangeTrace, copyStore } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import * as z from 'zod'
 import { LOCK_EX, tryFlock, unlockAndClose } from '#src/file/posix/flock.js'
@@ -36,30 +30,20 @@ import { libc } from '#src/file/posix/libc.js'
 import { all } from '../support/all.js'
 import { places } from '../support/effort.js'
 import { holdFlock } from '../support/flock.js'
-import { nextMessage, startProgram } from '../support/program.js'
+import { own, ownershipOf } from '../support/owner.js'
+import { killProgram, nextMessage, startProgram } from '../support/program.js'
 import { filesystems, temporaryFolder } from '../support/root.js'
 import { openTestStore } from '../support/store.js'
 import { settled, until } from '../support/wait.js'
 
 async function setUp(on?: string, ids: readonly string[] = ['a']) {
   const root = temporaryFolder(on)
-  const store = await openTestStore(root, { lockTimeout: 5_000 })
+  const store = await openTestStore(root)
   for (const id of ids) {
     await store.create(id)
     await store.transition(id, 'ready', 'running')
   }
   return { root, store, file: (id: string) => join(root, id, 'owner') }
-}
-
-/** Released with the test at the latest: it keeps a file open. */
-async function own(store: SandboxStore, id = 'a'): Promise<Ownership> {
-  const owner = await store.own(id)
-  onTestFinished(() => owner.release())
-  return owner
-}
-
-async function ownershipOf(store: SandboxStore, id = 'a') {
-  return (await store.inspect(id)).owner?.state ?? 'unowned'
 }
 
 async function startOwner(root: string, ...nodeOptions: string[]): Promise<ChildProcess> {
@@ -68,7 +52,7 @@ async function startOwner(root: string, ...nodeOptions: string[]): Promise<Child
   return program
 }
 
-/** What the program was told to do gave a pid, which is killed with the test at the latest. */
+/** Has a program do something that gives a pid, which is killed with the test at the latest. */
 async function tell(program: ChildProcess, what: string, id = 'a'): Promise<number> {
   const answer = nextMessage(program)
   program.send([what, id])
@@ -84,12 +68,6 @@ function kill(pid: number): void {
   } catch {
     // It has ended.
   }
-}
-
-async function end(program: ChildProcess): Promise<void> {
-  const ended = once(program, 'exit')
-  program.kill('SIGKILL')
-  await ended
 }
 
 /** A process that is not our child is over when it is gone, or waits for nothing but its parent. */
@@ -108,7 +86,7 @@ async function endPid(pid: number): Promise<void> {
 async function orphan(root: string, ...ids: string[]): Promise<number | undefined> {
   const program = await startOwner(root)
   for (const id of ids) await tell(program, 'own', id)
-  await end(program)
+  await killProgram(program)
   return program.pid
 }
 
@@ -168,7 +146,7 @@ describe.each(places)('ownership on $name', ({ folder }) => {
     const program = await startOwner(root)
     await tell(program, 'own')
     const child = await tell(program, 'hand over')
-    await end(program)
+    await killProgram(program)
     expect(await ownershipOf(store)).toBe('owned')
     expect(await all(store.reap())).toEqual([])
     await expect(store.own('a')).rejects.toThrow(/which ended and handed it over/)
@@ -185,7 +163,7 @@ describe.each(places)('ownership on $name', ({ folder }) => {
     const child = await tell(program, 'hand over')
     await tell(program, 'release')
     expect(await ownershipOf(store)).toBe('unowned')
-    await end(program)
+    await killProgram(program)
     expect(await ownershipOf(store)).toBe('unowned')
     process.kill(child, 0)
   })
@@ -195,13 +173,13 @@ describe.each(places)('ownership on $name', ({ folder }) => {
     const program = await startOwner(root)
     await tell(program, 'own')
     const child = await tell(program, how)
-    await end(program)
+    await killProgram(program)
     expect(await ownershipOf(store)).toBe('orphaned')
     if (how !== 'cluster') process.kill(child, 0) // A worker of a cluster ends with its primary, sooner or later.
   })
 })
 
-test('a worker thread that owned ends it when it ends', async () => {
+test('the end of a worker thread ends its ownership', async () => {
   const { root, store } = await setUp()
   const program = await startOwner(root)
   await tell(program, 'thread')
@@ -225,7 +203,7 @@ test.skipIf(noNamespace)(
     expect((await store.inspect('a')).owner).toMatchObject({ state: 'owned', pid, otherPidNamespace: true })
     await expect(store.own('a')).rejects.toThrow(/owned by pid \d+ of another pid namespace/)
     expect(await all(store.reap())).toEqual([])
-    await end(program)
+    await killProgram(program)
     await (await store.own('a', { wait: true })).release()
   },
 )
@@ -271,12 +249,11 @@ describe('what cannot be owned', () => {
     await own(store)
   })
 
-  test('one that somebody else just looks at, for as long as that takes', async () => {
-    const { store, file } = await setUp()
+  test('one whose owner file somebody else is reading, until that is over', async () => {
+    const { root, store, file } = await setUp()
     await (await own(store)).release()
     const reader = await holdFlock(file('a'), '--shared')
-    const hasty = await openStore(join(file('a'), '..', '..'), { lockTimeout: 50 })
-    onTestFinished(() => hasty.close())
+    const hasty = await openTestStore(root, { lockTimeout: 50 })
     await expect(hasty.own('a')).rejects.toMatchObject({ code: 'LOCK_TIMEOUT' })
     const owning = store.own('a')
     await reader.release()
@@ -361,12 +338,12 @@ describe('own with wait', () => {
     const waits = [1, 2, 3].map(async () => {
       const owner = await store.own('a', { wait: true })
       expect(++owners).toBe(1)
-      await new Promise(resolve => setImmediate(resolve))
+      await nextTurn()
       owners--
       await owner.release()
     })
     expect(await settled(Promise.race(waits), 200)).toBe('pending')
-    await end(program)
+    await killProgram(program)
     expect(await settled(Promise.all(waits))).toHaveLength(3)
   })
 
@@ -375,7 +352,7 @@ describe('own with wait', () => {
     const program = await startOwner(root)
     await tell(program, 'own')
     const child = await tell(program, 'hand over')
-    await end(program)
+    await killProgram(program)
     const waiting = store.own('a', { wait: true })
     expect(await settled(waiting, 200)).toBe('pending')
     kill(child)
@@ -388,7 +365,7 @@ describe('reap', () => {
   test('leaves out an orphan whose data the schema of its store refuses', async () => {
     const { root, store } = await setUp()
     await orphan(root, 'a')
-    await using typed = await openStore(root, { data: z.object({ image: z.string() }) })
+    const typed = await openTestStore(root, { data: z.object({ image: z.string() }) })
     expect(await all(typed.reap())).toEqual([])
     expect(await all(typed.list())).toMatchObject([{ id: 'a', error: { code: 'INVALID_STATE' } }])
     expect(await all(store.reap())).toMatchObject([{ id: 'a' }])
@@ -488,7 +465,7 @@ describe('reap', () => {
     await tell(program, 'own', 'a')
     await tell(program, 'own', 'b')
     await tell(program, 'release', 'b')
-    await end(program)
+    await killProgram(program)
     expect(readFileSync(join(root, 'a', 'owner'), 'utf8')).toContain('"boot":"00000000-')
     expect((await all(store.reap())).map(({ id }) => id)).toEqual(['a'])
   })
@@ -519,7 +496,7 @@ describe('a sandbox that is deleted', () => {
     await owner.release()
   })
 
-  test('by one who was killed midway leaves no owner to the next of that id', async () => {
+  test('by a process that was killed midway leaves no owner to the next of that id', async () => {
     const { root, store, file } = await setUp()
     await own(store)
     unlinkSync(join(root, 'a', 'state.json'))

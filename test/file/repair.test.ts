@@ -20,7 +20,7 @@ import { effort, places } from '../support/effort.js'
 import { age, canHave, faults, storeToDamage } from '../support/faults.js'
 import { holdFlock } from '../support/flock.js'
 import { picture } from '../support/picture.js'
-import { nextMessage, startProgram } from '../support/program.js'
+import { killProgram, nextMessage, startProgram } from '../support/program.js'
 import { filesystems, temporaryFolder } from '../support/root.js'
 import { openTestStore } from '../support/store.js'
 import { settled, until } from '../support/wait.js'
@@ -417,11 +417,9 @@ describe.each(places)('beside running processes, on $name', ({ folder: on }) => 
     for (let kills = 0; kills < effort(2, 8); kills++) {
       const program = startProgram('repairer', [root])
       await nextMessage(program)
-      const ended = once(program, 'exit')
       program.send('go')
       await until('it has moved some', () => readdirSync(quarantine).length > 5 * kills)
-      program.kill('SIGKILL')
-      await ended
+      await killProgram(program)
     }
     const done = await store.repair()
     expect(done.filter(({ action }) => action === 'failed' || action === 'busy')).toEqual([])

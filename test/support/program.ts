@@ -48,6 +48,13 @@ export function startProgram(
   return child
 }
 
+/** Kills a program, and returns when it has ended. */
+export async function killProgram(child: ChildProcess): Promise<void> {
+  const ended = once(child, 'exit')
+  child.kill('SIGKILL')
+  await ended
+}
+
 export async function nextMessage(child: ChildProcess): Promise<unknown> {
   const heard = new AbortController()
   const { signal } = heard
