@@ -51,12 +51,13 @@ test.each<[string, StoreOptions]>([
   expect(String(error)).not.toContain('secret')
 })
 
-test('the bytes of a certificate may be of another realm, such as that of jsdom', async () => {
+test('the bytes of a certificate may be of another realm, such as that of Jest or jsdom', async () => {
   const foreign: Uint8Array = runInNewContext('Uint8Array.from([110, 111])')
   const [refusal, usual] = await Promise.all(
     [foreign, Uint8Array.from(foreign)].map(ca => openStore('etcds://a', { etcd: { ca } }).catch(String)),
   )
   expect(refusal).toBe(usual)
+  expect(refusal).toContain('ca, cert and key cannot be used')
 })
 
 test('the keys of a store stay what they are', () => {

@@ -2,13 +2,14 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer as createWebServer, type Server as WebServer } from 'node:http'
 import { type AddressInfo, createServer, type Server } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { openStore } from 'sandbox-state'
 import { describe, type TestContext, test } from 'vitest'
 import { LONGER_THAN_A_TEST } from '../support/etcd.js'
 
 // Where no etcd answers, or something else does. These tests need none.
 
-/** @param lockTimeout 0 is to wait for etcd as short as can be asked for: 5 s */
+/** @param lockTimeout with 0 it waits for etcd for 5 s, the shortest time */
 async function open(host: string, { onTestFinished }: TestContext, lockTimeout = 0) {
   const store = await openStore(`etcd://${host}/x`, { lockTimeout })
   onTestFinished(() => store.close())
@@ -43,7 +44,7 @@ describe.concurrent('an etcd', () => {
     ])
   })
 
-  test('that is not there is no reason for a warning of Node, however many calls wait for it', async context => {
+  test('that is not there causes no warning of Node, however many calls wait for it', async context => {
     const { expect, onTestFinished } = context
     const warnings: Error[] = []
     const hear = (warning: Error) => warnings.push(warning)
@@ -96,7 +97,7 @@ describe.concurrent('an etcd', () => {
       }, 300)
       response.on('close', () => clearInterval(timer))
     })
-    const store = await open(await listen(server, context), context)
+    const store = await open(await listen(server, context), context, LONGER_THAN_A_TEST)
     await expect(store.read('a')).rejects.toMatchObject({ code: 'NOT_FOUND' })
   })
 
@@ -141,11 +142,8 @@ describe.concurrent('an etcd', () => {
       await store.close()
       console.log(process.moduleLoadList.filter(name => /^NativeModule https?$/.test(name)).join())`
     const child = spawn(process.execPath, ['--input-type=module', '-e', program])
-    let said = ''
-    child.stdout.on('data', text => {
-      said += text
-    })
-    expect(await once(child, 'close')).toEqual([0, null])
-    expect(said.trim()).toBe('NOT_FOUND')
+    const ended = once(child, 'close')
+    expect((await text(child.stdout)).trim()).toBe('NOT_FOUND')
+    expect(await ended).toEqual([0, null])
   })
 })

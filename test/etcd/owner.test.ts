@@ -1,11 +1,12 @@
 import { once } from 'node:events'
 import { syncBuiltinESMExports } from 'node:module'
 import os from 'node:os'
-import { type Ownership, openStore, type SandboxStore } from 'sandbox-state'
+import { type Ownership, openStore } from 'sandbox-state'
 import {
   afterAll,
   afterEach,
   beforeAll,
+  beforeEach,
   describe,
   expect,
   onTestFinished,
@@ -17,7 +18,8 @@ import { long } from '../support/effort.js'
 import { base64, describeEtcd, TestEtcd } from '../support/etcd.js'
 import { openWithLease } from '../support/etcd-owner.js'
 import { EtcdProxy, isChange, type Passing, type Verdict } from '../support/etcd-proxy.js'
-import { nextMessage, startProgram } from '../support/program.js'
+import { ownershipOf } from '../support/owner.js'
+import { killProgram, nextMessage, startProgram } from '../support/program.js'
 import { openTestStore } from '../support/store.js'
 import { settled, until } from '../support/wait.js'
 
@@ -26,9 +28,6 @@ const LEASE = 2
 
 const isRenewal = ({ path }: Passing) => path === '/v3/lease/keepalive'
 const isRead = (passing: Passing) => passing.path === '/v3/kv/txn' && !isChange(passing)
-
-const ownershipOf = async (store: SandboxStore, id = 'a') =>
-  (await store.inspect(id)).owner?.state ?? 'unowned'
 
 async function untilLost({ signal }: Ownership): Promise<unknown> {
   if (!signal.aborted) await once(signal, 'abort')
@@ -76,7 +75,7 @@ describeEtcd('an owner on etcd', () => {
 
   test('keeps a record, and a key with a lease of 10 s', async context => {
     const { expect } = context
-    const { prefix, root, other } = await setUp(context)
+    const { prefix, other } = await setUp(context)
     const owner = await other.own('a')
     const [alive, record] = await Promise.all(
       ['alive', 'owner'].map(async place => {
@@ -95,18 +94,23 @@ describeEtcd('an owner on etcd', () => {
     const lease = await etcd.ask('lease/timetolive', { ID: alive?.lease })
     expect(lease).toMatchObject({ grantedTTL: '10' })
     await owner.release()
-    const left = await etcd.dump(`${new URL(root).pathname}/`)
+    const left = await etcd.dump(`${prefix}/`)
     expect(left.map(([key]) => key).filter(key => /owner|alive/.test(key))).toEqual([])
   })
 
   describe.skipIf(process.platform !== 'linux')('whose machine was suspended', () => {
-    /** Has the uptime be ahead by some seconds. */
-    function setUptime(ahead: number): void {
-      os.uptime = () => uptime() + ahead
+    const { uptime } = os
+    const start = uptime()
+    /** Sets the clock of an owner, which stands still otherwise, to some seconds after the start. */
+    function setUptime(seconds: number): void {
+      os.uptime = () => start + seconds
       syncBuiltinESMExports()
     }
-    const { uptime } = os
-    afterEach(() => setUptime(0))
+    beforeEach(() => setUptime(0))
+    afterEach(() => {
+      os.uptime = uptime
+      syncBuiltinESMExports()
+    })
 
     test('for longer than the lease loses it when it goes on', async context => {
       const { store } = await setUp(context, 10)
@@ -159,8 +163,8 @@ describeEtcd('an owner on etcd', () => {
     for (const from of [0, 100]) await etcd.ask('kv/txn', { success: puts.slice(from, from + 100) })
     const owner = await other.own('a-b')
     expect((await all(other.list({ owner: 'owned' }))).map(({ id }) => id)).toEqual(['a-b'])
-    const told = (await all(other.orphans())).map(({ id, owner: { pid } }) => [id, pid])
-    expect(told).toEqual(orphans.map((id, i) => [id, i + 1]).filter(([id]) => id !== 'a-b'))
+    const found = (await all(other.orphans())).map(({ id, owner: { pid } }) => [id, pid])
+    expect(found).toEqual(orphans.map((id, i) => [id, i + 1]).filter(([id]) => id !== 'a-b'))
     await owner.release()
   })
 
@@ -169,11 +173,9 @@ describeEtcd('an owner on etcd', () => {
     test('because it was killed leaves an orphan, which another takes, not before', async context => {
       const { expect } = context
       const { root, other } = await setUp(context)
-      const program = startProgram('etcd-owner', [root, String(LEASE)], {}, context.onTestFinished)
+      const program = startProgram('etcd-owner', [root, String(3 * LEASE)], {}, context.onTestFinished)
       await nextMessage(program)
-      const ended = once(program, 'exit')
-      program.kill('SIGKILL')
-      await ended
+      await killProgram(program)
       await expect(other.own('a')).rejects.toMatchObject({
         code: 'OWNED',
         message: expect.stringContaining(`is owned by pid ${program.pid} (node etcd-owner.mjs) on `),
@@ -186,7 +188,7 @@ describeEtcd('an owner on etcd', () => {
       expect(await ownershipOf(other)).toBe('unowned')
     })
 
-    test('because its event loop was blocked hears of it as soon as it runs again', async context => {
+    test('because its event loop was blocked learns of it as soon as it runs again', async context => {
       const { expect } = context
       const { root, other } = await setUp(context)
       const program = startProgram('etcd-owner', [root, String(LEASE)], {}, context.onTestFinished)
@@ -202,7 +204,7 @@ describeEtcd('an owner on etcd', () => {
       await owner.release()
     })
 
-    test('because etcd is silent hears of it before another gets in', async context => {
+    test('because etcd is silent learns of it before another gets in', async context => {
       const { expect } = context
       const { proxy, store, other } = await setUp(context)
       const owner = await store.own('a')
@@ -218,7 +220,7 @@ describeEtcd('an owner on etcd', () => {
       await next.release()
     })
 
-    test('because somebody revoked it hears of it at the next renewal', async context => {
+    test('because somebody revoked it learns of it at the next renewal', async context => {
       const { expect } = context
       const { prefix, store, other } = await setUp(context, 3 * LEASE)
       const owner = await store.own('a')
@@ -429,7 +431,7 @@ describeEtcd('an owner on etcd', () => {
     await etcd.delete(`${prefix}/state/a`)
     await other.create('a')
     expect(await ownershipOf(other)).toBe('unowned')
-    if (!owner.signal.aborted) expect(await untilLost(owner)).toMatchObject({ code: 'NOT_FOUND' })
+    expect(await untilLost(owner)).toMatchObject({ code: 'NOT_FOUND' })
   })
 
   test.each(['release', 'end'])('keeps no process from ending: %s', async what => {

@@ -43,7 +43,7 @@ describeEtcd('a watch over etcd', () => {
       Promise.resolve(),
     )
 
-  test('tells everything from the start, in order', async () => {
+  test('reports everything from the start, in order', async () => {
     await writer.create('b')
     await writer.create('a', { blockIndex: 1 })
     const { events, ended } = follow()
@@ -136,8 +136,8 @@ describeEtcd('a watch over etcd', () => {
     await until('the news is told', () => events.some(event => event.id === 's129' && indexOf(event) === 3))
     const told = events.filter(event => event.id === 's129').map(indexOf)
     expect(told).toEqual([2, 3])
-    // The second page is asked for again; then the list begins anew.
-    expect(pages).toBe(5)
+    // The second page was asked for again; then the list began anew. A machine may be so slow that more is asked again.
+    expect(pages).toBeGreaterThanOrEqual(5)
   })
 
   test('whose place etcd has compacted away goes on from what is there', async () => {
