@@ -36,7 +36,7 @@ describe.runIf(long)('owners on etcd that are killed and stopped', () => {
         return program
       }
       const tenures = () => readFileSync(log, 'utf8').trimEnd().split('\n')
-      /** Until the next one owns it, and has acted. */
+      /** Waits until the next one owns it and has acted. */
       const progress = async (before = owner) => {
         await until('there is another owner', () => owner !== undefined && owner !== before)
         const count = tenures().length
@@ -50,7 +50,7 @@ describe.runIf(long)('owners on etcd that are killed and stopped', () => {
         killed?.kill('SIGKILL')
         await progress(killed)
         const stopped = owner
-        stopped?.kill('SIGSTOP')
+        stopped?.send('stop')
         await progress(stopped)
         stopped?.kill('SIGCONT')
         const leader = await etcd.leader()
@@ -58,12 +58,12 @@ describe.runIf(long)('owners on etcd that are killed and stopped', () => {
         await progress()
         leader.start()
         await etcd.untilReady()
-        await sleep(Math.random() * LEASE * 1000)
+        await sleep(Math.random() * LEASE * 1000) // The next round may begin at any time of a lease.
       }
       const all = tenures()
       const distinct = new Set(all)
       expect(distinct.size).toBeGreaterThan(3 * ROUNDS)
-      // As often as there are tenures, one follows another.
+      // A tenure that is over never comes again.
       expect(all.filter((tenure, i) => tenure !== all[i - 1])).toEqual([...distinct])
     })
   })

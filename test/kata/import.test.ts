@@ -1,10 +1,10 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { StateStoreError } from 'sandbox-state'
 import { describe, expect, test } from 'vitest'
 import { stateFromPersist } from '#src/kata/persist.js'
 import { Root } from '../cli/support.js'
+import { stateError } from '../state/support.js'
 import { picture } from '../support/picture.js'
 import { temporaryFolder } from '../support/root.js'
 
@@ -23,16 +23,6 @@ function put(folder: string, id: string, content: string): void {
   writeFileSync(join(folder, id, 'persist.json'), content)
 }
 
-function codeOf(persist: unknown): string | undefined {
-  try {
-    stateFromPersist(typeof persist === 'string' ? persist : JSON.stringify(persist))
-  } catch (error) {
-    if (error instanceof StateStoreError) return `${error.code}: ${error.message}`
-    throw error
-  }
-  return undefined
-}
-
 describe('the state in a persist.json', () => {
   test.each([
     ['nonsense', 'CORRUPT_STATE'],
@@ -48,12 +38,14 @@ describe('the state in a persist.json', () => {
     [{ ...MINIMAL, CgroupPath: 7 }, 'INVALID_STATE: CgroupPath'],
     [{ ...MINIMAL, HypervisorState: { BlockIndex: 1.5 } }, 'INVALID_STATE: HypervisorState.BlockIndex'],
     [{ ...MINIMAL, HypervisorState: { BlockIndexMap: { a: {} } } }, 'INVALID_STATE: HypervisorState'],
-  ])('is none in %j', (persist, code) => {
-    expect(codeOf(persist)).toContain(code)
+  ])('is missing or wrong in %j', (persist, expected) => {
+    const text = typeof persist === 'string' ? persist : JSON.stringify(persist)
+    const { code, message } = stateError(() => stateFromPersist(text))
+    expect(`${code}: ${message}`).toContain(expected)
   })
 
   test('needs nothing but the state', () => {
-    expect(codeOf(MINIMAL)).toBeUndefined()
+    expect(stateFromPersist(JSON.stringify(MINIMAL))).toMatchObject({ state: 'ready' })
   })
 })
 
@@ -143,6 +135,7 @@ describe('import kata', () => {
     const { stderr } = await root.cli(`import kata ${kata()}`, { terminal: true })
     expect(stderr).toContain('4 sandboxes imported, 0 there already\n')
   })
+
   test('says with --dry-run what it would take over, and changes nothing', async () => {
     const folder = kata()
     put(folder, 'other', 'x')

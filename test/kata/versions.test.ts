@@ -104,8 +104,7 @@ async function storeOn(root: string) {
 /** What a change of a sandbox has nothing to do with. */
 function others(root: string, id: string): unknown {
   const ours = ['', 'state.json', 'lock', 'history.jsonl'].map(name => join(root, id, name))
-  const rest = Object.entries(picture(join(root, id))).filter(([path]) => !ours.includes(path))
-  return rest.filter(([path]) => path !== join(root, id))
+  return Object.entries(picture(join(root, id))).filter(([path]) => !ours.includes(path))
 }
 
 function read(root: string, id: string, name = 'state.json'): string {

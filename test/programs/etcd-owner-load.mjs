@@ -1,5 +1,6 @@
 // Owns sandbox a on etcd again and again, until it is killed: etcd-owner-load.mjs ROOT SECONDS LOG
 // While it is the owner it acts from time to time: it writes a line into a log that all share, as one owner after another.
+// Told to stop, it stops itself with SIGSTOP: not between a look at its signal and the act.
 import { randomUUID } from 'node:crypto'
 import { appendFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -9,6 +10,7 @@ import { SandboxStore } from '../../dist/store.js'
 const [root, seconds, log] = process.argv.slice(2)
 const options = { lockTimeout: 30_000, history: true, lease: Number(seconds) }
 const store = new SandboxStore(new EtcdBackend(root, undefined, options))
+process.on('message', () => process.kill(process.pid, 'SIGSTOP'))
 process.send('ready')
 for (;;) {
   try {

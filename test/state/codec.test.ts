@@ -246,7 +246,7 @@ describe('decodeState', () => {
     expect(decodeState(bytes).cgroupPath).toBe('/kata/ü🚀<')
   })
 
-  it('refuses or reads a real file of which one byte is wrong, and throws nothing else', () => {
+  it('reads or refuses a real file with one wrong byte, and throws nothing else', () => {
     const bytes = bytesOf(REAL)
     for (let at = 0; at < bytes.length; at++) {
       for (const byte of [0x00, 0x22, 0x5c, 0x7d, 0x80, 0xff]) {

@@ -5,7 +5,7 @@ import { newState } from '#src/state/validate.js'
 
 const BEFORE = newState()
 
-it('every field that a file holds is reported when it changed, and only then', () => {
+it('reports each field of a file that changed, and no other', () => {
   const changes = {
     blockIndex: 1,
     guestMemoryBlockSize: 128,
@@ -18,6 +18,6 @@ it('every field that a file holds is reported when it changed, and only then', (
   expect(changedFields(BEFORE, { ...BEFORE, ...changes })).toEqual(Object.keys(changes))
 })
 
-it('the state, which a history tells in its own way, and what is in memory only are not', () => {
+it('does not report the state, which a history shows in its own way, and what is in memory only', () => {
   expect(changedFields(BEFORE, { ...BEFORE, state: 'running', persistVersion: 1 })).toEqual([])
 })

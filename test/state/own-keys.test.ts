@@ -117,7 +117,7 @@ test('a key in another case is another key', () => {
   expect(both).toBe(file('"labels":{"c":"d"}', '"data":2', text.slice(file().length, -1)))
 })
 
-test('of a key that comes more than once the last value counts', () => {
+test('the last value of a key that comes more than once counts', () => {
   const text = file('"labels":5', '"data":1.0', '"labels":{"b":"2","a":"0","a":"1"}', '"data":2.0')
   expect(decodeState(text)).toMatchObject({ labels: { a: '1', b: '2' }, data: 2 })
   expect(changed(text)).toBe(file('"labels":{"a":"1","b":"2"}', '"data":2.0'))

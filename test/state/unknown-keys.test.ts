@@ -79,7 +79,7 @@ describe('unknown keys', () => {
     expect(UNKNOWN_KEYS in decodeState(`{${KNOWN},"data":{"a":[1.0,"<"]}}`)).toBe(true)
   })
 
-  it('of which one occurs twice keep its last value in its first place', () => {
+  it('keep the last value, in the first place, of one that occurs twice', () => {
     const state = decodeState(`{"a":1,${KNOWN},"b":2,"a":3}`)
     expect(state[UNKNOWN_KEYS]).toEqual([
       ['a', '3'],
