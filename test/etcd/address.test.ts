@@ -45,7 +45,7 @@ test.each<[string, StoreOptions]>([
   ['etcds://a', { etcd: { ca: 'no PEM' } }],
   ['etcds://a', { etcd: { cert: 'secret', key: 'secret' } }],
   ['/tmp', { etcd: {} }],
-])('openStore(%j, %j) is a TypeError that tells no secret', async (root, options) => {
+])('openStore(%j, %j) is a TypeError without a secret in it', async (root, options) => {
   const error = await openStore(root, options).catch((error: unknown) => error)
   expect(error).toBeInstanceOf(TypeError)
   expect(String(error)).not.toContain('secret')

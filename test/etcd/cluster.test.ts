@@ -38,10 +38,10 @@ describeEtcd('an etcd of three members', () => {
     const prefix = new URL(root.replace(/,[^/]*/, '')).pathname
     const store = await openTestStore(root, { lockTimeout: 30_000 })
     for (const id of IDS) await store.create(id)
-    const told = new Map<string, number[]>(IDS.map(id => [id, []]))
+    const seen = new Map<string, number[]>(IDS.map(id => [id, []]))
     const watching = (async () => {
       for await (const event of store.watch()) {
-        if ('state' in event) told.get(event.id)?.push(event.state.blockIndex)
+        if ('state' in event) seen.get(event.id)?.push(event.state.blockIndex)
       }
     })()
     const clients = Array.from({ length: CLIENTS }, (_, i) =>
@@ -88,8 +88,8 @@ describeEtcd('an etcd of three members', () => {
     for (const id of IDS) {
       const last = counts.get(id) ?? 0
       expect((await store.read(id)).blockIndex).toBe(last)
-      await until(`the watch has come to the end of ${id}`, () => told.get(id)?.at(-1) === last)
-      expect(told.get(id)).toEqual(Array.from({ length: last + 1 }, (_, i) => i))
+      await until(`the watch has come to the end of ${id}`, () => seen.get(id)?.at(-1) === last)
+      expect(seen.get(id)).toEqual(Array.from({ length: last + 1 }, (_, i) => i))
     }
     await store.close()
     await watching

@@ -8,7 +8,7 @@ import { until } from '../support/wait.js'
 
 const SAME_DELETIONS_KEY_AS_A = 'x63'
 
-describeEtcd('an answer of etcd that is lost', () => {
+describeEtcd('when an answer of etcd is lost,', () => {
   let etcd: TestEtcd
   let proxy: EtcdProxy
   /** Sees etcd through the proxy. */
@@ -58,7 +58,7 @@ describeEtcd('an answer of etcd that is lost', () => {
     ['transition', () => store.transition('a', 'ready', 'running'), { state: 'running', blockIndex: 10 }],
     ['update', () => increment(store), { state: 'ready', blockIndex: 11 }],
     ['delete', () => store.delete('a'), { code: 'NOT_FOUND' }],
-  ])('is made up for: a %s that was made is acknowledged, and was made once', async (kind, change, after) => {
+  ])('a %s that was made is acknowledged, and is made only once', async (kind, change, after) => {
     if (kind !== 'create') await other.create('a', { blockIndex: 10 })
     const before = await etcd.revision()
     const cut = cutAfterCommit()
@@ -85,25 +85,28 @@ describeEtcd('an answer of etcd that is lost', () => {
         for (let i = 0; i < 105; i++) await increment(other)
       },
     ],
-  ])('is made up for when the sandbox was %s meanwhile', async (_, meanwhile) => {
-    await other.create('a', { blockIndex: 10 })
-    let calls = 0
-    const cut = cutAfterCommit(meanwhile)
-    const updated = await store.update('a', state => {
-      calls++
-      return { ...state, blockIndex: state.blockIndex + 100 }
-    })
-    expect([cut.times, calls, updated.blockIndex]).toEqual([1, 1, 110])
-  })
+  ])(
+    'an update that was made is acknowledged, although the sandbox was %s meanwhile',
+    async (_, meanwhile) => {
+      await other.create('a', { blockIndex: 10 })
+      let calls = 0
+      const cut = cutAfterCommit(meanwhile)
+      const updated = await store.update('a', state => {
+        calls++
+        return { ...state, blockIndex: state.blockIndex + 100 }
+      })
+      expect([cut.times, calls, updated.blockIndex]).toEqual([1, 1, 110])
+    },
+  )
 
-  test('is made up for when it was of a create, and the sandbox is deleted by now', async () => {
+  test('a create is acknowledged, although the sandbox was deleted meanwhile', async () => {
     const cut = cutAfterCommit(() => other.delete('a'))
     expect(await store.create('a', { blockIndex: 3 })).toMatchObject({ blockIndex: 3 })
     expect(cut.times).toBe(1)
     await expect(other.read('a')).rejects.toMatchObject({ code: 'NOT_FOUND' })
   })
 
-  test('is made up for when it was of a delete, and the sandbox is there again by now', async () => {
+  test('a delete is acknowledged, although the sandbox was created again meanwhile', async () => {
     await other.create('a')
     const cut = cutAfterCommit(async () => {
       await other.create('a', { blockIndex: 4 })
@@ -115,7 +118,7 @@ describeEtcd('an answer of etcd that is lost', () => {
     expect((await other.read('a')).blockIndex).toBe(5)
   })
 
-  test('of a change that was not made makes it once, on top of what another did meanwhile', async () => {
+  test('a change that was not made is made once, on top of what another did meanwhile', async () => {
     await other.create('a', { blockIndex: 10 })
     const cut = cutBeforeCommit(() => increment(other))
     const seen: number[] = []
@@ -129,7 +132,7 @@ describeEtcd('an answer of etcd that is lost', () => {
     expect((await other.read('a')).blockIndex).toBe(111)
   })
 
-  test('is not mixed up with the deletion of another sandbox that shares its deletions key', async () => {
+  test('the deletion of another sandbox with the same deletions key is not mistaken for its own', async () => {
     const deleteAnother = async () => {
       await other.create(SAME_DELETIONS_KEY_AS_A)
       await other.delete(SAME_DELETIONS_KEY_AS_A)
@@ -151,13 +154,13 @@ describeEtcd('an answer of etcd that is lost', () => {
     expect((await other.read('a')).blockIndex).toBe(50)
   })
 
-  test('of a create that another was faster with is ALREADY_EXISTS', async () => {
+  test('a create is ALREADY_EXISTS if another was faster', async () => {
     cutBeforeCommit(() => other.create('a', { blockIndex: 1 }))
     await expect(store.create('a', { blockIndex: 2 })).rejects.toMatchObject({ code: 'ALREADY_EXISTS' })
     expect((await other.read('a')).blockIndex).toBe(1)
   })
 
-  test('of a transition that another made instead is STATE_MISMATCH, not a success', async () => {
+  test('a transition that another made instead is STATE_MISMATCH, not a success', async () => {
     await other.create('a')
     cutBeforeCommit(() => other.transition('a', 'ready', 'running'))
     const move = store.transition('a', 'ready', 'running')
@@ -165,7 +168,7 @@ describeEtcd('an answer of etcd that is lost', () => {
     expect(await all(other.history('a'))).toHaveLength(2)
   })
 
-  test('is OUTCOME_UNKNOWN when etcd has forgotten that time, and never a guess', async () => {
+  test('a change is OUTCOME_UNKNOWN, never a guess, when etcd has compacted its record away', async () => {
     await other.create('a', { blockIndex: 10 })
     const cut = cutAfterCommit(async () => {
       await other.delete('a')
@@ -178,7 +181,7 @@ describeEtcd('an answer of etcd that is lost', () => {
     expect((await other.read('a')).blockIndex).toBe(50)
   })
 
-  test('for good is OUTCOME_UNKNOWN in the end', async () => {
+  test('a change is OUTCOME_UNKNOWN in the end if every answer is lost', async () => {
     const hasty = await openTestStore(`etcd://127.0.0.1:${proxy.port}${prefix}`, { lockTimeout: 0 })
     await other.create('a')
     proxy.after = passing => (isChange(passing) ? 'cut' : 'pass')
@@ -187,7 +190,7 @@ describeEtcd('an answer of etcd that is lost', () => {
     expect((await other.read('a')).state).toBe('running')
   })
 
-  test('is of no matter to a create that arrives after all: what was deleted since does not come back', async () => {
+  test('a create that arrives late does not bring back what was deleted since', async () => {
     let release = () => {}
     const held = new Promise<void>(resolve => (release = resolve))
     let holds = 0
@@ -212,7 +215,7 @@ describeEtcd('an answer of etcd that is lost', () => {
     await expect(other.read('a')).rejects.toMatchObject({ code: 'NOT_FOUND' })
   })
 
-  test('keeps no call from another member', async () => {
+  test('calls go on to another member', async () => {
     const hosts = `127.0.0.1:${proxy.port},${etcd.hosts}`
     const both = await openTestStore(`etcd://${hosts}${prefix}`, { lockTimeout: LONGER_THAN_A_TEST })
     await other.create('a')
@@ -222,7 +225,7 @@ describeEtcd('an answer of etcd that is lost', () => {
     expect(new Set(await Promise.all(reads))).toEqual(new Set(['ready']))
   })
 
-  test('of a read is asked for again', async () => {
+  test('a read is asked for again', async () => {
     await other.create('a')
     let cuts = 0
     proxy.after = () => (cuts++ < 3 ? 'cut' : 'pass')

@@ -195,11 +195,11 @@ describeEtcd('an owner on etcd', () => {
       await nextMessage(program)
       program.send(LEASE * 1000 + 700)
       const owner = await other.own('a', { wait: true })
-      const told = await nextMessage(program)
+      const report = await nextMessage(program)
       const message = expect.stringMatching(
         /^sandbox a: the lease of its owner is over: it was not renewed for \d/,
       )
-      expect(told).toEqual({ asked: true, heard: true, message })
+      expect(report).toEqual({ asked: true, heard: true, message })
       expect(await ownershipOf(other)).toBe('owned')
       await owner.release()
     })

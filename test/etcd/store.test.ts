@@ -67,7 +67,7 @@ describeEtcd('a store in etcd', () => {
     ])
   })
 
-  test('tells the history, which goes with the sandbox', async () => {
+  test('keeps the history, which goes with the sandbox', async () => {
     const store = await openTestStore(root)
     await store.create('a')
     await store.transition('a', 'ready', 'running')
@@ -158,7 +158,7 @@ describeEtcd('a store in etcd', () => {
     expect(await all(store.list())).toMatchObject([{ id: 'b' }])
   })
 
-  test('names what is wrong with it, one fault for each, and changes nothing', async () => {
+  test('reports each fault once in a check, and changes nothing', async () => {
     const store = await openTestStore(root)
     await store.create('good')
     await store.create('lost')
@@ -251,7 +251,7 @@ describeEtcd('a store in etcd', () => {
     expect((await all(store.history('shared'))).at(-1)?.seq).toBe(8 * CHANGES + 1)
   })
 
-  test.each(['create', 'transition'] as const)('of 8 processes, one succeeds with a %s', async what => {
+  test.each(['create', 'transition'] as const)('one of 8 processes succeeds with a %s', async what => {
     const store = await openTestStore(root)
     if (what === 'transition') await store.create('wanted')
     const outcomes = (await racers.race({ root, id: 'wanted', what })).flat()
@@ -280,7 +280,7 @@ describeEtcd('a store in etcd', () => {
     expect((await store.read('a')).blockIndex).toBe(7)
   })
 
-  test('a deletion that another overtook names that one, not who deleted something before', async () => {
+  test('a deletion that another change overtook names that change, not an earlier deletion', async () => {
     const store = await openTestStore(root, { lockTimeout: 0 })
     const proxy = await EtcdProxy.start(etcd.member.clientPort)
     onTestFinished(() => proxy.close())

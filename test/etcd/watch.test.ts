@@ -52,7 +52,7 @@ describeEtcd('a watch over etcd', () => {
     await writer.create('c')
     await writer.delete('a', { force: true })
     await writer.create('a')
-    await until('all has been told', () => events.length === 6)
+    await until('all events have come', () => events.length === 6)
     await store.close()
     await ended
     expect(events).toMatchObject([
@@ -72,21 +72,21 @@ describeEtcd('a watch over etcd', () => {
     await until('the watch listens', () => watches() === 1)
     await count('a', 10)
     for (let cut = 1; cut <= 2; cut++) {
-      await until('it has told of some', () => events.length > 2)
+      await until('some events have come', () => events.length > 2)
       const changes = Promise.all([count('a', 10), count('b', 10)])
       expect(proxy.cutWatches()).toBe(1)
       await changes
       await until('it listens again', () => watches() === 1 + cut)
       await count('a', 5)
     }
-    await until('the last is told', () =>
+    await until('the last event of a has come', () =>
       events.some(event => 'state' in event && event.id === 'a' && event.state?.blockIndex === 40),
     )
-    const told = (id: string) =>
+    const indexes = (id: string) =>
       events.flatMap(event => (event.id === id && 'state' in event ? [event.state.blockIndex] : []))
-    expect(told('a')).toEqual(Array.from({ length: 41 }, (_, i) => i))
-    await until('the last of b is told', () => told('b').at(-1) === 20)
-    expect(told('b')).toEqual(Array.from({ length: 21 }, (_, i) => i))
+    expect(indexes('a')).toEqual(Array.from({ length: 41 }, (_, i) => i))
+    await until('the last event of b has come', () => indexes('b').at(-1) === 20)
+    expect(indexes('b')).toEqual(Array.from({ length: 21 }, (_, i) => i))
   })
 
   test('does not repeat events that a member sends again', async () => {
@@ -96,14 +96,14 @@ describeEtcd('a watch over etcd', () => {
     await count('a', 3)
     await writer.create('b')
     await writer.delete('b')
-    await until('all is told', () => events.length === 6)
+    await until('all events have come', () => events.length === 6)
     // As from a member that does not keep to the place that it was asked to begin at.
     proxy.rewrite = ({ path, body }) =>
       path === '/v3/watch' ? body.replace(/"start_revision":"\d+"/, '"start_revision":"1"') : body
     proxy.cutWatches()
     await until('the watch listens again', () => watches() === 2)
     await count('a', 1)
-    await until('the news is told', () => events.some(event => indexOf(event) === 4))
+    await until('the news has come', () => events.some(event => indexOf(event) === 4))
     expect(events.map(event => [event.type, event.id, indexOf(event)])).toEqual([
       ['created', 'a', 0],
       ['changed', 'a', 1],
@@ -133,9 +133,9 @@ describeEtcd('a watch over etcd', () => {
     const { events } = follow()
     await until('the watch listens', () => watches() > 0)
     await count('s129', 1)
-    await until('the news is told', () => events.some(event => event.id === 's129' && indexOf(event) === 3))
-    const told = events.filter(event => event.id === 's129').map(indexOf)
-    expect(told).toEqual([2, 3])
+    await until('the news has come', () => events.some(event => event.id === 's129' && indexOf(event) === 3))
+    const indexes = events.filter(event => event.id === 's129').map(indexOf)
+    expect(indexes).toEqual([2, 3])
     // The second page was asked for again; then the list began anew. A machine may be so slow that more is asked again.
     expect(pages).toBeGreaterThanOrEqual(5)
   })
@@ -154,7 +154,7 @@ describeEtcd('a watch over etcd', () => {
     await writer.create('c')
     await etcd.compact()
     compacted = true
-    await until('the rest is told', () => events.length === 6)
+    await until('the rest has come', () => events.length === 6)
     await count('a', 1)
     await until('it listens on', () => events.length === 7)
     expect(events.slice(0, 3)).toMatchObject([
@@ -180,7 +180,7 @@ describeEtcd('a watch over etcd', () => {
     await writer.create('b')
     await etcd.put(`${prefix}/state/a`, '{"state":"running"}')
     await etcd.delete(`${prefix}/state/a`)
-    await until('all is told', () => events.length === 6)
+    await until('all events have come', () => events.length === 6)
     expect(events).toMatchObject([
       { type: 'created', id: 'a' },
       { type: 'error', id: 'a', error: { code: 'INVALID_STATE', path: `${prefix}/state/a` } },
@@ -191,7 +191,7 @@ describeEtcd('a watch over etcd', () => {
     ])
   })
 
-  test('of one sandbox tells of no other, not even of one whose id begins as its', async () => {
+  test('of one sandbox reports no other, not even one whose id begins alike', async () => {
     await writer.create('ab')
     const { events } = follow('a')
     await until('the watch listens', () => watches() === 1)
@@ -199,7 +199,7 @@ describeEtcd('a watch over etcd', () => {
     await writer.create('a.b')
     await writer.delete('ab')
     await writer.delete('a')
-    await until('all is told', () => events.length === 2)
+    await until('all events have come', () => events.length === 2)
     expect(events).toMatchObject([
       { type: 'created', id: 'a' },
       { type: 'deleted', id: 'a' },

@@ -88,7 +88,7 @@ describe.each(places)('the history on $name', ({ folder }) => {
   })
 })
 
-test('is NOT_FOUND for a sandbox that never was, and empty for one of which nothing is recorded', async () => {
+test('the history of no sandbox is NOT_FOUND; that of one without records is empty', async () => {
   const { store, state, folder } = await setUp()
   await expect(all(store.history('a'))).rejects.toMatchObject({ code: 'NOT_FOUND', id: 'a' })
   await expect(all(store.history('../a'))).rejects.toMatchObject({ code: 'INVALID_ID' })
@@ -102,7 +102,7 @@ test('is NOT_FOUND for a sandbox that never was, and empty for one of which noth
   await expect(all(store.history('a'))).rejects.toMatchObject({ code: 'CLOSED' })
 })
 
-test('outlives a state file that somebody removed', async () => {
+test('a history outlives a state file that somebody removed', async () => {
   const { store, state } = await setUp()
   await store.create('a')
   rmSync(state)

@@ -102,7 +102,7 @@ describe('import kata', () => {
     expect(await root.done('list --format ids')).toBe('')
   })
 
-  test('of a folder in which Kata keeps nothing is refused', async () => {
+  test('is refused for a folder in which Kata keeps nothing', async () => {
     const root = new Root()
     const wrong = temporaryFolder()
     expect((await root.cli(`import kata ${wrong}`)).status).toBe(0) // It may have no sandboxes just now.
@@ -115,7 +115,7 @@ describe('import kata', () => {
       })
   })
 
-  test('of a folder that is not there, of the root itself and of another program is refused', async () => {
+  test('is refused for a folder that does not exist, for the root itself and for another program', async () => {
     const root = new Root()
     expect(await root.cli('import kata /does/not/exist')).toMatchObject({
       status: 1,
