@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { describe } from 'vitest'
-import { until } from './wait.js'
+import { PATIENCE, until } from './wait.js'
 
 /** The installed etcd; undefined if it is missing. */
 const etcd = program('etcd')
@@ -154,7 +154,8 @@ export class TestEtcd {
   /** Asks the gateway of whichever member answers, without the client that is tested. */
   async ask(path: string, message: object): Promise<Record<string, unknown>> {
     for (const { origin } of this.members) {
-      const answer = await ask(origin, path, message)
+      // A member that is down or stopped keeps no question from the others.
+      const answer = await ask(origin, path, message, this.members.length > 1 ? undefined : PATIENCE)
       if (answer !== undefined) return answer
     }
     throw new Error(`etcd did not answer ${path}`)
@@ -246,13 +247,14 @@ async function ask(
   origin: string,
   path: string,
   message: object,
+  within = 2_000,
 ): Promise<Record<string, unknown> | undefined> {
   try {
     const body = JSON.stringify(message)
     const response = await fetch(`${origin}/v3/${path}`, {
       method: 'POST',
       body,
-      signal: AbortSignal.timeout(2_000),
+      signal: AbortSignal.timeout(within),
     })
     return response.ok ? ((await response.json()) as Record<string, unknown>) : undefined
   } catch {

@@ -23,12 +23,12 @@ export class Events {
     }
   }
 
-  /** The next event, which must come within some ms. */
-  async next(within = PATIENCE): Promise<string> {
-    const deadline = performance.now() + within
+  /** The next event. */
+  async next(): Promise<string> {
+    const deadline = performance.now() + PATIENCE
     while (this.all.length <= this.read) {
       const left = deadline - performance.now()
-      if (left <= 0) throw new Error(`no event within ${within} ms, after ${this.all.map(show).join(', ')}`)
+      if (left <= 0) throw new Error(`no event came after ${this.all.map(show).join(', ')}`)
       await new Promise<void>(resolve => {
         const timer = setTimeout(resolve, left)
         this.wake = () => {
@@ -39,14 +39,6 @@ export class Events {
     }
     const event = this.all[this.read++]
     return event === undefined ? '' : show(event)
-  }
-
-  /** Everything that came and was not asked for, after some ms in which more could come. */
-  async rest(ms = 150): Promise<string[]> {
-    await new Promise(resolve => setTimeout(resolve, ms))
-    const rest = this.all.slice(this.read)
-    this.read = this.all.length
-    return rest.map(show)
   }
 }
 
