@@ -23,7 +23,7 @@ import { killProgram, nextMessage, startProgram } from '../support/program.js'
 import { openTestStore } from '../support/store.js'
 import { settled, until } from '../support/wait.js'
 
-/** In seconds: short, but not as short as a machine may stand still. */
+/** In seconds, of those that are to end: short, but not as short as a machine may stand still. */
 const LEASE = 2
 
 const isRenewal = ({ path }: Passing) => path === '/v3/lease/keepalive'
@@ -50,9 +50,7 @@ describeEtcd('an owner on etcd', () => {
   /** Some running sandboxes; `store` sees etcd through a proxy. */
   async function setUp(
     { onTestFinished }: Pick<TestContext, 'onTestFinished'>,
-    lease = LEASE,
-    on = etcd,
-    ids = ['a'],
+    { lease = 10, on = etcd, ids = ['a'] } = {},
   ) {
     const proxy = await EtcdProxy.start(on.member.clientPort)
     const root = on.newRoot()
@@ -113,7 +111,7 @@ describeEtcd('an owner on etcd', () => {
     })
 
     test('for longer than the lease loses it when it goes on', async context => {
-      const { store } = await setUp(context, 10)
+      const { store } = await setUp(context)
       const { signal } = await store.own('a')
       setUptime(60)
       await once(signal, 'abort')
@@ -121,7 +119,7 @@ describeEtcd('an owner on etcd', () => {
     })
 
     test('hears why its last renewal failed', async context => {
-      const { proxy, store } = await setUp(context, 10)
+      const { proxy, store } = await setUp(context)
       const owner = await store.own('a')
       proxy.before = passing => (isRenewal(passing) ? 'refuse' : 'pass')
       setUptime(4)
@@ -132,7 +130,7 @@ describeEtcd('an owner on etcd', () => {
     })
 
     test('while it renewed the lease counts from before it asked', async context => {
-      const { proxy, store } = await setUp(context, 10)
+      const { proxy, store } = await setUp(context)
       const owner = await store.own('a')
       let renewals = 0
       proxy.before = passing => {
@@ -153,7 +151,7 @@ describeEtcd('an owner on etcd', () => {
   test('is shown in a list of any length, whatever the ids', async context => {
     const { expect } = context
     const ids = ['a', 'a-b', 'a.b', 'a0', ...Array.from({ length: 130 }, (_, i) => `s${i}`)].sort()
-    const { prefix, other } = await setUp(context, LEASE, etcd, [])
+    const { prefix, other } = await setUp(context, { ids: [] })
     const orphans = ids.filter((_, i) => i % 5 === 0 || i > 123)
     const put = (key: string, value: string) => ({ request_put: { key: base64(key), value: base64(value) } })
     const puts = [
@@ -206,11 +204,11 @@ describeEtcd('an owner on etcd', () => {
 
     test('because etcd is silent learns of it before another gets in', async context => {
       const { expect } = context
-      const { proxy, store, other } = await setUp(context)
+      const { proxy, store, other } = await setUp(context, { lease: LEASE })
       const owner = await store.own('a')
       proxy.before = passing => (isRenewal(passing) ? new Promise(() => {}) : 'pass')
       const order: string[] = []
-      owner.signal.addEventListener('abort', () => order.push('lost'))
+      void untilLost(owner).then(() => order.push('lost'))
       const next = await other.own('a', { wait: true })
       order.push('taken')
       expect(order).toEqual(['lost', 'taken'])
@@ -222,7 +220,7 @@ describeEtcd('an owner on etcd', () => {
 
     test('because somebody revoked it learns of it at the next renewal', async context => {
       const { expect } = context
-      const { prefix, store, other } = await setUp(context, 3 * LEASE)
+      const { prefix, store, other } = await setUp(context, { lease: 3 * LEASE })
       const owner = await store.own('a')
       const key = base64(`${prefix}/alive/a`)
       const { kvs } = await etcd.ask('kv/range', { key })
@@ -257,7 +255,7 @@ describeEtcd('an owner on etcd', () => {
         const { expect, onTestFinished } = context
         const own = await TestEtcd.ready()
         onTestFinished(() => own.stop())
-        const { prefix, store, other } = await setUp(context, LEASE, own, ['a', 'b', 'c'])
+        const { prefix, store, other } = await setUp(context, { lease: LEASE, on: own, ids: ['a', 'b', 'c'] })
         await own.put(`${prefix}/owner/b`, recordOf(4711))
         const [owner, patient] = [await store.own('a'), await other.own('c')]
         await own.member.kill()
@@ -303,7 +301,7 @@ describeEtcd('an owner on etcd', () => {
   test.each(['before', 'after'])(
     'is not lost to its own release when it reads its record %s that',
     async when => {
-      const { proxy, store } = await setUp({ onTestFinished }, 10)
+      const { proxy, store } = await setUp({ onTestFinished })
       const owner = await store.own('a')
       await until('the watch listens', () => proxy.opened === 1)
       let [isReading, isReleased, hasRead] = [false, false, false]
@@ -334,7 +332,7 @@ describeEtcd('an owner on etcd', () => {
   test('shares one watch with the other owners of its store; so do those that wait', async context => {
     const { expect } = context
     const ids = Array.from({ length: 10 }, (_, i) => `s${i}`)
-    const { proxy, store, other } = await setUp(context, 10, etcd, [...ids, 'deleted'])
+    const { proxy, store, other } = await setUp(context, { ids: [...ids, 'deleted'] })
     const deleted = await store.own('deleted')
     const [mine, others] = [ids.slice(0, 5), ids.slice(5)]
     const owners = await Promise.all(mine.map(id => store.own(id)))
@@ -352,7 +350,7 @@ describeEtcd('an owner on etcd', () => {
 
   test('hears of a delete that the shared watch reported before the ownership was answered', async context => {
     const { expect } = context
-    const { proxy, store, other } = await setUp(context, 10, etcd, ['a', 'b', 'c'])
+    const { proxy, store, other } = await setUp(context, { ids: ['a', 'b', 'c'] })
     const [b, c] = [await store.own('b'), await store.own('c')]
     proxy.after = async (passing): Promise<Verdict> => {
       if (!isChange(passing)) return 'pass'
@@ -393,7 +391,7 @@ describeEtcd('an owner on etcd', () => {
   test('that comes or goes just before a reap is not reaped', async context => {
     const { expect } = context
     const ids = ['deleted', 'other', 'owned', 'released', 'same']
-    const { proxy, prefix, store, other } = await setUp(context, 10, etcd, ids)
+    const { proxy, prefix, store, other } = await setUp(context, { ids })
     for (const id of ids) await etcd.put(`${prefix}/owner/${id}`, recordOf(1))
     const before: Record<string, () => Promise<unknown>> = {
       deleted: () => other.delete('deleted', { force: true }),
