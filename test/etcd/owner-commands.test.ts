@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { BIN, Root, spawnCli } from '../cli/support.js'
 import { long } from '../support/effort.js'
 import { describeEtcd, program, TestEtcd } from '../support/etcd.js'
+import { isRunning } from '../support/program.js'
 import { openTestStore } from '../support/store.js'
 import { until } from '../support/wait.js'
 
@@ -14,15 +14,6 @@ const RECORD = JSON.stringify({
   ...{ pid: 4711, start: '1', boot: 'b', host: 'elsewhere', command: 'node x.js' },
   since: '2026-01-02T03:04:05.678Z',
 })
-
-/** Not one that has ended and waits for its parent. */
-function isRunning(pid: number): boolean {
-  try {
-    return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'))
-  } catch {
-    return false
-  }
-}
 
 describeEtcd('the commands about owners, on etcd', () => {
   let etcd: TestEtcd

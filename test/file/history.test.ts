@@ -333,14 +333,13 @@ describe('rotation', () => {
     await store.create('a')
     const racers = await Racers.start(2)
     onTestFinished(() => racers.end())
+    const work = { root, id: 'a', what: 'increment', count: effort(600, 1500) } as const
     const seen = { last: 0, reads: 0, rotated: 0 }
     let changing = true
     const changed = (async () => {
       const outcomes: Outcome[] = []
       while (seen.reads < 50 || seen.rotated === 0) {
-        outcomes.push(
-          ...(await racers.race({ root, id: 'a', what: 'increment', count: effort(600, 1500) })).flat(),
-        )
+        outcomes.push(...(await racers.race(work)).flat())
       }
       return outcomes
     })().finally(() => {

@@ -31,7 +31,7 @@ import { all } from '../support/all.js'
 import { places } from '../support/effort.js'
 import { holdFlock } from '../support/flock.js'
 import { own, ownershipOf } from '../support/owner.js'
-import { killProgram, nextMessage, startProgram } from '../support/program.js'
+import { isRunning, killProgram, nextMessage, startProgram } from '../support/program.js'
 import { filesystems, temporaryFolder } from '../support/root.js'
 import { openTestStore } from '../support/store.js'
 import { settled, until } from '../support/wait.js'
@@ -70,16 +70,9 @@ function kill(pid: number): void {
   }
 }
 
-/** A process that is not our child is over when it is gone, or waits for nothing but its parent. */
 async function endPid(pid: number): Promise<void> {
   kill(pid)
-  await until(`${pid} has ended`, () => {
-    try {
-      return /^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
-    } catch {
-      return true
-    }
-  })
+  await until(`${pid} has ended`, () => !isRunning(pid))
 }
 
 /** As a process left it that owned the sandbox and was killed. */

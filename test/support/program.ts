@@ -1,5 +1,6 @@
 import { type ChildProcess, type ForkOptions, fork, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 
@@ -53,6 +54,15 @@ export async function killProgram(child: ChildProcess): Promise<void> {
   const ended = once(child, 'exit')
   child.kill('SIGKILL')
   await ended
+}
+
+/** Whether a process runs: one that has ended, and that its parent has not waited for, does not. */
+export function isRunning(pid: number): boolean {
+  try {
+    return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'))
+  } catch {
+    return false
+  }
 }
 
 export async function nextMessage(child: ChildProcess): Promise<unknown> {
