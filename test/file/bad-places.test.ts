@@ -8,6 +8,7 @@ import { libc } from '#src/file/posix/libc.js'
 import { all } from '../support/all.js'
 import { storeToDamage } from '../support/faults.js'
 import { nextMessage, startProgram } from '../support/program.js'
+import { until } from '../support/wait.js'
 
 const USER = 4711
 const LOCK_UN = 8
@@ -24,8 +25,8 @@ function giveAway(path: string): void {
   if (statSync(path).isDirectory()) for (const name of readdirSync(path)) giveAway(join(path, name))
 }
 
-/** Makes a call of node:fs fail, for some paths, as on a damaged disk. Ends with the test. */
-function failing(
+/** Until the test ends, replaces a function of node:fs, such as by one that fails for some paths, as on a damaged disk. */
+function intercept(
   name: 'lstatSync' | 'opendirSync',
   replace: (path: string, call: () => unknown) => unknown,
 ): void {
@@ -53,7 +54,7 @@ describe('one bad place', () => {
   test.each(['EUCLEAN', 'EIO'])('on the disk, with %s, is one row of its sandbox', async code => {
     const { root, store, folder } = await storeToDamage()
     writeFileSync(join(root, 'good', 'state.json'), '')
-    failing('lstatSync', (path, call) => {
+    intercept('lstatSync', (path, call) => {
       if (isIn(path, folder)) throw systemError(code)
       return call()
     })
@@ -93,7 +94,7 @@ describe('one bad place', () => {
   test('in the root itself, met midway, loses nothing of what a repair did', async () => {
     const { root, store } = await storeToDamage()
     for (const id of ['good', 'bad']) writeFileSync(join(root, id, 'state.json'), '')
-    failing('opendirSync', (path, call) => {
+    intercept('opendirSync', (path, call) => {
       const entries = call() as fs.Dir
       if (path !== root) return entries
       let count = 0
@@ -121,11 +122,15 @@ describe('looking keeps nobody out', () => {
     onTestFinished(() => flock.mockRestore())
     mkdirSync(join(folder, 'state.json.lock'), 0o500)
     writeFileSync(join(folder, '.state.json.tmp'), '')
+    let hasLooked = false
+    intercept('lstatSync', (path, call) => {
+      hasLooked ||= path.endsWith('/.state.json.tmp')
+      return call()
+    })
     const check = all(store.check())
-    setTimeout(() => {
-      rmdirSync(join(folder, 'state.json.lock'))
-      fs.unlinkSync(join(folder, '.state.json.tmp'))
-    }, 5)
+    await until('it has seen both', () => hasLooked)
+    rmdirSync(join(folder, 'state.json.lock'))
+    fs.unlinkSync(join(folder, '.state.json.tmp'))
     expect(await check).toEqual([])
     expect(flock.mock.calls.filter(([, operation]) => operation !== LOCK_UN)).toEqual([])
   })
