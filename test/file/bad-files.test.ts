@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { LOCK_EX, tryFlock } from '#src/file/posix/flock.js'
 import { libc } from '#src/file/posix/libc.js'
 import { all } from '../support/all.js'
@@ -146,14 +146,13 @@ describe('a sandbox folder', () => {
     const lock = openSync(join(state, '..', 'lock'), 'w')
     expect(tryFlock(lock, LOCK_EX)).toBe(true)
     const { flock } = libc
-    const asked = vi.spyOn(libc, 'flock').mockImplementationOnce((fd, operation) => {
+    using asked = vi.spyOn(libc, 'flock').mockImplementationOnce((fd, operation) => {
       process.nextTick(() => {
         writeFileSync(state, '{"state":"paused"}')
         closeSync(lock)
       })
       return flock(fd, operation)
     })
-    onTestFinished(() => asked.mockRestore())
     expect(await store.read('bad')).toMatchObject({ state: 'paused' })
     expect(asked.mock.calls.length).toBeGreaterThan(1)
   })
@@ -164,24 +163,23 @@ describe('a sandbox folder', () => {
     const inAMinute = Date.now() / 1000 + 60
     utimesSync(state, inAMinute, inAMinute) // It stays fresh, however slow this test is.
     const { flock } = libc
-    const asked = vi.spyOn(libc, 'flock').mockImplementationOnce((fd, operation) => {
+    using asked = vi.spyOn(libc, 'flock').mockImplementationOnce((fd, operation) => {
       process.nextTick(() => writeFileSync(state, '{"state":"paused"}'))
       return flock(fd, operation)
     })
-    onTestFinished(() => asked.mockRestore())
     writeFileSync(join(state, '..', 'lock'), '')
     expect(await store.read('bad')).toMatchObject({ state: 'paused' })
+    expect(asked).toHaveBeenCalled()
   })
 
   test('whose state file grows while it is read is read to its end', async () => {
     const { store, state } = await setUp()
     writeFileSync(state, '{"state":"ready"}')
     const { pread } = libc
-    const read = vi.spyOn(libc, 'pread').mockImplementationOnce((...given) => {
+    using read = vi.spyOn(libc, 'pread').mockImplementationOnce((...given) => {
       appendFileSync(state, ' and more')
       return pread(...given)
     })
-    onTestFinished(() => read.mockRestore())
     await expect(store.read('bad')).rejects.toMatchObject({ code: 'CORRUPT_STATE' })
     read.mockClear()
     await store.read('good')

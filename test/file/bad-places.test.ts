@@ -118,8 +118,7 @@ describe('looking keeps nobody out', () => {
     const { root, store, folder } = await storeToDamage()
     writeFileSync(join(root, 'good', 'state.json'), '')
     expect(await store.repair()).toMatchObject([{ action: 'moved' }])
-    const flock = vi.spyOn(libc, 'flock')
-    onTestFinished(() => flock.mockRestore())
+    using flock = vi.spyOn(libc, 'flock')
     mkdirSync(join(folder, 'state.json.lock'), 0o500)
     writeFileSync(join(folder, '.state.json.tmp'), '')
     let hasLooked = false
@@ -138,8 +137,7 @@ describe('looking keeps nobody out', () => {
   test('of a sandbox of another program', async () => {
     const { store, folder } = await storeToDamage()
     writeFileSync(join(folder, 'state.json'), '{"sandbox_type":"virtcontainer","resource":null}')
-    const flock = vi.spyOn(libc, 'flock')
-    onTestFinished(() => flock.mockRestore())
+    using flock = vi.spyOn(libc, 'flock')
     expect(await all(store.check())).toMatchObject([{ code: 'FOREIGN_SCHEMA' }])
     expect(flock).not.toHaveBeenCalled()
   })
@@ -151,7 +149,7 @@ test('what a create has taken over before a repair could remove it is no failure
   mkdirSync(folder, 0o700)
   writeFileSync(join(folder, 'lock'), '', { mode: 0o600 })
   const { unlinkat } = libc
-  const unlink = vi.spyOn(libc, 'unlinkat').mockImplementation((fd, name, flags) => {
+  using unlink = vi.spyOn(libc, 'unlinkat').mockImplementation((fd, name, flags) => {
     const result = unlinkat(fd, name, flags)
     if (name === 'lock') {
       writeFileSync(join(folder, 'lock'), '', { mode: 0o600 })
@@ -159,7 +157,6 @@ test('what a create has taken over before a repair could remove it is no failure
     }
     return result
   })
-  onTestFinished(() => unlink.mockRestore())
   expect(await store.repair()).toEqual([])
   expect(unlink.mock.calls.map(([, name]) => name)).toContain('lock')
   expect((await store.read('new')).state).toBe('ready')

@@ -1,16 +1,15 @@
 import { mkdirSync, statSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { all } from '../support/all.js'
 import { filesystems, temporaryFolder } from '../support/root.js'
 import { openTestStore } from '../support/store.js'
 
 test('the time of a new state is that of the system clock, though the machine has slept since the start', async () => {
   // The clock of performance.now() stands still meanwhile.
-  const start = vi
+  using _earlierStart = vi
     .spyOn(performance, 'timeOrigin', 'get')
     .mockReturnValue(performance.timeOrigin - 8 * 3_600_000)
-  onTestFinished(() => start.mockRestore())
   const store = await openTestStore(temporaryFolder())
   const before = Date.now()
   await store.create('a')

@@ -261,8 +261,7 @@ describe('what is no state', () => {
     put(root, 'a')
     const events = new Events(store)
     await events.next()
-    const read = vi.spyOn(libc, 'pread')
-    onTestFinished(() => read.mockRestore())
+    using read = vi.spyOn(libc, 'pread')
     for (let i = 0; i < 50; i++) {
       read.mockClear()
       writeFileSync(state('a'), '{"state":"running",')
@@ -280,8 +279,7 @@ describe('what is no state', () => {
     const events = new Events(store)
     await events.next()
     const writer = await holdFlock(join(state('a'), '..', 'lock'))
-    const flock = vi.spyOn(libc, 'flock')
-    onTestFinished(() => flock.mockRestore())
+    using flock = vi.spyOn(libc, 'flock')
     writeFileSync(state('a'), '{"state":')
     // An error is reported after the third recheck, each of which takes and releases the lock once unless it waits.
     await until('a recheck waits for the lock', () => flock.mock.calls.length > 6)
