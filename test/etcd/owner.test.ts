@@ -299,7 +299,7 @@ describeEtcd('an owner on etcd', () => {
   })
 
   test.each(['before', 'after'])(
-    'is not lost to its own release when it reads its record %s that',
+    'is not lost to its own release, when it begins to read its record %s that',
     async when => {
       const { proxy, store } = await setUp({ onTestFinished })
       const owner = await store.own('a')
