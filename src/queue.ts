@@ -21,6 +21,7 @@ export class KeyedQueue {
       return undefined
     }
     return new Promise(resolve => {
+      let unsubscribe: (() => void) | undefined
       const end = (hasTurn: boolean) => {
         clearTimeout(timer)
         unsubscribe?.()
@@ -33,7 +34,7 @@ export class KeyedQueue {
       }
       waiting.push(letIn)
       const timer = setTimeout(giveUp, Math.min(ms, LONGEST_TIMER))
-      const unsubscribe = signal && onAbort(signal, giveUp)
+      unsubscribe = signal && onAbort(signal, giveUp) // Calls it at once if the signal already is aborted.
     })
   }
 

@@ -83,6 +83,16 @@ export function describeOwnerContract(name: string, makeRoot: () => string | Pro
       await expect(store.own('b', { signal: AbortSignal.abort(new Error('no')) })).rejects.toThrow('no')
     })
 
+    test('ends with a signal that is aborted just after the call, while another call has its turn', async () => {
+      const { store } = await setUp('a')
+      const abort = new AbortController()
+      const change = store.update('a', state => ({ ...state, blockIndex: 1 }))
+      const aborted = store.own('a', { signal: abort.signal })
+      abort.abort(new Error('enough'))
+      await expect(aborted).rejects.toThrow('enough')
+      await change
+    })
+
     test('outlives its store, and ends with await using', async () => {
       const { store, other } = await setUp('a')
       {

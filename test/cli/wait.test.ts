@@ -36,7 +36,8 @@ describe('wait', () => {
   it('ends at once when it is so already, also without any time', async () => {
     const root = new Root()
     await root.done('create a')
-    for (const line of ['wait a ready', 'wait a ready --timeout 0', 'wait b deleted --timeout 0']) {
+    const fraction = 'wait a ready --timeout 64.1' // Is not quite 64,100 ms in floating point.
+    for (const line of ['wait a ready', fraction, 'wait a ready --timeout 0', 'wait b deleted --timeout 0']) {
       expect(await root.cli(line)).toEqual({ status: 0, stdout: '', stderr: '' })
     }
     expect(await root.done('wait a ready', { terminal: true })).toBe('a: ready\n')

@@ -35,7 +35,7 @@ line what it saw. With --format json it prints the state, or null once deleted.`
 
 async function waited(store: SandboxStore, id: string, wanted: Wanted, timeout: number | undefined) {
   if (timeout === undefined) return store.waitFor(id, wanted)
-  const signal = AbortSignal.timeout(timeout * 1000)
+  const signal = AbortSignal.timeout(Math.round(timeout * 1000))
   try {
     return await store.waitFor(id, wanted, { signal })
   } catch (error) {
