@@ -31,7 +31,7 @@ export class Cli {
 
   constructor(private readonly io: Io) {
     this.out = new Output(io.stdout)
-    this.err = new Output(io.stderr)
+    this.err = new Output(io.stderr, false) // The results are worth having without the messages.
   }
 
   /** Whether the output is a terminal with a cursor that can be moved. */

@@ -17,7 +17,11 @@ const CHUNK = 16 * 1024
 export class Output {
   private pending = ''
 
-  constructor(private readonly stream: OutputStream) {
+  /** @param isVital whether it is an error if it cannot be written */
+  constructor(
+    private readonly stream: OutputStream,
+    private readonly isVital = true,
+  ) {
     // Each write reports its own failure; a stream without a listener would end the process with a stack trace.
     stream.on('error', () => {})
   }
@@ -57,7 +61,7 @@ export class Output {
     const text = this.pending
     this.pending = ''
     await new Promise<void>((resolve, reject) => {
-      this.stream.write(text, error => (error ? reject(new OutputError(error)) : resolve()))
+      this.stream.write(text, error => (error && this.isVital ? reject(new OutputError(error)) : resolve()))
     })
   }
 }

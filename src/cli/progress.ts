@@ -29,9 +29,8 @@ export class Progress implements Disposable {
     if (this.isShown) this.print('\r\x1b[K')
   }
 
-  /** Whether the terminal can still be written does not matter to the work. */
   private print(text: string): void {
     this.err.add(text)
-    this.err.flush().catch(() => {})
+    void this.err.flush()
   }
 }

@@ -22,7 +22,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   } catch (error) {
     if (!(error instanceof OutputError && error.isClosedPipe)) await fail(error, argv, cli)
   }
-  await cli.err.flush().catch(ignore)
+  await cli.err.flush()
   return cli.status
 }
 
@@ -41,8 +41,8 @@ async function parse(argv: readonly string[], cli: Cli): Promise<void> {
 /** What was printed before the failure comes first. */
 async function fail(error: unknown, argv: readonly string[], cli: Cli): Promise<void> {
   cli.status = failureOf(error, cli.help).status
-  await cli.out.flush().catch(ignore)
-  await cli.report(error, asksForJson(argv)).catch(ignore)
+  await cli.out.flush().catch(() => {}) // Something worse has happened.
+  await cli.report(error, asksForJson(argv))
 }
 
 /** Looks at the bare arguments, since the error may be that they cannot be parsed. */
@@ -54,6 +54,3 @@ function asksForJson(argv: readonly string[]): boolean {
       word === '--json' || word === '--format=json' || (word === '--format' && options[at + 1] === 'json'),
   )
 }
-
-/** An output that cannot be written does not matter once something worse has happened. */
-function ignore(): void {}

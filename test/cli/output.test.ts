@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { Output, OutputError, type OutputStream } from '#src/cli/output.js'
-import { Screen } from './support.js'
+import { run } from '#src/cli/run.js'
+import { Root, Screen } from './support.js'
 
 /** A stream that takes its time. */
 class Slow implements OutputStream {
@@ -53,6 +54,16 @@ describe('an output', () => {
     const failure = await out.write('x'.repeat(100_000)).catch(error => error)
     expect(failure).toBeInstanceOf(OutputError)
     expect(failure).toMatchObject({ isClosedPipe, message: `cannot write the output: ${code}: it is so` })
+  })
+
+  it.each(['EPIPE', 'ENOSPC'])('is complete although the messages cannot be written: %s', async code => {
+    const root = new Root()
+    const ids = Array.from({ length: 200 }, (_, i) => `damaged-${i}`).sort()
+    for (const id of ids) root.put(id, 'nonsense')
+    const stdout = new Screen()
+    const io = { stdout, stderr: failing(code), env: {} }
+    expect(await run(['list', '--format', 'ids', '--root', root.path], io)).toBe(1)
+    expect(stdout.text).toBe(`${ids.join('\n')}\n`)
   })
 
   it('knows its terminal', () => {
