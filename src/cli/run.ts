@@ -3,13 +3,30 @@ import { Cli, type Io } from './cli.js'
 import { EXIT, failureOf } from './errors.js'
 import { OutputError } from './output.js'
 
+/** The options of `run`, and of every command, that take a value. */
+const WITH_VALUE: readonly unknown[] = ['--root', '--lock-timeout', '--label', '--reason']
+
+/**
+ * Adds the `--` that may be left out before the command of `run`, whose options are its own. (Commander's
+ * `passThroughOptions` would stop at the id, after which our options may still stand.)
+ */
+function withSeparator(argv: readonly string[]): readonly string[] {
+  const operands = argv.flatMap((word, at) =>
+    word.startsWith('-') || WITH_VALUE.includes(argv[at - 1]) ? [] : [at],
+  )
+  const [name = -1, , command = -1] = operands
+  const isMissing = argv[name] === 'run' && command !== -1 && !argv.slice(0, command).includes('--')
+  return isMissing ? argv.toSpliced(command, 0, '--') : argv
+}
+
 /**
  * Runs one command line. It gets all that it needs and never ends the process, so that a test can call it.
  *
- * @param argv the arguments, without the program
+ * @param given the arguments, without the program
  * @returns the exit status: 0 done, 1 the operation failed, 2 the command line is wrong, 124 a wait timed out
  */
-export async function run(argv: readonly string[], io: Io): Promise<number> {
+export async function run(given: readonly string[], io: Io): Promise<number> {
+  const argv = withSeparator(given)
   const cli = new Cli(io)
   try {
     if (argv[0] !== '__complete') await parse(argv, cli)

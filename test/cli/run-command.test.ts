@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { effort } from '../support/effort.js'
 import { temporaryFolder } from '../support/root.js'
-import { BIN, Root, spawnCli } from './support.js'
+import { BIN, cli, Root, spawnCli } from './support.js'
 import { hasTmux, Tmux } from './tmux.js'
 
 /** Says each signal that it gets, after its own pid; ends with 7 at SIGTERM, and when its standard input ends. */
@@ -110,6 +110,28 @@ describe('run', () => {
       { to: 'stopped', reason: 'exited 0' },
     ])
   })
+
+  it.each([
+    ['a', 'printf', '%s\\n', '--version', '--root', 'x', '-h', '--', '--json'],
+    ['a', '--create', '--reason', 'go', 'printf', '%s\\n', '--version', '--root', 'x', '-h', '--', '--json'],
+    ['--', 'a', 'printf', '%s\\n', '--version', '--root', 'x', '-h', '--', '--json'],
+  ])('leaves the options after the command to it, also without --: run %s %s', async (...words) => {
+    const root = new Root()
+    await root.done('create a')
+    const stdout = '--version\n--root\nx\n-h\n--\n--json\n'
+    expect(await run(root, ...words)).toEqual({ status: 0, stdout, stderr: '' })
+  })
+
+  it.each(['--root /x', '--lock-timeout 1', '--label team=x', '--reason go'])(
+    'takes its own options after the id, also after %s',
+    async option => {
+      const line = `run ${option} a --no-such true`
+      expect(await cli(line.split(' '))).toMatchObject({
+        status: 2,
+        stderr: expect.stringContaining("unknown option '--no-such'"),
+      })
+    },
+  )
 
   it('creates the sandbox when asked to, unless it is there', async () => {
     const root = new Root()

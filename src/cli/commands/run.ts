@@ -43,7 +43,7 @@ It is no error if somebody has stopped or deleted the sandbox meanwhile.`,
     ['128+N', 'it was killed by signal N'],
     ['else', 'that of the command'],
   ],
-  usage: '[options] <id> -- <command...>',
+  usage: '[options] <id> [--] <command...>',
   takes: [
     ID,
     new Argument('<command...>', 'the command and its arguments'),
