@@ -460,4 +460,16 @@ describeEtcd('an owner on etcd', () => {
     program.send('end')
     expect(await ended, 'it ended before the lease').toEqual([0, null])
   })
+
+  test('keeps the connections of a store that was closed until it is over', async context => {
+    const { expect } = context
+    const { proxy, store } = await setUp(context, LEASE, etcd, ['a', 'b'])
+    const owners = [await store.own('a'), await store.own('b')]
+    await store.close()
+    for (const owner of owners) {
+      expect(await proxy.connections()).toBeGreaterThan(0)
+      await owner.release()
+    }
+    await until('all connections are closed', async () => (await proxy.connections()) === 0)
+  })
 })

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import { promisify } from 'node:util'
 import { openStore } from 'sandbox-state'
 import { onTestFinished } from 'vitest'
 import type { TestEtcd } from './etcd.js'
@@ -33,6 +34,7 @@ export class EtcdProxy {
     this.server = createServer((incoming, answer) => {
       this.pass(incoming, answer).catch(() => incoming.socket.destroy()) // As where there is no etcd.
     })
+    this.server.keepAliveTimeout = 0 // It closes no idle connection by itself.
   }
 
   static async start(target: number): Promise<EtcdProxy> {
@@ -44,6 +46,11 @@ export class EtcdProxy {
 
   get port(): number {
     return (this.server.address() as AddressInfo).port
+  }
+
+  /** How many connections stores have open. */
+  connections(): Promise<number> {
+    return promisify(this.server.getConnections.bind(this.server))()
   }
 
   /** Breaks every watch that is under way, in the middle of an answer. */
