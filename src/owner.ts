@@ -1,6 +1,7 @@
 import type { LockHolder, Owner } from './backend.js'
 import { StateStoreError } from './errors.js'
 import { isInOtherPidNamespace, type ProcessIdentity } from './process-identity.js'
+import type { SandboxState } from './state/sandbox-state.js'
 
 /** A process, as this one sees it. */
 export type Holder = Omit<LockHolder, 'lock'>
@@ -22,7 +23,15 @@ export function describeProcess({ pid, otherPidNamespace, host, command, since }
     host && `on ${host}`,
     since && `since ${since}`,
   ]
-  return words.filter(word => word !== undefined).join(' ')
+  return words.filter(Boolean).join(' ')
+}
+
+/** Whether a sandbox is recorded as running or paused, and its owner died without releasing it. */
+export function isOrphan<Sandbox extends { readonly state: SandboxState; readonly owner?: Owner | null }>(
+  sandbox: Sandbox,
+): sandbox is Sandbox & { readonly owner: Owner } {
+  const { state, owner } = sandbox
+  return owner?.state === 'orphaned' && (state.state === 'running' || state.state === 'paused')
 }
 
 /** @param owner the owner, as far as is known */

@@ -1,11 +1,12 @@
 import type { ListEntry, StoredSandbox } from './backend.js'
 import { type ErrorCode, StateStoreError } from './errors.js'
+import { isOrphan } from './owner.js'
 import type { SandboxState } from './state/sandbox-state.js'
 import type { Orphan, Reaped } from './store-types.js'
 
-// The sweeps over a store, `prune` and `reap`: what they look for, and how they go on past a sandbox that they cannot change.
+// The sweeps over a store, `prune` and `reap`: what they look for, and what they do about a sandbox that they cannot change.
 
-/** A running sandbox is never pruned, in no state that a caller may ask for. */
+/** A running sandbox is never pruned, whatever state the caller asks for. */
 export async function* prunable<State extends SandboxState>(
   entries: AsyncIterable<ListEntry<State>>,
 ): AsyncGenerator<StoredSandbox<State>, void, undefined> {
@@ -19,9 +20,7 @@ export async function* orphaned<State extends SandboxState>(
   entries: AsyncIterable<ListEntry<State>>,
 ): AsyncGenerator<Orphan<State>, void, undefined> {
   for await (const entry of entries) {
-    if ('error' in entry || entry.owner?.state !== 'orphaned') continue
-    const { state } = entry.state
-    if (state === 'running' || state === 'paused') yield { ...entry, owner: entry.owner }
+    if (!('error' in entry) && isOrphan(entry)) yield entry
   }
 }
 
@@ -37,8 +36,8 @@ export async function* reapable<State extends SandboxState>(
 }
 
 /**
- * Changes one sandbox after the other, and yields those that were changed. A sandbox that was changed, deleted or owned
- * first, or that became unreadable, is passed over; one that stayed locked for too long, too, but its error is thrown at
+ * Changes one sandbox after the other, and yields those that were changed. Skips a sandbox that somebody else changed,
+ * deleted or owned first, or that became unreadable. Also skips one that stays locked for too long, and throws its error at
  * the end.
  */
 export async function* sweep<Entry>(

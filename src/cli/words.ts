@@ -1,6 +1,7 @@
-import { hostname } from 'node:os'
 import { basename } from 'node:path'
 import type { LockHolder } from '../backend.js'
+import { describeProcess, type Holder } from '../owner.js'
+import { thisProcess } from '../process-identity.js'
 import { visible } from '../state/show.js'
 
 /** Such as `1 fault`, `2 faults`. */
@@ -9,13 +10,8 @@ export function counted(count: number, one: string, many = `${one}s`): string {
 }
 
 /** Such as `pid 4711 (node server.js)`; the host only when it is another one. */
-export function whoWords({ pid, otherPidNamespace, host, command }: Omit<LockHolder, 'lock'>): string {
-  if (pid === undefined) return 'an unknown process'
-  const words = [`pid ${pid}`]
-  if (command) words.push(`(${visible(command)})`)
-  if (otherPidNamespace) words.push('of another pid namespace')
-  if (host !== undefined && host !== hostname()) words.push(`on ${visible(host)}`)
-  return words.join(' ')
+export function whoWords({ since: _, host = thisProcess().host, ...process }: Holder): string {
+  return visible(describeProcess(host === thisProcess().host ? process : { ...process, host }))
 }
 
 export function holderWords(holder: LockHolder): string {

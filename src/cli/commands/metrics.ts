@@ -1,7 +1,7 @@
+import { isOrphan } from '../../owner.js'
 import { isEtcdRoot } from '../../root.js'
 import { STATES } from '../../state/machine.js'
 import type { SandboxStore } from '../../store.js'
-import { collect } from '../cli.js'
 import type { CommandSpec } from '../command.js'
 
 export const command: CommandSpec = {
@@ -36,6 +36,7 @@ interface Metric {
 
 async function metrics(store: SandboxStore, isEtcd: boolean, now: number): Promise<Metric[]> {
   const states = new Map(STATES.map(state => [state, 0]))
+  let orphans = 0
   let unreadable = 0
   let oldest = Number.POSITIVE_INFINITY
   for await (const entry of store.list()) {
@@ -45,9 +46,9 @@ async function metrics(store: SandboxStore, isEtcd: boolean, now: number): Promi
     }
     const { state } = entry.state
     states.set(state, (states.get(state) ?? 0) + 1)
+    if (isOrphan(entry)) orphans++
     oldest = Math.min(oldest, Date.parse(entry.changedAt))
   }
-  const orphans = (await collect(store.orphans())).length
   const held = isEtcd ? 0 : await countLocked(store)
   const byState = [...states].map(([state, count]) => [`{state="${state}"}`, count] as const)
   const age = Math.max(now - oldest, 0) / 1000

@@ -2,6 +2,7 @@ import { Argument, Option } from 'commander'
 import { onAbort } from '../../abort.js'
 import type { Owner, Ownership } from '../../backend.js'
 import { type ErrorCode, StateStoreError } from '../../errors.js'
+import { isOrphan } from '../../owner.js'
 import { thisProcess } from '../../process-identity.js'
 import type { SandboxStore } from '../../store.js'
 import type { Inspection } from '../../store-types.js'
@@ -97,11 +98,12 @@ async function own(store: SandboxStore, id: string, options: Options): Promise<O
   return store.own(id)
 }
 
-/** Who owns it, says the attempt to own it. */
-function assertFree({ id, state: { state: from }, owner }: Inspection): void {
-  const isOrphan = owner?.state === 'orphaned' && (from === 'running' || from === 'paused')
-  if (!isOrphan && (owner !== null || from !== 'running')) return
-  const why = isOrphan ? 'is an orphan: reap it first' : 'is running already: stop it first'
+/** That it has an owner is for the attempt to own it to report. */
+function assertFree(found: Inspection): void {
+  const { id, owner } = found
+  const from = found.state.state
+  if (!isOrphan(found) && (owner !== null || from !== 'running')) return
+  const why = owner === null ? 'is running already: stop it first' : 'is an orphan: reap it first'
   throw new StateStoreError('INVALID_TRANSITION', `sandbox ${id} ${why}`, { id, from, to: 'running' })
 }
 
