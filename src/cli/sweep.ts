@@ -3,50 +3,47 @@ import { type Cli, collect } from './cli.js'
 import { objectJson } from './json.js'
 import { type Column, headings, listingRow } from './listing.js'
 
-/** What a sweep yields. Its failure waits until all that it did before is printed. */
-export class Sweep<T> implements AsyncIterable<T> {
-  count = 0
-  private failure: unknown
+/** How to print what a sweep yields. */
+interface SweepOutput<Entry> {
+  /** `table`, `json`, or else one id per line. */
+  readonly format: string
+  readonly columns?: readonly Column<Entry>[]
+  /** What to say on a terminal afterwards. */
+  readonly summary?: (count: number) => string
+}
 
-  constructor(private readonly items: AsyncIterable<T>) {}
-
-  /** Ends at a failure. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
+/**
+ * Prints what a sweep yields. If it fails, prints everything that it did before, and then throws its error.
+ * @returns how many sandboxes it yielded
+ */
+export async function printSweep<Entry extends StoredSandbox>(
+  cli: Cli,
+  sweep: AsyncIterable<Entry>,
+  { format, columns = [], summary }: SweepOutput<Entry>,
+): Promise<number> {
+  let count = 0
+  let failure: unknown
+  const untilFailure = async function* () {
     try {
-      for await (const item of this.items) {
-        this.count++
-        yield item
+      for await (const entry of sweep) {
+        count++
+        yield entry
       }
     } catch (error) {
-      this.failure = error
+      failure = error
     }
   }
-
-  throwFailure(): void {
-    if (this.failure !== undefined) throw this.failure
-  }
-}
-
-/** Prints what a sweep yields as a table, JSON or ids, and then throws its failure. */
-export async function printSweep<T extends StoredSandbox>(
-  sweep: Sweep<T>,
-  columns: readonly Column<T>[],
-  format: string,
-  cli: Cli,
-): Promise<void> {
-  if (format === 'json') await cli.printJson(sweep, entry => objectJson(entry))
-  else if (format === 'ids') await printIds(sweep, cli)
-  else {
-    const rows = (await collect(sweep)).map(entry => listingRow(entry, columns))
+  if (format === 'json') await cli.printJson(untilFailure(), entry => objectJson(entry))
+  else if (format === 'table') {
+    const rows = (await collect(untilFailure())).map(entry => listingRow(entry, columns))
     await cli.printTable(headings(columns), rows)
+  } else {
+    for await (const { id } of untilFailure()) {
+      await cli.out.write(`${id}\n`)
+      await cli.out.flush() // At once, so that an interrupted sweep has printed all that it did.
+    }
   }
-  sweep.throwFailure()
-}
-
-/** Each at once: should the sweep be interrupted, what it did was printed. */
-export async function printIds(entries: AsyncIterable<{ readonly id: string }>, { out }: Cli): Promise<void> {
-  for await (const { id } of entries) {
-    await out.write(`${id}\n`)
-    await out.flush()
-  }
+  if (summary !== undefined) await cli.remark(summary(count))
+  if (failure !== undefined) throw failure
+  return count
 }

@@ -2,7 +2,7 @@ import type { CommandSpec } from '../command.js'
 import { EXIT } from '../errors.js'
 import { ORPHAN_COLUMNS } from '../listing.js'
 import { formatOption } from '../options.js'
-import { printSweep, Sweep } from '../sweep.js'
+import { printSweep } from '../sweep.js'
 
 export const command: CommandSpec = {
   description:
@@ -23,9 +23,8 @@ Formats:
   takes: [formatOption('how to print them', ['table', 'json', 'ids'])],
   run: (cli, { format }) =>
     cli.withStore(async store => {
-      const orphans = new Sweep(store.orphans())
-      await printSweep(orphans, ORPHAN_COLUMNS, format, cli)
-      if (orphans.count > 0) cli.status = EXIT.failed
+      const count = await printSweep(cli, store.orphans(), { format, columns: ORPHAN_COLUMNS })
+      if (count > 0) cli.status = EXIT.failed
       else if (format === 'table') await cli.remark(`no orphans in ${cli.rootWords}`)
     }),
 }

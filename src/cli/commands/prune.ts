@@ -1,10 +1,9 @@
 import { Option } from 'commander'
 import { STATES } from '../../state/machine.js'
 import type { CommandSpec } from '../command.js'
-import { objectJson } from '../json.js'
 import { WITH_LABEL } from '../labels.js'
 import { CHANGE_FORMAT, DRY_RUN, olderThanOption } from '../options.js'
-import { printIds, Sweep } from '../sweep.js'
+import { printSweep } from '../sweep.js'
 import { counted } from '../words.js'
 
 export const command: CommandSpec = {
@@ -36,11 +35,9 @@ meanwhile stays, and so does one that is running or cannot be read.`,
     { olderThan = Number.POSITIVE_INFINITY, state = 'stopped', label: labels = {}, dryRun = false, format },
   ) =>
     cli.withStore(async store => {
-      const pruned = new Sweep(store.prune({ olderThan, state, labels, dryRun }))
-      if (format === 'json') await cli.printJson(pruned, entry => objectJson(entry))
-      else await printIds(pruned, cli)
-      const sandboxes = counted(pruned.count, 'sandbox', 'sandboxes')
-      await cli.remark(`${sandboxes} ${dryRun ? 'would be deleted from' : 'deleted from'} ${cli.rootWords}`)
-      pruned.throwFailure()
+      const done = dryRun ? 'would be deleted' : 'deleted'
+      const summary = (count: number) =>
+        `${counted(count, 'sandbox', 'sandboxes')} ${done} from ${cli.rootWords}`
+      await printSweep(cli, store.prune({ olderThan, state, labels, dryRun }), { format, summary })
     }),
 }

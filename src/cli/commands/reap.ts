@@ -1,7 +1,7 @@
 import type { CommandSpec } from '../command.js'
 import { REAPED_COLUMNS } from '../listing.js'
 import { DRY_RUN, formatOption } from '../options.js'
-import { printSweep, Sweep } from '../sweep.js'
+import { printSweep } from '../sweep.js'
 import { counted } from '../words.js'
 
 export const command: CommandSpec = {
@@ -25,9 +25,8 @@ Formats:
   takes: [DRY_RUN, formatOption('how to print them', ['table', 'json', 'ids'])],
   run: (cli, { dryRun = false, format }) =>
     cli.withStore(async store => {
-      const reaped = new Sweep(store.reap({ dryRun }))
-      await printSweep(reaped, REAPED_COLUMNS, format, cli)
-      const orphans = counted(reaped.count, 'orphan')
-      await cli.remark(`${orphans} ${dryRun ? 'would be stopped' : 'stopped'} in ${cli.rootWords}`)
+      const done = dryRun ? 'would be stopped' : 'stopped'
+      const summary = (count: number) => `${counted(count, 'orphan')} ${done} in ${cli.rootWords}`
+      await printSweep(cli, store.reap({ dryRun }), { format, columns: REAPED_COLUMNS, summary })
     }),
 }
