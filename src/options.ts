@@ -16,13 +16,14 @@ function must(be: string, isValid: (value: unknown) => boolean): Check {
 /** The longest reason of a change, in UTF-16 units. */
 export const MAX_REASON = 256
 
+const ms = must('a number of milliseconds, 0 or more', value => typeof value === 'number' && value >= 0)
 const flag = must('true or false', value => typeof value === 'boolean')
 
 /** The check for each option, which is the same in every method that takes it. */
 const CHECKS: Readonly<Record<string, Check | undefined>> = {
   id: (_name, value) => assertId(value),
   state: assertState,
-  lockTimeout: must('a number of milliseconds, 0 or more', value => typeof value === 'number' && value >= 0),
+  lockTimeout: ms,
   durable: flag,
   history: flag,
   force: flag,
@@ -38,7 +39,7 @@ const CHECKS: Readonly<Record<string, Check | undefined>> = {
   ifRevision: must('the revision of a sandbox, a string', value => typeof value === 'string'),
   labels: must('an object of valid labels, such as { team: "a" }', value => checkLabels(value) !== undefined),
   changedBefore: must('a valid Date', value => isDate(value) && !Number.isNaN(value.getTime())),
-  olderThan: must('a number of milliseconds, 0 or more', value => typeof value === 'number' && value >= 0),
+  olderThan: ms,
   data: (_name, value) => assertDataSchema(value),
   onProgress: must('a function', value => typeof value === 'function'),
   // Not by its class: a test environment such as jsdom has its own.

@@ -127,7 +127,7 @@ export class SandboxStore<Data = unknown, Input = Data> {
    * A sandbox's state, read from the disk. Takes no lock and creates nothing.
    * @throws StateStoreError `NOT_FOUND` `INVALID_ID` `CORRUPT_STATE` `INVALID_STATE` `IO_ERROR` `CLOSED`
    */
-  async read(id: string): Promise<StateOf<Data>> {
+  read(id: string): Promise<StateOf<Data>> {
     return this.#calls.track(async () => {
       this.#assertUsable(id)
       return this.#typed(existing(id, await this.#backend.read(id)), id)
@@ -195,7 +195,7 @@ export class SandboxStore<Data = unknown, Input = Data> {
 
   /**
    * Every sandbox, sorted by id; one that cannot be read is an entry with its error. Takes no lock and creates nothing.
-   * @throws StateStoreError `IO_ERROR` when the root cannot be read, `CLOSED`
+   * @throws StateStoreError `IO_ERROR` when the root cannot be read, `INVALID_STATE` when `state` is not a state, `CLOSED`
    */
   list(options: ListOptions = {}): AsyncGenerator<ListEntry<StateOf<Data>>, void, undefined> {
     return this.#calls.loop(() => {
@@ -235,8 +235,8 @@ export class SandboxStore<Data = unknown, Input = Data> {
    * Deletes sandboxes that have not changed for a long time, one after the other, and yields each as it was. Run it from
    * time to time: nothing is pruned automatically. A sandbox that changes meanwhile stays, as does one that is running or
    * cannot be read. With `dryRun`, yields what would be deleted.
-   * @throws StateStoreError `LOCK_TIMEOUT` after all the others, when a sandbox was locked for too long; `IO_ERROR`
-   * `OUTCOME_UNKNOWN` `CLOSED`
+   * @throws StateStoreError `LOCK_TIMEOUT` after all the others, when a sandbox was locked for too long; `INVALID_STATE`
+   * when `state` is not a state; `IO_ERROR` `OUTCOME_UNKNOWN` `CLOSED`
    */
   prune(options: PruneOptions): AsyncGenerator<StoredSandbox<StateOf<Data>>, void, undefined> {
     return this.#calls.loop(() => {
@@ -399,7 +399,7 @@ export class SandboxStore<Data = unknown, Input = Data> {
    * Only the lock of a sandbox that cannot be read is known.
    * @internal
    */
-  async holdersOf(ids: readonly string[]): Promise<ReadonlyMap<string, Holders>> {
+  holdersOf(ids: readonly string[]): Promise<ReadonlyMap<string, Holders>> {
     return this.#calls.track(async () => {
       this.#calls.assertOpen()
       const held = await collect(this.#backend.locks?.(ids))

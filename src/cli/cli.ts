@@ -54,7 +54,7 @@ export class Cli {
     return `${visible(this.root)}${isMissing(this.root) ? ', which does not exist yet' : ''}`
   }
 
-  /** A script that finds no fault in a missing root has perhaps mistyped it. */
+  /** Says on a terminal that there is no fault; anywhere, that the root is missing: its name may be mistyped. */
   async reportNoFault(): Promise<void> {
     if (this.out.isTerminal) await this.remark(`no fault in ${this.rootWords}`)
     else if (isMissing(this.root)) await this.err.write(`${visible(this.root)} does not exist yet\n`)
@@ -116,7 +116,6 @@ export class Cli {
   async withStore<T>(use: (store: SandboxStore) => Promise<T>, root = this.root): Promise<T> {
     assertMeant(root)
     const lockTimeout = this.program.opts<GlobalOptions>().lockTimeout * 1000
-    // Users and certificates of etcd come from the environment: everybody on the machine can read a command line.
     const etcd =
       isEtcdRoot(root) && (await import('./etcd-environment.js')).etcdOptionsFrom(this.io.env, root)
     const { openStore } = await import('../store.js')
@@ -145,7 +144,7 @@ function isMissing(root: string): boolean {
   return !isEtcdRoot(root) && !existsSync(root)
 }
 
-/** Who does not find a sandbox has most often looked in the wrong root. */
+/** Adds the root to `NOT_FOUND`: most often it is the wrong one. */
 function withRoot(error: unknown, root: string): unknown {
   if (!(error instanceof StateStoreError) || error.code !== 'NOT_FOUND' || error.id === undefined)
     return error

@@ -1,5 +1,5 @@
 import { CommanderError } from 'commander'
-import { type ErrorDetails, StateStoreError } from '../errors.js'
+import { type ErrorCode, type ErrorDetails, StateStoreError } from '../errors.js'
 import { visible } from '../state/show.js'
 import { OutputError } from './output.js'
 
@@ -9,7 +9,7 @@ export const EXIT = { done: 0, failed: 1, usage: 2, timedOut: 124 } as const
 /** The command line is wrong, in a way that commander cannot see. */
 export class UsageError extends Error {}
 
-/** What was waited for has not come in time; its exit status is that of timeout(1). */
+/** The awaited state was not reached in time; its exit status is that of timeout(1). */
 export class TimeoutError extends Error {
   /** @param id the sandbox */
   constructor(
@@ -27,6 +27,16 @@ export class CommandError extends Error {
     readonly status: number,
   ) {
     super(message)
+  }
+}
+
+/** @returns undefined for an error with one of these codes */
+export async function unlessCode<T>(codes: readonly ErrorCode[], result: Promise<T>): Promise<T | undefined> {
+  try {
+    return await result
+  } catch (error) {
+    if (error instanceof StateStoreError && codes.includes(error.code)) return undefined
+    throw error
   }
 }
 

@@ -27,12 +27,12 @@ const PASSED_ON: readonly NodeJS.Signals[] = [
   'SIGCONT',
 ]
 
-/** How long a command has to end once it is told to, in ms; then it is killed. */
+/** How long a command may take to end after SIGTERM, in ms; then it is killed. */
 const GRACE = 5_000
 
 /**
- * Runs a command on the standard input and outputs of this process, passes signals on to it, and waits for its end. From
- * then on they are ignored until `finish` is done.
+ * Runs a command on the standard input and outputs of this process, passes signals on to it, and waits for its end. Then
+ * ignores signals until `finish` is done.
  * @param owner its descriptor, if it has one, is inherited by the command
  * @param lost ends the command
  */

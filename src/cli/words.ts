@@ -18,7 +18,7 @@ export function holderWords(holder: LockHolder): string {
   return holder.lock === 'flock' ? whoWords(holder) : 'another program (proper-lockfile)'
 }
 
-/** What is wrong with something of a sandbox, for the sandbox's row: only the file's name of its path, or nothing. */
+/** The message about a fault, for its sandbox's row: without the path of the sandbox's folder, which the id stands for. */
 export function faultWords({ id, path, message }: { id?: string; path?: string; message: string }): string {
   if (id === undefined || path === undefined || !message.startsWith(`${path}: `)) return visible(message)
   const name = basename(path)

@@ -22,7 +22,7 @@ export async function* watchEtcd(
   const { keys } = cluster
   const range = id === undefined ? keysBelow(keys.states) : { key: keys.state(id) }
   const scope = { id, signal }
-  /** Sandboxes whose absence is news. */
+  /** The keys whose absence is to be reported. */
   const known = new Set(id === undefined ? [] : [range.key])
   /** The first revision that has not been seen; undefined when the present states must be listed. */
   let next: bigint | undefined

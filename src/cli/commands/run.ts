@@ -1,13 +1,13 @@
 import { Argument, Option } from 'commander'
 import { onAbort } from '../../abort.js'
 import type { Owner, Ownership } from '../../backend.js'
-import { type ErrorCode, StateStoreError } from '../../errors.js'
+import { StateStoreError } from '../../errors.js'
 import { isOrphan } from '../../owner.js'
 import { thisProcess } from '../../process-identity.js'
 import type { SandboxStore } from '../../store.js'
 import type { Inspection } from '../../store-types.js'
 import type { CommandSpec } from '../command.js'
-import { CommandError, EXIT, UsageError } from '../errors.js'
+import { CommandError, EXIT, UsageError, unlessCode } from '../errors.js'
 import { labelOption } from '../labels.js'
 import { move } from '../move.js'
 import { changeOptions, ID, type Options, REASON } from '../options.js'
@@ -79,7 +79,7 @@ It is no error if somebody has stopped or deleted the sandbox meanwhile.`,
   },
 }
 
-/** Leaves an orphan for reap, which says in the history why it was stopped. */
+/** Owns the sandbox, which it creates if asked to. Leaves an orphan to `reap`, which records why it was stopped. */
 async function own(store: SandboxStore, id: string, options: Options): Promise<Ownership> {
   const { create = false, label: labels = {} } = options
   const found = await unlessCode(['NOT_FOUND'], store.inspect(id))
@@ -107,7 +107,7 @@ function assertFree(found: Inspection): void {
   throw new StateStoreError('INVALID_TRANSITION', `sandbox ${id} ${why}`, { id, from, to: 'running' })
 }
 
-/** Aborted when the sandbox may be another's from now on. That it was deleted is no reason to end the command. */
+/** Aborted when another process may own the sandbox from now on. A deletion is no reason to end the command. */
 function lossOf({ signal }: Ownership): AbortSignal {
   const lost = new AbortController()
   onAbort(signal, () => {
@@ -118,7 +118,7 @@ function lossOf({ signal }: Ownership): AbortSignal {
   return lost.signal
 }
 
-/** Unless somebody has, or has deleted it; another sandbox that was created in its place is not ours. */
+/** Moves it to stopped, unless somebody has stopped or deleted it. A new one that was created in its place is not ours. */
 async function stop(store: SandboxStore, id: string, reason: string): Promise<void> {
   for (;;) {
     const found = await unlessCode(['NOT_FOUND'], store.inspect(id))
@@ -132,14 +132,4 @@ async function stop(store: SandboxStore, id: string, reason: string): Promise<vo
 /** On etcd a process of another host may have the same pid. */
 function isThisProcess(owner: Owner | null): boolean {
   return owner?.pid === process.pid && owner.host === thisProcess().host
-}
-
-/** @returns undefined for an error with one of these codes */
-async function unlessCode<T>(codes: readonly ErrorCode[], result: Promise<T>): Promise<T | undefined> {
-  try {
-    return await result
-  } catch (error) {
-    if (error instanceof StateStoreError && codes.includes(error.code)) return undefined
-    throw error
-  }
 }

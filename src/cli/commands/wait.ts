@@ -4,7 +4,7 @@ import { STATES, type StateString } from '../../state/machine.js'
 import type { SandboxStore } from '../../store.js'
 import { printChange } from '../change.js'
 import { type CommandSpec, INTERRUPTED } from '../command.js'
-import { TimeoutError } from '../errors.js'
+import { TimeoutError, unlessCode } from '../errors.js'
 import { CHANGE_FORMAT, ID, timerSeconds } from '../options.js'
 
 type Wanted = StateString | 'deleted'
@@ -41,12 +41,8 @@ async function waited(store: SandboxStore, id: string, wanted: Wanted, timeout: 
   } catch (error) {
     if (!signal.aborted || error instanceof StateStoreError) throw error
   }
-  // What is reached just as the time is up counts, and what was so all along, with a timeout of 0.
-  const state = await store.read(id).catch(error => {
-    if (wanted === 'deleted' && error instanceof StateStoreError && error.code === 'NOT_FOUND')
-      return undefined
-    throw error
-  })
+  // A state that is reached just as the time is up counts, as does one that held all along if the timeout is 0.
+  const state = await unlessCode(wanted === 'deleted' ? ['NOT_FOUND'] : [], store.read(id))
   if ((state?.state ?? 'deleted') === wanted) return state
   throw new TimeoutError(`sandbox ${id} is not ${wanted} after ${timeout} s, but ${state?.state}`, id)
 }

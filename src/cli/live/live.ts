@@ -7,7 +7,7 @@ import { type Row, STATE_COLORS, tableLines } from '../table.js'
 import { counted, duration, holderWords } from '../words.js'
 import { Board, type Sight } from './board.js'
 
-/** How often the table is redrawn, in ms. Each time it is asked who owns and locks what it shows: no event tells. */
+/** How often the table is redrawn, in ms. Owners and lock holders are looked up each time, since no event reports them. */
 const PACE = 500
 
 /** xterm's control sequences, which every terminal of today knows. */
