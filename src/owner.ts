@@ -1,13 +1,33 @@
 import type { LockHolder, Owner } from './backend.js'
 import { StateStoreError } from './errors.js'
 import { isInOtherPidNamespace, type ProcessIdentity } from './process-identity.js'
+import type { Shape } from './record.js'
 import type { SandboxState } from './state/sandbox-state.js'
 
 /** A process, as this one sees it. */
 export type Holder = Omit<LockHolder, 'lock'>
 
+/** What is recorded about a process that locks or owns a sandbox, in a file or on etcd. */
+export interface ProcessRecord extends ProcessIdentity {
+  /** When it took the lock or the ownership, in ISO 8601. */
+  readonly since: string
+}
+
+const isText = (value: unknown) => typeof value === 'string'
+
+/** How such a record is checked. */
+export const PROCESS_RECORD: Shape<ProcessRecord> = {
+  pid: value => Number.isSafeInteger(value) && Number(value) > 0,
+  start: isText,
+  boot: isText,
+  pidns: value => value === undefined || isText(value), // The first builds wrote none.
+  host: isText,
+  command: isText,
+  since: value => isText(value) && !Number.isNaN(Date.parse(String(value))),
+}
+
 /** The process that a record names, as this one sees it. */
-export function processOf(record: ProcessIdentity & { readonly since: string }): Holder {
+export function processOf(record: ProcessRecord): Holder {
   const { pid, host, command, since } = record
   const isOther = isInOtherPidNamespace(record)
   return { pid, ...(isOther && { otherPidNamespace: true as const }), host, command, since }

@@ -1,9 +1,9 @@
 import { Buffer } from 'node:buffer'
 import type { HistoryEntry } from '../backend.js'
-import { MAX_REASON } from '../options.js'
 import { thisProcess } from '../process-identity.js'
+import { parseRecord } from '../record.js'
+import { isTime, RECORDED_CHANGE } from '../recorded-change.js'
 import { changedFields } from '../state/fields.js'
-import { isValidState } from '../state/machine.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { visible } from '../state/show.js'
 import type { Cluster } from './cluster.js'
@@ -49,10 +49,6 @@ export function timeOf(record: Uint8Array): string | undefined {
   return isTime(time) ? time : undefined
 }
 
-function isTime(value: unknown): value is string {
-  return typeof value === 'string' && ISO_TIME.test(value) && !Number.isNaN(Date.parse(value))
-}
-
 /** Who made a recorded change, for a message; undefined when the record does not say. */
 export function authorOf(record: Uint8Array): string | undefined {
   const { pid, host, command } = parse(record)
@@ -78,26 +74,17 @@ export async function* historyEtcd(cluster: Cluster, id: string): AsyncIterable<
   // Records older than these were removed by design: that is not a gap.
   let previous = newest > MAX_RECORDS ? newest - MAX_RECORDS : 0n
   for (const { seq, value } of numbered) {
-    const entry = entryIn(value, seq)
-    if (entry === undefined) continue
-    yield seq === previous + 1n ? entry : { ...entry, gap: true }
+    const change = parseRecord(textOf(value), RECORDED_CHANGE)
+    if (change === undefined) continue // A change without a history, or nonsense.
+    yield { seq: Number(seq), ...change, ...(seq !== previous + 1n && { gap: true }) }
     previous = seq
   }
 }
 
-const ISO_TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/
-
-/** Undefined when there is no history entry in the record, or it makes no sense. */
-function entryIn(record: Uint8Array, seq: bigint): HistoryEntry | undefined {
-  const { time, from, to, fields, reason, pid, host, command } = parse(record)
-  if (!isTime(time) || !isValidState(to)) return undefined
-  if (from !== null && !isValidState(from)) return undefined
-  if (!Number.isSafeInteger(pid) || typeof host !== 'string' || typeof command !== 'string') return undefined
-  const changed = Array.isArray(fields) && fields.every(field => typeof field === 'string') ? { fields } : {}
-  const why = typeof reason === 'string' && reason.length <= MAX_REASON ? { reason } : {}
-  return { seq: Number(seq), time, from, to, ...changed, ...why, pid: Number(pid), host, command }
+function parse(record: Uint8Array): Readonly<Record<string, unknown>> {
+  return fieldsOf(parseJson(textOf(record)))
 }
 
-function parse(record: Uint8Array): Readonly<Record<string, unknown>> {
-  return fieldsOf(parseJson(Buffer.from(record).toString('utf8')))
+function textOf(record: Uint8Array): string {
+  return Buffer.from(record).toString('utf8')
 }

@@ -1,7 +1,6 @@
 import type { HistoryEntry } from '../backend.js'
-import { MAX_REASON } from '../options.js'
 import { parseRecord, type Shape } from '../record.js'
-import { isValidState } from '../state/machine.js'
+import { isCount, isText, RECORDED_CHANGE } from '../recorded-change.js'
 
 /** One line of a history file. */
 export interface HistoryLine extends HistoryEntry {
@@ -62,31 +61,7 @@ function parseLine(text: string): HistoryLine | undefined {
 
 const LINE: Shape<HistoryLine> = {
   seq: value => isCount(value) && value > 0,
-  time: isTime,
-  from: value => value === null || isValidState(value),
-  to: isValidState,
-  fields: value => value === undefined || isFields(value),
-  reason: value => value === undefined || isText(value, MAX_REASON),
-  pid: isCount,
-  host: value => isText(value, 256),
-  command: value => isText(value, 1024),
+  ...RECORDED_CHANGE,
   gap: value => value === undefined || value === true,
   file: value => value === undefined || isText(value, 256),
-}
-
-/** An integer from 0 to which 1 can be added. */
-function isCount(value: unknown): value is number {
-  return typeof value === 'number' && value >= 0 && Number.isSafeInteger(value + 1)
-}
-
-function isText(value: unknown, longest: number): value is string {
-  return typeof value === 'string' && value.length <= longest
-}
-
-function isTime(value: unknown): boolean {
-  return isText(value, 40) && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value) && !Number.isNaN(Date.parse(value))
-}
-
-function isFields(value: unknown): boolean {
-  return Array.isArray(value) && value.length <= 16 && value.every(field => isText(field, 64))
 }

@@ -1,13 +1,12 @@
-import { type ProcessIdentity, thisProcess } from '../../process-identity.js'
+import { PROCESS_RECORD, type ProcessRecord } from '../../owner.js'
+import { thisProcess } from '../../process-identity.js'
 import { parseRecord, type Shape } from '../../record.js'
 import { overwriteStart, readAt } from '../posix/file-io.js'
 
 /** The record in a `lock` or `owner` file of the last of our processes that held it. */
-export interface HolderRecord extends ProcessIdentity {
+export interface HolderRecord extends ProcessRecord {
   /** False once it was released in good order. If true while nobody holds the lock, its holder was killed. */
   readonly held: boolean
-  /** When the lock was taken, in ISO 8601. */
-  readonly since: string
 }
 
 /**
@@ -47,15 +46,4 @@ export function readHolderRecord(fd: number): HolderRecord | undefined {
   return parseRecord(buffer.toString('utf8', 0, readAt(fd, buffer, 0)), RECORD)
 }
 
-const isText = (value: unknown) => typeof value === 'string'
-
-const RECORD: Shape<HolderRecord> = {
-  held: value => typeof value === 'boolean',
-  pid: value => Number.isSafeInteger(value) && Number(value) > 0,
-  start: isText,
-  boot: isText,
-  pidns: value => value === undefined || isText(value), // The first builds wrote none.
-  host: isText,
-  command: isText,
-  since: value => isText(value) && !Number.isNaN(Date.parse(String(value))),
-}
+const RECORD: Shape<HolderRecord> = { held: value => typeof value === 'boolean', ...PROCESS_RECORD }

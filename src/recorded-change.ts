@@ -1,0 +1,33 @@
+import type { HistoryEntry } from './backend.js'
+import { MAX_REASON } from './options.js'
+import type { Shape } from './record.js'
+import { isValidState } from './state/machine.js'
+
+/** What is recorded about a change, in a file or on etcd: not trusted, since other programs can write there, too. */
+export const RECORDED_CHANGE: Shape<Omit<HistoryEntry, 'seq' | 'gap'>> = {
+  time: isTime,
+  from: value => value === null || isValidState(value),
+  to: isValidState,
+  fields: value => value === undefined || isFields(value),
+  reason: value => value === undefined || isText(value, MAX_REASON),
+  pid: isCount,
+  host: value => isText(value, 256),
+  command: value => isText(value, 1024),
+}
+
+/** An integer from 0 to which 1 can be added. */
+export function isCount(value: unknown): value is number {
+  return typeof value === 'number' && value >= 0 && Number.isSafeInteger(value + 1)
+}
+
+export function isText(value: unknown, longest: number): value is string {
+  return typeof value === 'string' && value.length <= longest
+}
+
+export function isTime(value: unknown): value is string {
+  return isText(value, 40) && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value) && !Number.isNaN(Date.parse(value))
+}
+
+function isFields(value: unknown): boolean {
+  return Array.isArray(value) && value.length <= 16 && value.every(field => isText(field, 64))
+}
