@@ -1,10 +1,40 @@
 import type { HistoryEntry } from './backend.js'
 import { MAX_REASON } from './options.js'
+import { thisProcess } from './process-identity.js'
 import type { Shape } from './record.js'
+import { changedFields } from './state/fields.js'
 import { isValidState } from './state/machine.js'
+import type { SandboxState } from './state/sandbox-state.js'
 
-/** What is recorded about a change, in a file or on etcd: not trusted, since other programs can write there, too. */
-export const RECORDED_CHANGE: Shape<Omit<HistoryEntry, 'seq' | 'gap'>> = {
+/** What is recorded about a change, in a file or on etcd. */
+type RecordedChange = Omit<HistoryEntry, 'seq' | 'gap'>
+
+/** The record of a change that this process makes now. */
+export function recordOfChange(
+  before: SandboxState | undefined,
+  after: SandboxState,
+  reason: string | undefined,
+): RecordedChange {
+  const { time, ...process } = authorship()
+  const fields = before === undefined ? [] : changedFields(before, after)
+  return {
+    time,
+    from: before?.state ?? null,
+    to: after.state,
+    ...(fields.length > 0 && { fields }),
+    ...(reason !== undefined && { reason }),
+    ...process,
+  }
+}
+
+/** This process, and the time. */
+export function authorship(): Pick<RecordedChange, 'time' | 'pid' | 'host' | 'command'> {
+  const { pid, host, command } = thisProcess()
+  return { time: new Date().toISOString(), pid, host, command }
+}
+
+/** How a record is checked: other programs can write there, too. */
+export const RECORDED_CHANGE: Shape<RecordedChange> = {
   time: isTime,
   from: value => value === null || isValidState(value),
   to: isValidState,

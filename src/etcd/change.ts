@@ -3,11 +3,12 @@ import type { ChangeRequest } from '../backend.js'
 import { alreadyExists } from '../change.js'
 import { StateStoreError, withSubject } from '../errors.js'
 import { assertOrphanOf } from '../owner.js'
+import { authorship, recordOfChange } from '../recorded-change.js'
 import { encodeState } from '../state/codec.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { pause, retryDelay } from './backoff.js'
 import { type Cluster, outcomeUnknown } from './cluster.js'
-import { authorOf, differences, MAX_RECORDS, operationOf, record } from './history.js'
+import { authorOf, MAX_RECORDS, operationOf } from './history.js'
 import { type Keys, keysBelow } from './keys.js'
 import { type OwnerKeys, ownerOf } from './owner.js'
 import { decodeEntry } from './read.js'
@@ -90,21 +91,14 @@ function buildTxn(keys: Keys, snapshot: Snapshot, { id, change, history }: EtcdC
   if (snapshot.state === undefined) compare.push(isAt(deletions, snapshot.deletionRevision))
   if (change.ifOrphanOf !== undefined) compare.push(isAt(owner, snapshot.owner.record?.modRevision ?? 0n))
   const recordKey = after === undefined ? deletions : nextRecord
+  const record = after && history ? recordOfChange(before, after, change.reason) : authorship()
+  const encoded = after && withSubject(`sandbox ${id}`, { id }, () => encodeState(after))
   const success =
-    after === undefined
-      ? [
-          deleteRange({ key: state }),
-          deleteRange(keysBelow(keys.historyOf(id))),
-          put(recordKey, record(op, {}, { id })),
-        ]
-      : [
-          put(
-            state,
-            withSubject(`sandbox ${id}`, { id }, () => encodeState(after)),
-          ),
-          put(recordKey, record(op, history ? differences(before, after, change.reason) : {})),
-          ...removeOldRecords(keys, id, seq),
-        ]
+    encoded === undefined
+      ? [deleteRange({ key: state }), deleteRange(keysBelow(keys.historyOf(id)))]
+      : [put(state, encoded), ...removeOldRecords(keys, id, seq)]
+  // A key for deletions serves several sandboxes.
+  success.push(put(recordKey, JSON.stringify({ op, ...record, id: after ? undefined : id })))
   // A sandbox has no owner after it is created, deleted or reaped.
   if (snapshot.state === undefined || after === undefined || change.ifOrphanOf !== undefined)
     success.push(deleteRange({ key: owner }), deleteRange({ key: alive }))

@@ -1,4 +1,3 @@
-import { Buffer } from 'node:buffer'
 import type { Owner } from '../backend.js'
 import { PROCESS_RECORD, processOf } from '../owner.js'
 import { thisProcess } from '../process-identity.js'
@@ -22,7 +21,7 @@ export function ownerRecord(op: string): string {
 
 /** Who owns a sandbox, or owned it when it died; undefined when it is unowned. */
 export function ownerOf({ record, alive }: OwnerKeys): Owner | undefined {
-  const known = record && parseRecord(Buffer.from(record.value).toString('utf8'), PROCESS_RECORD)
+  const known = record && parseRecord(record.value.toString(), PROCESS_RECORD)
   if (alive !== undefined) return { state: 'owned', ...(known && processOf(known)) }
   return known && { state: 'orphaned', ...processOf(known) }
 }

@@ -7,7 +7,7 @@ import { errorIn, errorOfCode, GatewayError } from './gateway-error.js'
 /** A key with its value, as etcd keeps it. */
 export interface KeyValue {
   readonly key: string
-  readonly value: Uint8Array
+  readonly value: Buffer
   /** The store's revision at its last write. */
   readonly modRevision: bigint
   /** The number of writes since the key was created: 1 for a new key. */

@@ -1,6 +1,5 @@
 import { constants } from 'node:fs'
-import { thisProcess } from '../process-identity.js'
-import { changedFields } from '../state/fields.js'
+import { recordOfChange } from '../recorded-change.js'
 import { unicodeEscape } from '../state/go-text.js'
 import type { SandboxState } from '../state/sandbox-state.js'
 import { type HistoryLine, type LastLine, lastLine } from './history-line.js'
@@ -88,21 +87,11 @@ function lineOf(
   { before: file, after, reason, fileAfter }: Recorded,
   last: LastLine | undefined,
 ): HistoryLine {
-  const { pid, host, command } = thisProcess()
-  const before = file?.state
   // The version alone would suffice, except after a write in place within one tick of the kernel's clock.
   const follows = file === undefined || (last?.file === versionOf(file.stat) && last.to === file.state.state)
-  const fields = before === undefined ? [] : changedFields(before, after)
   return {
     seq: (last?.seq ?? 0) + 1,
-    time: new Date().toISOString(),
-    from: before?.state ?? null,
-    to: after.state,
-    ...(fields.length > 0 && { fields }),
-    ...(reason !== undefined && { reason }),
-    pid,
-    host,
-    command,
+    ...recordOfChange(file?.state, after, reason),
     ...(!follows && { gap: true as const }),
     file: fileAfter,
   }
