@@ -4,7 +4,8 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { SandboxStore } from '#src/store.js'
 import { effort } from '../support/effort.js'
 import { temporaryFolder } from '../support/root.js'
 import { BIN, cli, Root, spawnCli } from './support.js'
@@ -204,6 +205,23 @@ describe('run', () => {
     wrapper.kill('SIGTERM')
     await once(wrapper, 'exit')
     expect(await inspect(root)).toMatchObject({ state: 'stopped', reason: 'exited 7' })
+  })
+
+  it('leaves the orphan to reap when the owner dies as it looks', async () => {
+    const root = new Root()
+    const { wrapper, pid } = await runTeller(root)
+    const look = SandboxStore.prototype.inspect
+    const spy = vi.spyOn(SandboxStore.prototype, 'inspect')
+    onTestFinished(() => spy.mockRestore())
+    spy.mockImplementationOnce(async function (this: SandboxStore, id) {
+      const found = await look.call(this, id)
+      for (const each of [wrapper.pid ?? 0, pid]) process.kill(each, 'SIGKILL')
+      await expect.poll(() => inspect(root), PATIENT).toMatchObject({ owner: 'orphaned' })
+      return found
+    })
+    expect(await root.cli('run a -- true')).toMatchObject({ status: 1, stdout: '' })
+    expect(await inspect(root)).toMatchObject({ state: 'running', owner: 'orphaned' })
+    expect(await root.done('reap --format ids')).toBe('a\n')
   })
 
   it.each([

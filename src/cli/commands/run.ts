@@ -2,7 +2,7 @@ import { Argument, Option } from 'commander'
 import { onAbort } from '../../abort.js'
 import type { Owner, Ownership } from '../../backend.js'
 import { StateStoreError } from '../../errors.js'
-import { isOrphan } from '../../owner.js'
+import { alreadyOwned, isOrphan } from '../../owner.js'
 import { thisProcess } from '../../process-identity.js'
 import type { SandboxStore } from '../../store.js'
 import type { Inspection } from '../../store-types.js'
@@ -98,12 +98,13 @@ async function own(store: SandboxStore, id: string, options: Options): Promise<O
   return store.own(id)
 }
 
-/** That it has an owner is for the attempt to own it to report. */
+/** Refuses one that is owned before an attempt to own it: if its owner dies just then, the orphan is left to `reap`. */
 function assertFree(found: Inspection): void {
-  const { id, owner } = found
-  const from = found.state.state
-  if (!isOrphan(found) && (owner !== null || from !== 'running')) return
-  const why = owner === null ? 'is running already: stop it first' : 'is an orphan: reap it first'
+  const { id, owner, state } = found
+  const from = state.state
+  if (owner?.state === 'owned') throw alreadyOwned(id, owner)
+  if (!isOrphan(found) && from !== 'running') return
+  const why = isOrphan(found) ? 'is an orphan: reap it first' : 'is running already: stop it first'
   throw new StateStoreError('INVALID_TRANSITION', `sandbox ${id} ${why}`, { id, from, to: 'running' })
 }
 
