@@ -185,9 +185,7 @@ export interface Backend {
   /** The locks that are held now, of these sandboxes or of all, sorted by id; undefined for a backend without locks. */
   locks?(ids: readonly string[] | undefined): AsyncGenerator<HeldLock, void, undefined>
 
-  /**
-   * Takes ownership of a sandbox; with `wait`, once its present owner is gone.
-   */
+  /** Takes ownership of a sandbox; with `wait`, once its present owner is gone. */
   own(id: string, options: OwnOptions): Promise<Ownership>
 
   /** Every fault of one sandbox or of all, each once; changes nothing. Undefined for a backend without a check. */

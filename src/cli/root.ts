@@ -40,12 +40,11 @@ export function assertMeant(root: string): void {
 }
 
 /**
- * A missing root counts as empty, but as the source of a copy it is a mistake.
+ * A missing folder counts as empty, but as the source of a copy it is a mistake.
  * @throws StateStoreError `IO_ERROR`
  */
-export function assertThere(root: string): void {
-  if (isEtcdRoot(root)) return
-  const path = resolve(root)
+export function assertThere(folder: string): void {
+  const path = resolve(folder)
   try {
     statSync(path)
   } catch (error) {

@@ -117,10 +117,11 @@ describe('import kata', () => {
 
   test('is refused for a folder that does not exist, for the root itself and for another program', async () => {
     const root = new Root()
-    expect(await root.cli('import kata /does/not/exist')).toMatchObject({
-      status: 1,
-      stderr: expect.stringMatching(/^sandbox-state: IO_ERROR: .*ENOENT/),
-    })
+    for (const folder of ['/does/not/exist', 'etcd://127.0.0.1/kata'])
+      expect(await root.cli(`import kata ${folder}`)).toMatchObject({
+        status: 1,
+        stderr: expect.stringMatching(/^sandbox-state: IO_ERROR: .*ENOENT/),
+      })
     await root.done('create a')
     expect(await root.cli(`import kata ${root.path}/../root`)).toMatchObject({
       status: 2,

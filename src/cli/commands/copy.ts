@@ -1,4 +1,5 @@
 import { Argument } from 'commander'
+import { isEtcdRoot } from '../../root.js'
 import type { CommandSpec } from '../command.js'
 import { COPY_OPTIONS, copyAndReport, copyHelp } from '../copying.js'
 import { UsageError } from '../errors.js'
@@ -22,7 +23,7 @@ export const command: CommandSpec = {
       throw new UsageError(`${to} is the source itself or inside it: copy to another place`)
     if (isWithin(from, to)) throw new UsageError(`the source is inside ${to}: copy to another place`)
     return cli.withStore(async source => {
-      assertThere(from)
+      if (!isEtcdRoot(from)) assertThere(from)
       await cli.withStore(target => copyAndReport(cli, source, target, options, 'copied'), to)
     }, from)
   },
