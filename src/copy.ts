@@ -1,5 +1,5 @@
 import type { StateOrError } from './backend.js'
-import { type ErrorCode, ownError, StateStoreError, withSubject } from './errors.js'
+import { obstacleTo, ownError, StateStoreError, withSubject } from './errors.js'
 import { assertOptions } from './options.js'
 import { encodeState } from './state/codec.js'
 import type { SandboxStore } from './store.js'
@@ -42,14 +42,6 @@ export interface CopyResult {
 
 /** How many sandboxes are copied at once: each waits for the disks, or the network. */
 const AT_ONCE = 8
-
-/** Errors of a create that concern its sandbox only, such as one that was created meanwhile. */
-const OF_ONE_SANDBOX: readonly ErrorCode[] = [
-  'ALREADY_EXISTS',
-  'CORRUPT_STATE',
-  'INVALID_STATE',
-  'LOCK_TIMEOUT',
-]
 
 /**
  * Copies every sandbox of a store into another, in its present state; its history begins anew there. Nothing is
@@ -97,13 +89,7 @@ export async function copyStore(
 async function copyOne(planned: PlannedCopy, to: SandboxStore): Promise<'copied' | 'same' | StateStoreError> {
   if ('error' in planned) return planned.error
   if (planned.outcome === 'same') return 'same'
-  try {
-    await to.createWithState(planned.id, planned.state)
-    return 'copied'
-  } catch (error) {
-    if (error instanceof StateStoreError && OF_ONE_SANDBOX.includes(error.code)) return error
-    throw error
-  }
+  return (await obstacleTo(to.createWithState(planned.id, planned.state))) ?? 'copied'
 }
 
 /** A sandbox of the source, and what a copy would do about it. */

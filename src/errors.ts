@@ -80,6 +80,25 @@ export function ownError(error: unknown): StateStoreError {
   throw error
 }
 
+/** Codes of failures that the other sandboxes of a store are likely to meet, too. */
+const STORE_WIDE: readonly ErrorCode[] = ['OUTCOME_UNKNOWN', 'IO_ERROR', 'UNSUPPORTED', 'CLOSED']
+
+/**
+ * Waits for the change of one of several sandboxes.
+ * @returns the error if it concerns that sandbox only; undefined once it is changed
+ * @throws any other error
+ */
+export async function obstacleTo(change: Promise<unknown>): Promise<StateStoreError | undefined> {
+  try {
+    await change
+    return undefined
+  } catch (error) {
+    const obstacle = ownError(error)
+    if (STORE_WIDE.includes(obstacle.code)) throw error
+    return obstacle
+  }
+}
+
 /** Runs a function, and adds its subject to an error of this package that it throws. */
 export function withSubject<T>(subject: string, details: ErrorDetails, act: () => T): T {
   try {

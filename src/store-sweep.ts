@@ -1,5 +1,5 @@
 import type { ListEntry, StoredSandbox } from './backend.js'
-import { type ErrorCode, StateStoreError } from './errors.js'
+import { obstacleTo, type StateStoreError } from './errors.js'
 import { isOrphan } from './owner.js'
 import type { SandboxState } from './state/sandbox-state.js'
 import type { Orphan, Reaped } from './store-types.js'
@@ -51,27 +51,4 @@ export async function* sweep<Entry>(
     else if (obstacle.code === 'LOCK_TIMEOUT') busy ??= obstacle
   }
   if (busy !== undefined) throw busy
-}
-
-/** Errors of a change that concern its sandbox only. */
-const OF_ONE_SANDBOX: ReadonlySet<ErrorCode> = new Set([
-  'NOT_FOUND',
-  'REVISION_MISMATCH',
-  'STATE_MISMATCH',
-  'INVALID_TRANSITION',
-  'OWNED',
-  'CORRUPT_STATE',
-  'INVALID_STATE',
-  'LOCK_TIMEOUT',
-])
-
-/** @returns why the sandbox stays as it is; undefined once it is changed */
-async function obstacleTo(change: Promise<unknown>): Promise<StateStoreError | undefined> {
-  try {
-    await change
-    return undefined
-  } catch (error) {
-    if (error instanceof StateStoreError && OF_ONE_SANDBOX.has(error.code)) return error
-    throw error
-  }
 }

@@ -1,6 +1,4 @@
-import type { Owner, StoredSandbox } from '../backend.js'
-import type { StateStoreError } from '../errors.js'
-import type { SandboxState } from '../state/sandbox-state.js'
+import type { Owner, StateOrError, StoredSandbox } from '../backend.js'
 import { visible } from '../state/show.js'
 import type { Orphan, Reaped } from '../store-types.js'
 import { labelWords } from './labels.js'
@@ -10,15 +8,7 @@ import { age, faultWords, whoWords } from './words.js'
 /** A column of a listing, beside the id. */
 export type Column<Entry> = readonly [heading: string, cell: (entry: Entry) => Cell | string]
 
-interface WithState {
-  readonly id: string
-  readonly state: SandboxState
-}
-
-interface Unreadable {
-  readonly id: string
-  readonly error: StateStoreError
-}
+type WithState = Pick<StoredSandbox, 'id' | 'state'>
 
 const STATE: Column<WithState> = [
   'STATE',
@@ -71,7 +61,7 @@ export function headings<Entry>(columns: readonly Column<Entry>[]): string[] {
 
 /** A sandbox's row; the error of one that cannot be read. */
 export function listingRow<Entry extends WithState>(
-  entry: Entry | Unreadable,
+  entry: Entry | Exclude<StateOrError, WithState>,
   columns: readonly Column<Entry>[],
 ): Row {
   if ('error' in entry) {
