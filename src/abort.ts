@@ -15,6 +15,22 @@ export function onAbort(signal: AbortSignal, handler: () => void): () => void {
   return () => all.delete(handler)
 }
 
+/**
+ * Combines signals as AbortSignal.any does, which however keeps some bytes for each call as long as the longest-lived of
+ * its signals.
+ * @returns the combined signal, and a function that unsubscribes it from the others
+ */
+export function anySignal(
+  signals: readonly (AbortSignal | undefined)[],
+): readonly [signal: AbortSignal, unsubscribe: () => void] {
+  const any = new AbortController()
+  const stops = signals.map(signal => signal && onAbort(signal, () => any.abort(signal.reason)))
+  const unsubscribe = () => {
+    for (const stop of stops) stop?.()
+  }
+  return [any.signal, unsubscribe]
+}
+
 /** The listener stays as long as the signal, and keeps only the functions that are still subscribed. */
 function listen(signal: AbortSignal): Set<() => void> {
   const all = new Set<() => void>()

@@ -1,9 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { StateStoreError, withCaller } from './errors.js'
 
-/** The reason of our own signals, which nobody sees. Without one, each would create an error with a stack. */
-export const ENDED = 'ended'
-
 /** The calls and loops of one store: `close` waits for those under way, and lets no others begin. */
 export class StoreCalls {
   private readonly closing = new AbortController()
@@ -13,7 +10,7 @@ export class StoreCalls {
   private closed: Promise<void> | undefined
   private isShut = false
 
-  /** Aborted as soon as the store is being closed. */
+  /** Aborted as soon as the store is being closed, with the error `CLOSED`. */
   get closingSignal(): AbortSignal {
     return this.closing.signal
   }
@@ -60,7 +57,7 @@ export class StoreCalls {
     })
     const end = generator.return.bind(generator)
     return override(generator, 'return', value => {
-      stop?.abort(ENDED)
+      stop?.abort('ended') // Nobody sees it; without a reason, an error with a stack would be created.
       return end(value)
     })
   }
@@ -72,7 +69,7 @@ export class StoreCalls {
   }
 
   private async end(closeBackend: () => Promise<void>): Promise<void> {
-    this.closing.abort(ENDED)
+    this.closing.abort(closedError())
     while (this.underWay > 0) {
       await new Promise<void>(resolve => {
         this.onIdle = resolve

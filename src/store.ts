@@ -1,7 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { AsyncResource } from 'node:async_hooks'
 import { resolve } from 'node:path'
-import { onAbort } from './abort.js'
+import { anySignal } from './abort.js'
 import type {
   Backend,
   HeldLock,
@@ -25,7 +25,7 @@ import { assertId } from './sandbox-id.js'
 import type { NextState, StateString } from './state/machine.js'
 import type { SandboxState } from './state/sandbox-state.js'
 import { newState, validState } from './state/validate.js'
-import { closedError, ENDED, StoreCalls } from './store-calls.js'
+import { closedError, StoreCalls } from './store-calls.js'
 import { orphaned, prunable, reapable, sweep } from './store-sweep.js'
 import type {
   ChangeOptions,
@@ -268,16 +268,8 @@ export class SandboxStore<Data = unknown, Input = Data> {
       const { wait = false, signal } = options
       signal?.throwIfAborted()
       if (!wait) return this.#backend.own(id, signal === undefined ? {} : { signal })
-      const ended = new AbortController()
-      const unsubscribe = [
-        onAbort(this.#calls.closingSignal, () => ended.abort(closedError())),
-        signal && onAbort(signal, () => ended.abort(signal.reason)),
-      ]
-      try {
-        return await this.#backend.own(id, { wait, signal: ended.signal })
-      } finally {
-        for (const stop of unsubscribe) stop?.()
-      }
+      const [ended, unsubscribe] = anySignal([this.#calls.closingSignal, signal])
+      return this.#backend.own(id, { wait, signal: ended }).finally(unsubscribe)
     })
   }
 
@@ -477,15 +469,11 @@ export class SandboxStore<Data = unknown, Input = Data> {
     id: string | undefined,
     signals: readonly (AbortSignal | undefined)[],
   ): AsyncGenerator<Observation, void, undefined> {
-    // AbortSignal.any would keep some bytes for each call as long as the longest-lived of its signals.
-    const ended = new AbortController()
-    const end = () => ended.abort(ENDED)
-    const unsubscribe = [this.#calls.closingSignal, ...signals].map(signal => signal && onAbort(signal, end))
+    const [ended, unsubscribe] = anySignal([this.#calls.closingSignal, ...signals])
     try {
-      yield* this.#backend.watch(id, ended.signal)
+      yield* this.#backend.watch(id, ended)
     } finally {
-      for (const stop of unsubscribe) stop?.()
-      end()
+      unsubscribe()
     }
   }
 
