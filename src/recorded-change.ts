@@ -15,7 +15,7 @@ export function recordOfChange(
   after: SandboxState,
   reason: string | undefined,
 ): RecordedChange {
-  const { time, ...process } = authorship()
+  const { time, ...author } = authorship()
   const fields = before === undefined ? [] : changedFields(before, after)
   return {
     time,
@@ -23,7 +23,7 @@ export function recordOfChange(
     to: after.state,
     ...(fields.length > 0 && { fields }),
     ...(reason !== undefined && { reason }),
-    ...process,
+    ...author,
   }
 }
 

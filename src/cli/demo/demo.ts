@@ -16,6 +16,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 const TOGETHER = 5
 /** How many times each of them adds 1. */
 const ADDITIONS = 20
+const TOTAL = TOGETHER * ADDITIONS
 
 /** Plays the demo on a store and with processes of its own, and removes them, also when it is interrupted. */
 export async function demo(cli: Cli, { keep = false, format }: Options): Promise<void> {
@@ -50,27 +51,7 @@ async function play(stage: Stage): Promise<void> {
   await stage.say(`A store on a temporary root: ${visible(stage.root)}`, '', '1. A new sandbox is ready')
   for (const id of ['cache', 'db', 'web']) await stage.command(`create ${id} --cgroup-path /demo/${id}`)
 
-  await stage.say('', '2. A process is killed in the middle of a change, while others wait')
-  const victim = stage.start('./adder.js', stage.root, 'web', 'hang')
-  await victim.printed('in mid-change')
-  const { pid } = victim.child
-  await stage.say(`   pid ${pid} stands still in the middle of a change, and holds the lock of web`)
-  const timedOut = await stage.command('update web --block-index 0 --lock-timeout 0.3')
-  const namesHolder = timedOut.startsWith('LOCK_TIMEOUT: ') && timedOut.includes(`pid ${pid} `)
-  await stage.check(`the command gave up in time, and named the lock holder, pid ${pid}`, namesHolder)
-  await stage.say(`   ${TOGETHER} processes begin to add 1 to the blockIndex of web, ${ADDITIONS} times each`)
-  const adders = together(() => stage.start('./adder.js', stage.root, 'web', String(ADDITIONS)))
-  await Promise.all(adders.map(adder => adder.printed('started')))
-  await stage.check('none of them got in', !adders.some(({ output }) => output.includes('added')))
-  const killed = performance.now()
-  victim.child.kill('SIGKILL')
-  await stage.say(`   kill -9 ${pid}`)
-  await Promise.race(adders.map(adder => adder.printed('added')))
-  await stage.say(`   the first of them got in ${(performance.now() - killed).toFixed(0)} ms later`)
-  await Promise.all(adders.map(adder => adder.ended))
-  const { blockIndex } = JSON.parse(await stage.command('state web'))
-  const expected = TOGETHER * ADDITIONS
-  await stage.check(`all ${expected} additions are there, and nothing else`, blockIndex === expected)
+  await killInMidChange(stage)
 
   await stage.say('', `3. ${TOGETHER} processes move db from ready to running, at the same time`)
   const racers = together(() => stage.startCommand('transition db running --from ready'))
@@ -102,12 +83,35 @@ async function play(stage: Stage): Promise<void> {
 
   await stage.say('', '6. All processes have ended; another one sees')
   const list = await stage.command('list --wide')
-  const rows = ['cache +stopped +\\S+ +- +0', 'db +running +\\S+ +- +0', `web +ready +\\S+ +- +${expected}`]
+  const rows = ['cache +stopped +\\S+ +- +0', 'db +running +\\S+ +- +0', `web +ready +\\S+ +- +${TOTAL}`]
   const isThere = rows.every(row => new RegExp(`^${row} `, 'm').test(list))
   await stage.check('what was acknowledged is there', isThere)
 
   await stage.say('', '7. What became of cache, who changed it, and why')
   await stage.command('history cache')
+}
+
+async function killInMidChange(stage: Stage): Promise<void> {
+  await stage.say('', '2. A process is killed in the middle of a change, while others wait')
+  const victim = stage.start('./adder.js', stage.root, 'web', 'hang')
+  await victim.printed('in mid-change')
+  const { pid } = victim.child
+  await stage.say(`   pid ${pid} stands still in the middle of a change, and holds the lock of web`)
+  const timedOut = await stage.command('update web --block-index 0 --lock-timeout 0.3')
+  const namesHolder = timedOut.startsWith('LOCK_TIMEOUT: ') && timedOut.includes(`pid ${pid} `)
+  await stage.check(`the command gave up in time, and named the lock holder, pid ${pid}`, namesHolder)
+  await stage.say(`   ${TOGETHER} processes begin to add 1 to the blockIndex of web, ${ADDITIONS} times each`)
+  const adders = together(() => stage.start('./adder.js', stage.root, 'web', String(ADDITIONS)))
+  await Promise.all(adders.map(adder => adder.printed('started')))
+  await stage.check('none of them got in', !adders.some(({ output }) => output.includes('added')))
+  const killed = performance.now()
+  victim.child.kill('SIGKILL')
+  await stage.say(`   kill -9 ${pid}`)
+  await Promise.race(adders.map(adder => adder.printed('added')))
+  await stage.say(`   the first of them got in ${(performance.now() - killed).toFixed(0)} ms later`)
+  await Promise.all(adders.map(adder => adder.ended))
+  const { blockIndex } = JSON.parse(await stage.command('state web'))
+  await stage.check(`all ${TOTAL} additions are there, and nothing else`, blockIndex === TOTAL)
 }
 
 function together(start: () => DemoProcess): DemoProcess[] {
