@@ -2,6 +2,7 @@ import type { LockHolder, Owner } from './backend.js'
 import { StateStoreError } from './errors.js'
 import { isInOtherPidNamespace, type ProcessIdentity } from './process-identity.js'
 import type { Shape } from './record.js'
+import { isText, isTime } from './recorded-change.js'
 import type { SandboxState } from './state/sandbox-state.js'
 
 /** A process, as this one sees it. */
@@ -13,17 +14,17 @@ export interface ProcessRecord extends ProcessIdentity {
   readonly since: string
 }
 
-const isText = (value: unknown) => typeof value === 'string'
+const isShort = (value: unknown) => isText(value, 128)
 
-/** How such a record is checked. */
+/** How such a record is checked: not trusted, and so short that it fits into the reason of a reap. */
 export const PROCESS_RECORD: Shape<ProcessRecord> = {
   pid: value => Number.isSafeInteger(value) && Number(value) > 0,
-  start: isText,
-  boot: isText,
-  pidns: value => value === undefined || isText(value), // The first builds wrote none.
-  host: isText,
-  command: isText,
-  since: value => isText(value) && !Number.isNaN(Date.parse(String(value))),
+  start: isShort,
+  boot: isShort,
+  pidns: value => value === undefined || isShort(value), // The first builds wrote none.
+  host: isShort,
+  command: isShort,
+  since: isTime,
 }
 
 /** The process that a record names, as this one sees it. */

@@ -1,6 +1,8 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { holdLock } from './hold-lock.js'
-import { Root, spawnCli } from './support.js'
+import { HOSTILE, Root, spawnCli, UNPRINTABLE } from './support.js'
 
 /** `a` and `b` are orphans, `c` only says that it runs, and `d` was released. */
 async function someOrphans(): Promise<Root> {
@@ -89,6 +91,22 @@ describe('reap', () => {
     const { status, stdout, stderr } = await root.cli('reap --lock-timeout 0 --format ids')
     expect({ status, stdout }).toEqual({ status: 1, stdout: 'b\n' })
     expect(stderr).toMatch(/^sandbox-state: LOCK_TIMEOUT: \S+\/a is locked by pid /)
+  })
+})
+
+describe('an owner whose record another program wrote', () => {
+  it.each([
+    ['a time with other text', { since: `Jan 1 2026 (${HOSTILE.replace(/\s/g, '')})` }],
+    ['a command that is too long for a reason', { command: 'x'.repeat(250) }],
+  ])("is in nobody's way: %s", async (_, fields) => {
+    const root = await someOrphans()
+    const file = join(root.path, 'a', 'owner')
+    const record = JSON.parse(readFileSync(file, 'utf8'))
+    writeFileSync(file, JSON.stringify({ ...record, ...fields }))
+    const orphans = await root.cli('orphans')
+    expect(orphans).toMatchObject({ status: 1, stderr: '' })
+    expect(orphans.stdout).not.toMatch(UNPRINTABLE)
+    expect(await root.cli('reap --format ids')).toEqual({ status: 0, stdout: 'b\n', stderr: '' })
   })
 })
 
