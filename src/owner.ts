@@ -4,6 +4,7 @@ import { isInOtherPidNamespace, type ProcessIdentity } from './process-identity.
 import type { Shape } from './record.js'
 import { isText, isTime } from './recorded-change.js'
 import type { SandboxState } from './state/sandbox-state.js'
+import { visible } from './state/show.js'
 
 /** A process, as this one sees it. */
 export type Holder = Omit<LockHolder, 'lock'>
@@ -34,7 +35,7 @@ export function processOf(record: ProcessRecord): Holder {
   return { pid, ...(isOther && { otherPidNamespace: true as const }), host, command, since }
 }
 
-/** A process in words. */
+/** A process in words, without what a terminal would obey. */
 export function describeProcess({ pid, otherPidNamespace, host, command, since }: Holder): string {
   if (pid === undefined) return 'an unknown process'
   const words = [
@@ -44,7 +45,7 @@ export function describeProcess({ pid, otherPidNamespace, host, command, since }
     host && `on ${host}`,
     since && `since ${since}`,
   ]
-  return words.filter(Boolean).join(' ')
+  return visible(words.filter(Boolean).join(' '))
 }
 
 /** Whether a sandbox is recorded as running or paused, and its owner died without releasing it. */

@@ -11,7 +11,7 @@ export function counted(count: number, one: string, many = `${one}s`): string {
 
 /** Such as `pid 4711 (node server.js)`; the host only when it is another one. */
 export function whoWords({ since: _, host = thisProcess().host, ...process }: Holder): string {
-  return visible(describeProcess(host === thisProcess().host ? process : { ...process, host }))
+  return describeProcess(host === thisProcess().host ? process : { ...process, host })
 }
 
 export function holderWords(holder: LockHolder): string {
