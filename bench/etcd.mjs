@@ -1,38 +1,31 @@
 // Compares a store on etcd with one of files: node bench/etcd.mjs [--quick] [--json FILE]
 // Starts etcd itself (one member, then three) on loopback ports. Needs `etcd` on the PATH and a built package.
-import { fork, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
-import { cpus, release, tmpdir, type } from 'node:os'
+import { existsSync, writeFileSync } from 'node:fs'
+import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { openStore } from 'sandbox-state'
+import { freePorts } from './free-ports.mjs'
+import { machineFacts } from './machine.mjs'
+import { closePlaces, makeFolder } from './places.mjs'
+import { killProcesses, startProcesses } from './processes/pool.mjs'
+import { throughput } from './rows/processes.mjs'
 import { median, quantile } from './statistics.mjs'
 
 const { values: options } = parseArgs({ options: { quick: { type: 'boolean' }, json: { type: 'string' } } })
 const CALLS = options.quick ? 30 : 1_000
+/** How long the processes change one sandbox, in ms. */
+const TIME = options.quick ? 100 : 3_000
 const AT_ONCE = 32
 const PROCESSES = 8
-const RACER = fileURLToPath(new URL('../test/programs/racer.mjs', import.meta.url))
 
-const folders = []
-const children = []
-
-function temporaryFolder(on) {
-  const folder = mkdtempSync(join(on, 'sandbox-state-bench-'))
-  folders.push(folder)
-  return folder
-}
-
-async function freePorts(count) {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(servers.map(server => once(server, 'listening')))
-  const ports = servers.map(server => server.address().port)
-  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
-  return ports
+const members = []
+process.once('exit', cleanUp)
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, () => process.exit(128 + constants.signals[signal]))
 }
 
 /** @returns the members' `HOST:PORT`, separated by commas */
@@ -40,7 +33,7 @@ async function startEtcd(size, on) {
   const ports = await freePorts(2 * size)
   const url = i => `http://127.0.0.1:${ports[i]}`
   const cluster = Array.from({ length: size }, (_, i) => `m${i}=${url(size + i)}`).join()
-  const folder = temporaryFolder(on)
+  const folder = makeFolder({ folder: on }, 'etcd')
   for (let i = 0; i < size; i++) {
     const args = [
       ...['--name', `m${i}`, '--data-dir', join(folder, `m${i}`), '--initial-cluster', cluster],
@@ -49,7 +42,7 @@ async function startEtcd(size, on) {
     ]
     const child = spawn('etcd', args, { stdio: 'ignore' })
     await once(child, 'spawn')
-    children.push(child)
+    members.push(child)
   }
   const hosts = ports.slice(0, size).map(port => `127.0.0.1:${port}`)
   for (const host of hosts) {
@@ -94,18 +87,14 @@ async function sideBySide(call) {
 
 /** Changes a second by several processes of one sandbox. */
 async function contended(root) {
-  const each = Math.ceil(CALLS / 10)
-  const racers = Array.from({ length: PROCESSES }, () =>
-    fork(RACER, [root, 'shared', 'increment', String(each)]),
-  )
-  children.push(...racers)
-  await Promise.all(racers.map(child => once(child, 'message')))
-  const start = performance.now()
-  const reports = racers.map(child => once(child, 'message'))
-  for (const child of racers) child.send('go')
-  const failed = (await Promise.all(reports)).flatMap(([outcomes]) => outcomes).filter(({ ok }) => !ok)
-  if (failed.length > 0) throw new Error(`${failed.length} changes failed: ${failed[0].message}`)
-  return Math.round((PROCESSES * each) / ((performance.now() - start) / 1_000))
+  const pool = await startProcesses(PROCESSES)
+  const askAll = message => pool.askAll(Array(PROCESSES).fill({ contender: 'ours', ...message }))
+  try {
+    await askAll({ command: 'open', root, id: 'shared', what: 'increment', warmUp: TIME / 10 })
+    return Math.round(throughput(await askAll({ command: 'run', ms: TIME })))
+  } finally {
+    pool.kill()
+  }
 }
 
 const threeDigits = value => Number(value.toPrecision(3))
@@ -164,8 +153,8 @@ async function run() {
     rows.push(await measureFiles('files in memory', memory))
     rows.push(await measureEtcd('etcd, 1 member in memory', 1, memory))
   }
-  const machine = `${cpus().length} x ${cpus()[0]?.model ?? 'CPU'}, ${type()} ${release()}, Node ${process.version}`
-  const result = { machine, calls: CALLS, rows }
+  const { cores, cpu, kernel, node } = machineFacts()
+  const result = { machine: `${cores} x ${cpu}, ${kernel}, Node ${node}`, calls: CALLS, rows }
   print(result)
   const json = JSON.stringify(result, null, 2)
   if (options.json === undefined) console.log(json)
@@ -173,7 +162,7 @@ async function run() {
 }
 
 async function measureFiles(name, on) {
-  return measure(name, temporaryFolder(on))
+  return measure(name, makeFolder({ folder: on }, 'files'))
 }
 
 /** Ends its members, so that the next measurement has the machine to itself. */
@@ -186,26 +175,10 @@ async function measureEtcd(name, size, on) {
   }
 }
 
-/** Synchronous, so that nothing else of the run happens in between. */
 function cleanUp() {
-  for (const child of children.splice(0)) child.kill('SIGKILL')
-  for (const folder of folders.splice(0)) {
-    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
-  }
+  killProcesses()
+  for (const member of members.splice(0)) member.kill('SIGKILL')
+  closePlaces()
 }
 
-for (const [signal, number] of [
-  ['SIGINT', 2],
-  ['SIGTERM', 15],
-]) {
-  process.once(signal, () => {
-    cleanUp()
-    process.exit(128 + number)
-  })
-}
-
-try {
-  await run()
-} finally {
-  cleanUp()
-}
+await run()

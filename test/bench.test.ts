@@ -2,18 +2,19 @@ import { execFile, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { copyFileSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
 import { filesystemOf } from '../bench/machine.mjs'
-import { effort } from './support/effort.js'
+import { effort, long } from './support/effort.js'
+import { describeEtcd } from './support/etcd.js'
 import { mountExt4, smallFilesystems } from './support/mount.js'
 import { temporaryFolder } from './support/root.js'
+import { until } from './support/wait.js'
 
-const BENCH = fileURLToPath(new URL('../bench/run.mjs', import.meta.url))
-const ADOPTED = fileURLToPath(new URL('../bench/adopted.mjs', import.meta.url))
-const DOCUMENT = fileURLToPath(new URL('../bench/document.mjs', import.meta.url))
+const [BENCH, ADOPTED, DOCUMENT, ETCD] = ['run', 'adopted', 'document', 'etcd'].map(name =>
+  fileURLToPath(new URL(`../bench/${name}.mjs`, import.meta.url)),
+) as [string, string, string, string]
 const PERFORMANCE = fileURLToPath(new URL('../docs/performance.md', import.meta.url))
 const run = promisify(execFile)
 
@@ -123,10 +124,7 @@ test.skipIf(missing)('an interrupted run unmounts its image and removes it', asy
   const ended = once(child, 'exit')
   const name = `sandbox-state-bench-${child.pid}-`
   const mountPoint = () => readFileSync('/proc/self/mounts', 'utf8').match(`/\\S*${name}\\S*`)?.[0]
-  while (mountPoint() === undefined) {
-    expect(child.exitCode).toBeNull()
-    await sleep(20)
-  }
+  await until('the image is mounted', () => mountPoint() !== undefined || child.exitCode !== null)
   child.kill('SIGINT')
   expect(await ended).toEqual([130, null])
   expect(mountPoint()).toBeUndefined()
@@ -146,4 +144,25 @@ test.skipIf(missing)('an ext4 without a journal is named so', () => {
 test('what waits for adopted VMs take is measured until their owner is killed', async () => {
   const { stdout } = await run(process.execPath, [ADOPTED, '3', '0.1'])
   expect(stdout).toMatch(/^3 waits: \d+\.\d % of a core\n$/)
+})
+
+describeEtcd('the comparison with etcd', () => {
+  test.runIf(long)('has every figure of files and of etcd, and leaves nothing behind', async () => {
+    const json = join(temporaryFolder(), 'results.json')
+    const running = run(process.execPath, [ETCD, '--quick', '--json', json])
+    const { stdout } = await running
+    const { rows } = JSON.parse(readFileSync(json, 'utf8')) as { rows: Record<string, unknown>[] }
+    expect(rows.length).toBeGreaterThan(2)
+    for (const { name, ...figures } of rows) {
+      expect(stdout).toContain(`| ${name} | `)
+      const numbers = Object.values(figures).flatMap(each =>
+        typeof each === 'number' ? each : Object.values(each as object),
+      )
+      expect(numbers).toEqual(Array(9).fill(expect.any(Number)))
+    }
+    const left = readdirSync('/var/tmp').filter(file =>
+      file.startsWith(`sandbox-state-bench-${running.child.pid}-`),
+    )
+    expect(left).toEqual([])
+  })
 })

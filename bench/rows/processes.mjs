@@ -71,7 +71,8 @@ async function prepare({ contenders, folder }, name, ids) {
   return root
 }
 
-function throughput(reports) {
+/** All calls a second of processes that ran at the same time. */
+export function throughput(reports) {
   return reports.reduce((sum, { count, seconds }) => sum + count / seconds, 0)
 }
 

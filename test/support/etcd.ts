@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { accessSync, constants, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { describe } from 'vitest'
+import { freePorts } from '../../bench/free-ports.mjs'
 import { PATIENCE, until } from './wait.js'
 
 /** The installed etcd; undefined if it is missing. */
@@ -264,11 +264,3 @@ async function ask(
 
 /** A `lockTimeout`, in ms: what does not fail at once does not fail within a test. */
 export const LONGER_THAN_A_TEST = 600_000
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(servers.map(server => once(server, 'listening')))
-  const ports = servers.map(server => (server.address() as { port: number }).port)
-  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
-  return ports
-}
