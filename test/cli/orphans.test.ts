@@ -1,22 +1,29 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { holdLock } from './hold-lock.js'
-import { HOSTILE, Root, spawnCli, UNPRINTABLE } from './support.js'
+import { HOSTILE, MEMORY, Root, spawnCli, UNPRINTABLE } from './support.js'
 
-/** `a` and `b` are orphans, `c` only says that it runs, and `d` was released. */
+const original = mkdtempSync(join(MEMORY, 'sandbox-state-test-'))
+afterAll(() => rmSync(original, { recursive: true }))
+let made: Promise<void> | undefined
+
+/** A copy of a root where `a` and `b` are orphans, `c` only says that it runs, and `d` was released. */
 async function someOrphans(): Promise<Root> {
+  made ??= makeOrphans(new Root(original))
+  await made
   const root = new Root()
-  for (const id of ['a', 'b']) await spawnCli(run(root, id, 'kill -9 $PPID $$'))
-  await root.done('transition b paused')
-  await root.done('create c')
-  await root.done('transition c running')
-  await spawnCli(run(root, 'd', 'exit'))
+  cpSync(original, root.path, { recursive: true, preserveTimestamps: true })
   return root
 }
 
-function run(root: Root, id: string, script: string): string[] {
-  return ['--root', root.path, 'run', id, '--create', '--', 'sh', '-c', script]
+async function makeOrphans(root: Root): Promise<void> {
+  const run = (id: string, script: string) =>
+    spawnCli(['--root', root.path, 'run', id, '--create', '--', 'sh', '-c', script])
+  await Promise.all([run('a', 'kill -9 $PPID $$'), run('b', 'kill -9 $PPID $$'), run('d', 'exit')])
+  await root.done('transition b paused')
+  await root.done('create c')
+  await root.done('transition c running')
 }
 
 describe('orphans', () => {
