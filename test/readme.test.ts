@@ -5,8 +5,8 @@ import { fileURLToPath } from 'node:url'
 import { ERROR_CODES } from 'sandbox-state'
 import { expect, test } from 'vitest'
 import { COMMANDS } from '#src/cli/commands.js'
-import { MEMORY } from './cli/support.js'
-import { comparable, programEnvironment, runSessions, sessionsIn } from './docs/console.js'
+import { MEMORY, programEnvironment } from './cli/support.js'
+import { comparable, runSessions, sessionsIn } from './docs/console.js'
 import { temporaryFolder } from './support/root.js'
 
 const project = fileURLToPath(new URL('..', import.meta.url))

@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { COMMANDS } from '#src/cli/commands.js'
 import { effort } from '../support/effort.js'
 import { temporaryFolder } from '../support/root.js'
-import { BIN, cli, Root } from './support.js'
+import { cli, programEnvironment, Root } from './support.js'
 import { hasTmux, Tmux } from './tmux.js'
 
 const has = (shell: string) => spawnSync(shell, ['--version']).status === 0
@@ -21,19 +21,11 @@ async function setUp(shell: string) {
   await root.done(['create', 'db', '--label', 'team=x', '--label', 'odd=a b'])
   root.put('torn', '')
   const folder = temporaryFolder()
-  const program = join(folder, 'sandbox-state')
-  writeFileSync(program, `#!/bin/sh\nexec '${process.execPath}' '${BIN}' "$@"\n`)
-  chmodSync(program, 0o755)
   const script = join(folder, `completion.${shell}`)
   const { status, stdout, stderr } = await cli(['completion', shell])
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
   writeFileSync(script, stdout)
-  const env = {
-    ...process.env,
-    HOME: folder,
-    PATH: `${folder}:${process.env.PATH}`,
-    SANDBOX_STATE_ROOT: root.path,
-  }
+  const env: NodeJS.ProcessEnv = { ...programEnvironment(), HOME: folder, SANDBOX_STATE_ROOT: root.path }
   symlinkSync(root.path, join(folder, 'link'))
   for (const name of ['my folder', 'my-other']) mkdirSync(join(folder, name))
   return { root, folder, script, env }

@@ -6,11 +6,12 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
@@ -22,6 +23,21 @@ import { temporaryFolder } from '../support/root.js'
 export const MEMORY = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 
 export const BIN = fileURLToPath(new URL('../../dist/cli/bin.js', import.meta.url))
+
+/** The program as npm installs it, in a folder of its own. */
+export function installedProgram(): string {
+  const folder = temporaryFolder()
+  const [program, link] = [join(folder, 'sandbox-state'), join(folder, 'lib', 'sandbox-state')]
+  mkdirSync(dirname(link))
+  symlinkSync(BIN, link)
+  writeFileSync(program, `#!/bin/sh\nexec '${process.execPath}' '${link}' "$@"\n`, { mode: 0o755 })
+  return program
+}
+
+/** The environment of a shell that finds the program. */
+export function programEnvironment(): NodeJS.ProcessEnv {
+  return { ...process.env, PATH: `${dirname(installedProgram())}:${process.env.PATH}`, NO_COLOR: '1' }
+}
 
 /** A stream that keeps what is written to it. */
 export class Screen implements OutputStream {

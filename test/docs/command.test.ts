@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { COMMANDS } from '#src/cli/commands.js'
-import { cli, MEMORY } from '../cli/support.js'
+import { cli, MEMORY, programEnvironment } from '../cli/support.js'
 import { long } from '../support/effort.js'
 import { temporaryFolder } from '../support/root.js'
-import { comparable, programEnvironment, runSessions, sessionsIn } from './console.js'
+import { comparable, runSessions, sessionsIn } from './console.js'
 
 const document = readFileSync(fileURLToPath(new URL('../../docs/command.md', import.meta.url)), 'utf8')
 

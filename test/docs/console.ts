@@ -1,8 +1,4 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { BIN } from '../cli/support.js'
-import { temporaryFolder } from '../support/root.js'
 
 const MARK = '\u0001'
 
@@ -45,16 +41,6 @@ export function runSessions(
   return sessions.map(session =>
     session.commands.map(command => `$ ${command}\n${outputs.shift() ?? ''}`).join(''),
   )
-}
-
-/** The environment of a shell that finds the program, as npm installs it. */
-export function programEnvironment(): NodeJS.ProcessEnv {
-  const folder = temporaryFolder()
-  mkdirSync(join(folder, 'lib'))
-  symlinkSync(BIN, join(folder, 'lib', 'sandbox-state'))
-  const script = `#!/bin/sh\nexec '${process.execPath}' '${join(folder, 'lib', 'sandbox-state')}' "$@"\n`
-  writeFileSync(join(folder, 'sandbox-state'), script, { mode: 0o755 })
-  return { ...process.env, PATH: `${folder}:${process.env.PATH}`, NO_COLOR: '1' }
 }
 
 /** Without what differs from run to run: times, lengths of time, revisions, shares, processes, and the widths of their columns. */

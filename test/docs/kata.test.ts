@@ -3,10 +3,10 @@ import { chmodSync, cpSync, mkdirSync, readFileSync, truncateSync } from 'node:f
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
-import { Root } from '../cli/support.js'
+import { programEnvironment, Root } from '../cli/support.js'
 import { long } from '../support/effort.js'
 import { temporaryFolder } from '../support/root.js'
-import { comparable, programEnvironment, runSessions, sessionsIn } from './console.js'
+import { comparable, runSessions, sessionsIn } from './console.js'
 import { fencedBlock } from './markdown.js'
 
 const project = fileURLToPath(new URL('../..', import.meta.url))

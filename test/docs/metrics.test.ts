@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { BIN, Root } from '../cli/support.js'
+import { programEnvironment, Root } from '../cli/support.js'
 import { temporaryFolder } from '../support/root.js'
 import { fencedBlock, rowsOf, section } from './markdown.js'
 
@@ -41,12 +41,8 @@ test('the table has each metric with its type and labels, as it is printed', asy
 describe.each(Object.entries(RECIPES))('the recipe for %s', (_, recipe) => {
   /** Runs it as systemd or cron does, on a root and in a folder of the test's own. */
   function runRecipe(folder: string, root: string) {
-    const bin = temporaryFolder()
-    const script = `#!/bin/sh\nexec '${process.execPath}' '${BIN}' "$@"\n`
-    writeFileSync(join(bin, 'sandbox-state'), script, { mode: 0o755 })
     const line = recipe.replace('/var/lib/prometheus/node-exporter', folder).replace('/run/sandboxes', root)
-    const env = { ...process.env, PATH: `${bin}:${process.env.PATH}` }
-    return spawnSync('/bin/sh', ['-c', line], { cwd: folder, env, encoding: 'utf8' }).status
+    return spawnSync('/bin/sh', ['-c', line], { cwd: folder, env: programEnvironment() }).status
   }
 
   test('replaces the numbers as a whole, and keeps the last ones when it fails', async () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
-import { BIN, spawnCli } from '../cli/support.js'
+import { installedProgram, spawnCli } from '../cli/support.js'
 import { all } from '../support/all.js'
 import { nextMessage, startProgram } from '../support/program.js'
 import { temporaryFolder } from '../support/root.js'
@@ -69,13 +69,10 @@ const hasSystemd = spawnSync('systemd-analyze', ['--version']).status === 0
 if (!hasSystemd) console.warn('the unit is not verified: there is no systemd-analyze')
 
 test.skipIf(!hasSystemd)('systemd understands the unit', () => {
-  const folder = temporaryFolder()
-  const program = join(folder, 'sandbox-state')
-  writeFileSync(program, `#!/bin/sh\nexec '${process.execPath}' '${BIN}' "$@"\n`, { mode: 0o755 })
-  const file = join(folder, 'supervisor.service')
+  const file = join(temporaryFolder(), 'supervisor.service')
   // It looks whether the programs are there.
   const here = unit
-    .replace('/usr/local/bin/sandbox-state', program)
+    .replace('/usr/local/bin/sandbox-state', installedProgram())
     .replace('/usr/bin/node', process.execPath)
   writeFileSync(file, here)
   const { status, stderr } = spawnSync('systemd-analyze', ['verify', file], { encoding: 'utf8' })

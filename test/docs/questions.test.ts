@@ -1,9 +1,9 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { mkdirSync, readFileSync, utimesSync } from 'node:fs'
+import { join } from 'node:path'
 import { openStore } from 'sandbox-state'
 import { expect, test, vi } from 'vitest'
-import { BIN } from '../cli/support.js'
+import { BIN, programEnvironment } from '../cli/support.js'
 import { all } from '../support/all.js'
 import { nextMessage, startProgram } from '../support/program.js'
 import { temporaryFolder } from '../support/root.js'
@@ -20,14 +20,8 @@ function run(
 ): { status: number | null; stdout: string } {
   const [, command = ''] = new RegExp(`<!-- ${name} -->\n\`\`\`sh\n(.*?)\`\`\``, 's').exec(text) ?? []
   expect(command).not.toBe('')
-  const folder = temporaryFolder()
-  const script = `#!/bin/sh\nexec '${process.execPath}' '${BIN}' "$@"\n`
-  writeFileSync(join(folder, 'sandbox-state'), script, { mode: 0o755 })
-  const { status, stdout } = spawnSync(
-    'sh',
-    ['-c', command.replaceAll(/\b[A-Z]{2,}\b/g, word => names[word] ?? word)],
-    { encoding: 'utf8', env: { ...process.env, PATH: `${folder}${delimiter}${process.env.PATH}` } },
-  )
+  const line = command.replaceAll(/\b[A-Z]{2,}\b/g, word => names[word] ?? word)
+  const { status, stdout } = spawnSync('sh', ['-c', line], { encoding: 'utf8', env: programEnvironment() })
   return { status, stdout }
 }
 
