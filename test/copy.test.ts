@@ -12,7 +12,11 @@ async function states(store: SandboxStore): Promise<unknown[]> {
   return (await all(store.list())).map(entry => ('error' in entry ? entry : [entry.id, entry.state]))
 }
 
-async function fill(store: SandboxStore): Promise<void> {
+/** What is copied is what matters here, not that it is flushed. */
+const openStoreOf = (root: string) => openTestStore(root, { durable: false })
+
+/** Makes one sandbox in each state, and `more` others. */
+async function fill(store: SandboxStore, more = 0): Promise<void> {
   for (const id of ['ready', 'running', 'paused', 'stopped']) {
     await store.create(id, { cgroupPath: `/${id}`, blockIndex: id.length, labels: { id }, data: [id] })
   }
@@ -20,13 +24,14 @@ async function fill(store: SandboxStore): Promise<void> {
   await store.transition('paused', 'ready', 'running')
   await store.transition('paused', 'running', 'paused')
   await store.transition('stopped', 'ready', 'stopped')
+  await Promise.all(Array.from({ length: more }, (_, i) => store.create(`more-${i}`, { blockIndex: i })))
 }
 
 describe('a copy from files to files', () => {
-  async function setUp() {
+  async function setUp(more = 0) {
     const roots = { from: temporaryFolder(), to: join(temporaryFolder(), 'new') }
-    const [from, to] = [await openTestStore(roots.from), await openTestStore(roots.to)]
-    await fill(from)
+    const [from, to] = [await openStoreOf(roots.from), await openStoreOf(roots.to)]
+    await fill(from, more)
     return { roots, from, to }
   }
 
@@ -45,21 +50,21 @@ describe('a copy from files to files', () => {
     })
   })
 
-  test('has every sandbox in its state, to the byte, and tells of each', async () => {
+  test('has every sandbox in its state, to the byte, and reports each', async () => {
     const { roots, from, to } = await setUp()
     const unknown = '{"resources":{"x":1},"state":"paused"}'
     mkdirSync(join(roots.from, 'kata'))
     writeFileSync(join(roots.from, 'kata', 'state.json'), unknown)
-    const told: CopyProgress[] = []
-    const result = await copyStore(from, to, { onProgress: progress => told.push(progress) })
+    const reports: CopyProgress[] = []
+    const result = await copyStore(from, to, { onProgress: progress => reports.push(progress) })
     expect(result).toEqual({ copied: 5, same: 0, failed: [] })
     expect(await states(to)).toEqual(await states(from))
     expect(readFileSync(join(roots.to, 'paused', 'state.json'), 'utf8')).toBe(
       readFileSync(join(roots.from, 'paused', 'state.json'), 'utf8'),
     )
     expect(readFileSync(join(roots.to, 'kata', 'state.json'), 'utf8')).toContain('"resources":{"x":1}')
-    expect(told.map(({ id }) => id).toSorted()).toEqual(['kata', 'paused', 'ready', 'running', 'stopped'])
-    expect(told.map(({ done, total }) => [done, total])).toEqual([1, 2, 3, 4, 5].map(done => [done, 5]))
+    expect(reports.map(({ id }) => id).toSorted()).toEqual(['kata', 'paused', 'ready', 'running', 'stopped'])
+    expect(reports.map(({ done, total }) => [done, total])).toEqual([1, 2, 3, 4, 5].map(done => [done, 5]))
     expect(await copyStore(from, to)).toEqual({ copied: 0, same: 5, failed: [] })
   })
 
@@ -103,7 +108,7 @@ describe('a copy from files to files', () => {
     expect(await all(to.list())).toEqual([])
   })
 
-  test('ends with its signal while it looks what there is', async () => {
+  test('ends with its signal while it lists the source', async () => {
     const { from, to } = await setUp()
     const abort = new AbortController()
     const listed: string[] = []
@@ -121,31 +126,29 @@ describe('a copy from files to files', () => {
   })
 
   test('ends with its signal after the sandboxes that are under way, and goes on when it is started again', async () => {
-    const { from, to } = await setUp()
-    for (let i = 0; i < 30; i++) await from.create(`more-${i}`)
+    const { from, to } = await setUp(30)
     const abort = new AbortController()
-    const told: CopyProgress[] = []
+    const reports: CopyProgress[] = []
     const onProgress = (progress: CopyProgress) => {
-      told.push(progress)
+      reports.push(progress)
       abort.abort('enough')
     }
     await expect(copyStore(from, to, { onProgress, signal: abort.signal })).rejects.toBe('enough')
-    expect(told.length).toBeLessThan(34)
-    expect(told.map(({ id }) => id).toSorted()).toEqual((await all(to.list())).map(({ id }) => id))
-    const copied = 34 - told.length
-    expect(await copyStore(from, to)).toEqual({ copied, same: told.length, failed: [] })
+    expect(reports.length).toBeLessThan(34)
+    expect(reports.map(({ id }) => id).toSorted()).toEqual((await all(to.list())).map(({ id }) => id))
+    const copied = 34 - reports.length
+    expect(await copyStore(from, to)).toEqual({ copied, same: reports.length, failed: [] })
   })
 
   test('ends with what the target fails with', async () => {
-    const { from, to } = await setUp()
-    for (let i = 0; i < 30; i++) await from.create(`more-${i}`)
-    let told = 0
+    const { from, to } = await setUp(30)
+    let reports = 0
     const onProgress = () => {
-      told++
+      reports++
       void to.close()
     }
     await expect(copyStore(from, to, { onProgress })).rejects.toMatchObject({ code: 'CLOSED' })
-    expect(told).toBeLessThan(34)
+    expect(reports).toBeLessThan(34)
   })
 
   test('leaves out what has no room in the target, and copies the rest', async () => {
@@ -157,8 +160,7 @@ describe('a copy from files to files', () => {
   })
 
   test('leaves out what somebody else makes in the target meanwhile, and says so', async () => {
-    const { from, to } = await setUp()
-    for (let i = 0; i < 30; i++) await from.create(`more-${i}`)
+    const { from, to } = await setUp(30)
     await from.create('z')
     let made: Promise<unknown> | undefined
     const onProgress = () => {
@@ -179,11 +181,10 @@ describeEtcd('a copy between files and etcd', () => {
   afterAll(() => etcd?.stop())
 
   test('has every sandbox there, and back again', async () => {
-    const files = await openTestStore(temporaryFolder())
-    const there = await openTestStore(etcd.newRoot())
-    const back = await openTestStore(temporaryFolder())
-    await fill(files)
-    for (let i = 0; i < 150; i++) await files.create(`more-${i}`, { blockIndex: i })
+    const files = await openStoreOf(temporaryFolder())
+    const there = await openStoreOf(etcd.newRoot())
+    const back = await openStoreOf(temporaryFolder())
+    await fill(files, 150)
     expect(await copyStore(files, there)).toEqual({ copied: 154, same: 0, failed: [] })
     expect(await states(there)).toEqual(await states(files))
     expect(await copyStore(there, back)).toEqual({ copied: 154, same: 0, failed: [] })
