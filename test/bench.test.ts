@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
 import { filesystemOf } from '../bench/machine.mjs'
+import { parseOptions, UsageError } from '../bench/options.mjs'
 import { effort, long } from './support/effort.js'
 import { describeEtcd } from './support/etcd.js'
 import { mountExt4, smallFilesystems } from './support/mount.js'
@@ -103,8 +104,14 @@ test.each([
   [['--on', 'nowhere'], "there is no place 'nowhere'; places: tmpfs, disk, ext4, "],
   [['--rounds', '0'], "--rounds takes a whole number from 1, not '0'"],
   [['--colour'], "Unknown option '--colour'"],
-])('the benchmark with %j is a usage error', async (args, message) => {
-  await expect(bench(...args)).rejects.toMatchObject({ code: 2, stderr: expect.stringContaining(message) })
+])('the benchmark refuses %j', (args, message) => {
+  expect(() => parseOptions(args)).toThrow(message)
+  expect(() => parseOptions(args)).toThrow(UsageError)
+})
+
+test('the benchmark ends with 2 after a usage error', async () => {
+  const stderr = expect.stringMatching(/^bench: there is no row 'nothing'; .*\n$/)
+  await expect(bench('nothing')).rejects.toMatchObject({ code: 2, stderr })
 })
 
 test('a results file that cannot be written is an error before anything is measured', async () => {

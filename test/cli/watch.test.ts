@@ -134,7 +134,7 @@ describe.skipIf(!hasTmux)(`watch on a terminal${hasTmux ? '' : ' (skipped: there
     const left = await tmux.until(/: 4 sandboxes$/m)
     expect(left.join('\n')).not.toMatch(/^a /m)
     // The clock goes on without any event.
-    await tmux.until(/^b +running +[3-9]\.\ds/m)
+    await tmux.until(/^b +running +([3-9]\.|\d\d|\d+m)/m)
 
     await quit(tmux)
   })
