@@ -45,8 +45,12 @@ try {
   show('sandbox-state list')
   record(`kill -9 ${vm}`, '', 'the VM dies, and nobody is there to notice')
   process.kill(vm, 'SIGKILL')
-  await until(() => run('sandbox-state orphans').includes('web-1'))
-  show('sandbox-state orphans')
+  let orphans
+  await until(() => {
+    orphans = run('sandbox-state orphans')
+    return orphans.includes('web-1')
+  })
+  record('sandbox-state orphans', orphans)
   show('sandbox-state reap')
   // Cut once its times have their widths.
   record('sandbox-state history web-1 | cut -c38-', run('sandbox-state history web-1'))

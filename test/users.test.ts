@@ -1,24 +1,17 @@
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
 import { long } from './support/effort.js'
 
 test.runIf(long)(
   'other kinds of users are as well off as the one that runs the tests',
-  {
-    timeout: 600_000,
-  },
+  { timeout: 600_000 },
   async () => {
     const script = fileURLToPath(new URL('platforms/users.mjs', import.meta.url))
     const child = spawn(process.execPath, [script], { stdio: ['ignore', 'pipe', 'inherit'] })
     onTestFinished(() => void child.kill())
-    let output = ''
-    child.stdout.on('data', text => {
-      output += text
-    })
-    await once(child, 'close')
-    const results = output.trimEnd().split('\n')
+    const results = (await text(child.stdout)).trimEnd().split('\n')
     expect(results.length).toBeGreaterThan(4)
     for (const result of results) expect(result).toMatch(/ {2}(ok|not available: .+)$/)
     for (const result of results) if (!result.endsWith(' ok')) console.log(result)

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readlinkSync } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { PATIENCE } from '../support/wait.js'
 
 /** Whether the system tells which files a process has open. */
 export const tellsOpenFiles = existsSync('/proc/self/fd')
@@ -9,7 +10,7 @@ export const tellsOpenFiles = existsSync('/proc/self/fd')
  * without a pause, as who waits for a lock has it open only at each attempt.
  */
 export async function untilOpen(pid: number | undefined, file: string): Promise<void> {
-  const end = performance.now() + 30_000
+  const end = performance.now() + PATIENCE
   while (!openFiles(pid).includes(file)) {
     if (performance.now() > end) throw new Error(`${pid} never opened ${file}`)
     await nextTurn()

@@ -49,13 +49,13 @@ describe('progress', () => {
     using _ = holdLock(root, 'held')
     root.put('held', '')
     for (const terminal of [true, false]) {
-      const { stdout, stderr } = await root.cli('repair --lock-timeout 1.2', { terminal })
+      const { stdout, stderr } = await root.cli('repair --lock-timeout 0.6', { terminal })
       expect(stdout).toContain('busy')
       if (terminal) expect(stderr).toMatch(/^(\r\d sandboxes looked at)+\r\u001b\[K$/)
       else expect(stderr).toBe('')
       expect(stderr.includes(CLEAR)).toBe(terminal)
     }
-    const dumb = await root.cli('repair --lock-timeout 1.2', { terminal: true, env: { TERM: 'dumb' } })
+    const dumb = await root.cli('repair --lock-timeout 0.6', { terminal: true, env: { TERM: 'dumb' } })
     expect(dumb.stderr).not.toContain('\u001b')
   })
 })

@@ -7,6 +7,7 @@ import { text } from 'node:stream/consumers'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { SandboxStore } from '#src/store.js'
 import { temporaryFolder } from '../support/root.js'
+import { until } from '../support/wait.js'
 import { BIN, cli, Root, spawnCli } from './support.js'
 import { hasTmux, Tmux } from './tmux.js'
 
@@ -18,8 +19,6 @@ const TELLER = `
   process.stdin.on('end', () => process.exit()).resume()
   console.log(process.pid)
 `
-
-const PATIENT = { timeout: 15_000 }
 
 interface Run {
   readonly wrapper: ChildProcess
@@ -186,7 +185,7 @@ describe('run', () => {
     const { stderr } = await run(root, 'a', '--', 'true')
     expect(stderr).toMatch(/^sandbox-state: OWNED: sandbox a is owned by /)
     process.kill(pid, 'SIGKILL')
-    await expect.poll(() => inspect(root), PATIENT).toMatchObject({ owner: 'orphaned' })
+    await until('it is an orphan', async () => (await inspect(root)).owner === 'orphaned')
     await root.done('transition a paused')
     expect(await run(root, 'a', '--', 'true')).toEqual({
       status: 1,
@@ -275,7 +274,7 @@ describe('run', () => {
     terminal.type('', 'C-\\')
     await terminal.until(/SIGQUIT/)
     terminal.type('', 'C-d')
-    await expect.poll(() => inspect(root), PATIENT).toMatchObject({ state: 'stopped' })
+    await until('the sandbox is stopped', async () => (await inspect(root)).state === 'stopped')
     const screen = terminal.lines().join('\n')
     expect(screen.match(/SIGINT/g)).toHaveLength(1)
     expect(screen.match(/SIGQUIT/g)).toHaveLength(1)

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { onTestFinished } from 'vitest'
 import { temporaryFolder } from '../support/root.js'
+import { PATIENCE } from '../support/wait.js'
 
 export const hasTmux = spawnSync('tmux', ['-V']).status === 0
 
@@ -39,8 +40,8 @@ export class Tmux {
   }
 
   /** Waits until the screen shows something. */
-  async until(pattern: RegExp, timeout = 15_000): Promise<string[]> {
-    const end = performance.now() + timeout
+  async until(pattern: RegExp): Promise<string[]> {
+    const end = performance.now() + PATIENCE
     for (;;) {
       const lines = this.lines()
       if (pattern.test(lines.join('\n'))) return lines

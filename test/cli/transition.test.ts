@@ -1,5 +1,7 @@
-import { describe, expect, it } from 'vitest'
-import { STATES, TRANSITIONS } from '#src/state/machine.js'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { CHANGE_CHANNEL, type ChangeTrace, STATES, TRANSITIONS } from 'sandbox-state'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { until } from '../support/wait.js'
 import { holdLock } from './hold-lock.js'
 import { Root, stateText } from './support.js'
 
@@ -73,8 +75,14 @@ describe('transition', () => {
     const root = new Root()
     await root.done('create a')
     const lock = holdLock(root, 'a')
-    setTimeout(() => lock[Symbol.dispose](), 100)
-    await root.done('--lock-timeout 60 transition a running')
+    const changes: ChangeTrace[] = []
+    const note = (message: unknown) => void changes.push(message as ChangeTrace)
+    subscribe(`tracing:${CHANGE_CHANNEL}:start`, note)
+    onTestFinished(() => void unsubscribe(`tracing:${CHANGE_CHANNEL}:start`, note))
+    const done = root.done('--lock-timeout 60 transition a running')
+    await until('the change waits', () => changes[0]?.lockWait !== undefined)
+    lock[Symbol.dispose]()
+    await done
     expect(root.file('a')).toMatchObject({ state: 'running' })
   })
 
