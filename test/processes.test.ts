@@ -1,8 +1,8 @@
-import { openStore } from 'sandbox-state'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { effort, places } from './support/effort.js'
 import { Racers } from './support/program.js'
 import { temporaryFolder } from './support/root.js'
+import { openTestStore } from './support/store.js'
 
 let racers: Racers
 beforeAll(async () => {
@@ -16,19 +16,18 @@ const LABELS = effort(20, 200)
 describe.each(places)('8 processes, on $name', ({ folder }) => {
   test('the increments of one sandbox by each add up', { timeout: 120_000 }, async () => {
     const root = temporaryFolder(folder)
-    const store = await openStore(root)
+    const store = await openTestStore(root)
     await store.create('shared')
     const reports = await racers.race({ root, id: 'shared', what: 'increment', count: INCREMENTS })
     expect(reports.flat().filter(({ ok }) => !ok)).toEqual([])
     expect((await store.read('shared')).blockIndex).toBe(8 * INCREMENTS)
-    await store.close()
   })
 
   test('a label of its own that each sets again and again is lost nowhere', {
     timeout: 120_000,
   }, async () => {
     const root = temporaryFolder(folder)
-    const store = await openStore(root)
+    const store = await openTestStore(root)
     await store.create('shared', { labels: { team: 'x' }, data: { kept: [1] } })
     const reports = await racers.race({ root, id: 'shared', what: 'label', count: LABELS })
     expect(reports.flat().filter(({ ok }) => !ok)).toEqual([])
@@ -36,7 +35,6 @@ describe.each(places)('8 processes, on $name', ({ folder }) => {
     const { team, ...counts } = labels
     expect({ team, data }).toEqual({ team: 'x', data: { kept: [1] } })
     expect(Object.values(counts)).toEqual(Array.from({ length: 8 }, () => String(LABELS)))
-    await store.close()
   })
 
   test('one of those that create an id at once succeeds', async () => {
@@ -48,11 +46,10 @@ describe.each(places)('8 processes, on $name', ({ folder }) => {
 
   test('one of those that make a transition at once succeeds', async () => {
     const root = temporaryFolder(folder)
-    const store = await openStore(root)
+    const store = await openTestStore(root)
     await store.create('wanted')
     const outcomes = (await racers.race({ root, id: 'wanted', what: 'transition' })).flat()
     expect(outcomes.filter(({ ok }) => ok)).toEqual([{ ok: true, result: 'running' }])
     expect(outcomes.filter(({ code }) => code === 'STATE_MISMATCH')).toHaveLength(7)
-    await store.close()
   })
 })

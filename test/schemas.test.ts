@@ -1,14 +1,13 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { ERROR_CODES, encodeState, STATES } from 'sandbox-state'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import * as z from 'zod'
 import { FIELDS } from '#src/state/fields.js'
-import { BIN, Root, spawnCli } from './cli/support.js'
+import { linesOf, Root, spawnCli, startCli } from './cli/support.js'
 import { holdFlock } from './support/flock.js'
 
 const project = fileURLToPath(new URL('..', import.meta.url))
@@ -50,15 +49,11 @@ async function printed(root: Root, line: string): Promise<unknown> {
 
 /** The lines of a watch, as many as are waited for. */
 async function watched(root: Root, steps: readonly (() => Promise<unknown>)[]): Promise<unknown[]> {
-  const child = spawn(process.execPath, [BIN, '--root', root.path, 'watch', '--json'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  onTestFinished(() => void child.kill('SIGKILL'))
-  const lines = createInterface(child.stdout)[Symbol.asyncIterator]()
+  const next = linesOf(startCli(['--root', root.path, 'watch', '--json']).stdout)
   const events: unknown[] = []
   for (const step of steps) {
     await step()
-    events.push(JSON.parse((await lines.next()).value))
+    events.push(JSON.parse(await next()))
   }
   return events
 }

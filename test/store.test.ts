@@ -13,6 +13,7 @@ import { places } from './support/effort.js'
 import { picture } from './support/picture.js'
 import { filesystems, temporaryFolder } from './support/root.js'
 import { openTestStore } from './support/store.js'
+import { PATIENCE } from './support/wait.js'
 
 for (const { name, folder } of places) {
   describeContract(name, () => temporaryFolder(folder))
@@ -22,14 +23,13 @@ for (const { name, folder } of places) {
 
 test('opening, reading and listing make nothing', async () => {
   const root = join(temporaryFolder(), 'not', 'there')
-  const store = await openStore(root)
+  const store = await openTestStore(root)
   await expect(store.read('a')).rejects.toMatchObject({ code: 'NOT_FOUND' })
   await expect(store.delete('a')).rejects.toMatchObject({ code: 'NOT_FOUND' })
   expect(await all(store.list())).toEqual([])
   expect(existsSync(root)).toBe(false)
   await store.create('a')
   expect(existsSync(join(root, 'a', 'state.json'))).toBe(true)
-  await store.close()
 })
 
 test.each<[unknown, unknown]>([
@@ -66,16 +66,14 @@ describe('a loop that awaits nothing but the store lets the event loop turn:', (
   }
 
   test.each(Object.entries(calls))('%s', async (_, call) => {
-    const store = await openStore(temporaryFolder(filesystems[0]?.folder), { lockTimeout: 0 })
+    const store = await openTestStore(temporaryFolder(filesystems[0]?.folder), { lockTimeout: 0 })
     await store.create('a')
     expect(await letsTimersRun(() => call(store))).toBe(true)
-    await store.close()
   })
 
   test.each(['list', 'locks', 'check'])('%s of nothing', async name => {
-    const store = await openStore(join(temporaryFolder(), 'not', 'there'))
+    const store = await openTestStore(join(temporaryFolder(), 'not', 'there'))
     expect(await letsTimersRun(async () => calls[name]?.(store))).toBe(true)
-    await store.close()
   })
 })
 
@@ -83,9 +81,8 @@ test.each(['list', 'watch'] as const)(
   'a slow schema keeps no %s from letting the event loop turn',
   async name => {
     const root = temporaryFolder(filesystems[0]?.folder)
-    const plain = await openStore(root, { durable: false, history: false })
+    const plain = await openTestStore(root, { durable: false, history: false })
     for (let i = 0; i < 30; i++) await plain.create(`s${i}`)
-    await plain.close()
     let [inTurn, most, ended] = [0, 0, false]
     const validate = (value: unknown) => {
       most = Math.max(most, ++inTurn)
@@ -93,7 +90,9 @@ test.each(['list', 'watch'] as const)(
       while (performance.now() < end);
       return { value }
     }
-    const store = await openStore(root, { data: { '~standard': { version: 1, vendor: 'slow', validate } } })
+    const store = await openTestStore(root, {
+      data: { '~standard': { version: 1, vendor: 'slow', validate } },
+    })
     const nextTurn = () => {
       inTurn = 0
       if (!ended) setImmediate(nextTurn)
@@ -103,7 +102,6 @@ test.each(['list', 'watch'] as const)(
     for await (const _ of store[name]()) if (++seen === 30) break
     ended = true
     expect(most).toBeLessThanOrEqual(2)
-    await store.close()
   },
 )
 
@@ -111,7 +109,7 @@ test.each(['list', 'watch'] as const)(
 async function letsTimersRun(call: () => Promise<unknown>): Promise<boolean> {
   let turns = 0
   const timer = setInterval(() => turns++, 1)
-  const giveUp = performance.now() + 10_000
+  const giveUp = performance.now() + PATIENCE
   while (turns < 6 && performance.now() < giveUp) await call()
   clearInterval(timer)
   return turns >= 6

@@ -1,4 +1,4 @@
-import { execFile, spawn } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,7 +9,7 @@ import { describe, expect, it } from 'vitest'
 import { long } from '../support/effort.js'
 import { holdLock } from './hold-lock.js'
 import { tellsOpenFiles, untilOpen } from './open-files.js'
-import { BIN, Root, spawnCli, stateText } from './support.js'
+import { BIN, Root, spawnCli, startCli, stateText } from './support.js'
 
 const execute = promisify(execFile)
 
@@ -62,7 +62,7 @@ describe('the program', () => {
 
   it('waits for a slow reader, and loses nothing', async () => {
     const root = thousandSandboxes()
-    const child = spawn(process.execPath, [BIN, '--root', root.path, 'list', '--format', 'json'])
+    const child = startCli(['--root', root.path, 'list', '--format', 'json'])
     await once(child.stdout, 'readable')
     const entries = await json(child.stdout)
     expect(entries).toHaveLength(1_000)
@@ -71,11 +71,8 @@ describe('the program', () => {
 
   it.runIf(long)('lists as JSON more than fits into its memory', async () => {
     const root = thousandSandboxes(60_000)
-    const child = spawn(
-      process.execPath,
-      ['--max-old-space-size=24', BIN, '--root', root.path, 'list', '--format', 'json'],
-      { stdio: ['ignore', 'pipe', 'inherit'] },
-    )
+    const env = { NODE_OPTIONS: '--max-old-space-size=24' }
+    const child = startCli(['--root', root.path, 'list', '--format', 'json'], env)
     const ended = once(child, 'close')
     let bytes = 0
     for await (const chunk of child.stdout) bytes += chunk.length
@@ -92,7 +89,7 @@ describe('the program', () => {
   })
 
   it('keeps its exit status when nobody listens to its errors', async () => {
-    const child = spawn(process.execPath, [BIN, 'state', 'none'], { stdio: ['ignore', 'ignore', 'pipe'] })
+    const child = startCli(['state', 'none'])
     child.stderr.destroy()
     expect(await once(child, 'close')).toEqual([1, null])
   })
@@ -117,7 +114,7 @@ describe('the program', () => {
     const root = new Root()
     await root.done('create a')
     using _ = holdLock(root, 'a')
-    const child = spawn(process.execPath, [BIN, '--root', root.path, 'update', 'a', '--block-index', '1'])
+    const child = startCli(['--root', root.path, 'update', 'a', '--block-index', '1'])
     const ended = once(child, 'close')
     await untilOpen(child.pid, join(root.path, 'a', 'lock'))
     child.kill('SIGINT')

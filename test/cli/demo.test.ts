@@ -1,13 +1,13 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
-import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { effort, long } from '../support/effort.js'
 import { temporaryFolder } from '../support/root.js'
-import { BIN, MEMORY, Root, spawnCli, UNPRINTABLE } from './support.js'
+import { MEMORY, Root, spawnCli, startCli, UNPRINTABLE } from './support.js'
 
 /** The processes whose arguments name something in this folder. */
 function processesOf(folder: string): string[] {
@@ -21,11 +21,7 @@ const NOTHING_LEFT = { stderr: '', files: [], processes: [] }
 /** A demonstration under way; `end` tells how it ended and what it left. */
 function startDemo() {
   const TMPDIR = temporaryFolder(MEMORY)
-  const child = spawn(process.execPath, [BIN, 'demo'], {
-    env: { ...process.env, TMPDIR },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  onTestFinished(() => void child.kill())
+  const child = startCli(['demo'], { TMPDIR })
   const ended = once(child, 'close')
   const stderr = text(child.stderr)
   return {

@@ -2,13 +2,12 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { SandboxStore } from '#src/store.js'
 import { temporaryFolder } from '../support/root.js'
 import { until } from '../support/wait.js'
-import { BIN, cli, Root, spawnCli } from './support.js'
+import { BIN, cli, linesOf, Root, spawnCli } from './support.js'
 import { hasTmux, Tmux } from './tmux.js'
 
 /** Says each signal that it gets, after its own pid; ends with 7 at SIGTERM, and when its standard input ends. */
@@ -35,8 +34,7 @@ async function runTeller(root: Root, id = 'a'): Promise<Run> {
     detached: true,
   })
   onTestFinished(() => void wrapper.kill('SIGKILL'))
-  const lines = createInterface(wrapper.stdout)[Symbol.asyncIterator]()
-  const next = async () => (await lines.next()).value
+  const next = linesOf(wrapper.stdout)
   const pid = Number(await next())
   onTestFinished(() => {
     if (isRunning(pid)) process.kill(pid, 'SIGKILL')

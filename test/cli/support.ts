@@ -12,6 +12,8 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
@@ -66,16 +68,25 @@ export interface World {
   readonly env?: Readonly<Record<string, string>>
 }
 
-/** Runs a command line in a process of its own, as a shell does. */
-export async function spawnCli(
-  argv: readonly string[],
-  env: Readonly<Record<string, string>> = {},
-): Promise<Ran> {
+/** Starts a command line in a process of its own, as a shell does; it ends with the test at the latest. */
+export function startCli(argv: readonly string[], env: Readonly<Record<string, string>> = {}) {
   const child = spawn(process.execPath, [BIN, ...argv], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  onTestFinished(() => void child.kill())
+  onTestFinished(() => void child.kill('SIGKILL'))
+  return child
+}
+
+/** Gives the next line at each call. */
+export function linesOf(output: Readable): () => Promise<string> {
+  const lines = createInterface(output)[Symbol.asyncIterator]()
+  return async () => (await lines.next()).value
+}
+
+/** Runs a command line in a process of its own. */
+export async function spawnCli(...args: Parameters<typeof startCli>): Promise<Ran> {
+  const child = startCli(...args)
   const ended = once(child, 'close')
   const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)])
   const [status] = await ended

@@ -1,16 +1,12 @@
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { tellsOpenFiles, untilOpen } from './open-files.js'
-import { BIN, Root } from './support.js'
+import { Root, startCli } from './support.js'
 
 /** A `wait` in a process of its own, which has begun to watch. */
 async function startWait(root: Root, ...argv: readonly string[]) {
-  const child = spawn(process.execPath, [BIN, '--root', root.path, 'wait', ...argv], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  onTestFinished(() => void child.kill('SIGKILL'))
+  const child = startCli(['--root', root.path, 'wait', ...argv])
   const ended = once(child, 'close')
   const stderr = text(child.stderr)
   const stdout = text(child.stdout)

@@ -2,20 +2,15 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { nextMessage, startProgram } from '../support/program.js'
-import { BIN, HOSTILE, Root, UNPRINTABLE } from './support.js'
+import { BIN, HOSTILE, linesOf, Root, startCli, UNPRINTABLE } from './support.js'
 import { hasTmux, Tmux } from './tmux.js'
 
 /** `watch` in a process of its own, and its lines. */
 function startWatch(root: Root, ...argv: readonly string[]) {
-  const child = spawn(process.execPath, [BIN, '--root', root.path, 'watch', ...argv], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  onTestFinished(() => void child.kill('SIGKILL'))
-  const lines = createInterface(child.stdout)[Symbol.asyncIterator]()
-  return { child, next: async () => (await lines.next()).value as string }
+  const child = startCli(['--root', root.path, 'watch', ...argv])
+  return { child, next: linesOf(child.stdout) }
 }
 
 describe('watch, where there is no terminal', () => {

@@ -1,13 +1,13 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
-import { openStore } from 'sandbox-state'
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import { BIN, programEnvironment } from '../cli/support.js'
 import { all } from '../support/all.js'
 import { nextMessage, startProgram } from '../support/program.js'
 import { temporaryFolder } from '../support/root.js'
 import { openTestStore } from '../support/store.js'
+import { until } from '../support/wait.js'
 
 const text = readFileSync(new URL('../../docs/questions.md', import.meta.url), 'utf8')
 
@@ -60,7 +60,7 @@ test.skipIf(!isGnuTar)('a root may be copied while it is in use', async () => {
   await Promise.all(programs.map(nextMessage))
   const reports = Promise.all(programs.map(nextMessage))
   for (const program of programs) program.send('go')
-  await vi.waitUntil(async () => (await store.read('a')).blockIndex > 0, { timeout: 30_000 })
+  await until('there are changes', async () => (await store.read('a')).blockIndex > 0)
   const copies = Array.from({ length: 8 }, (_, i) => join(backups, `${i}.tar`))
   for (const copy of copies) {
     const { status } = run('backup', { ROOT: root, BACKUP: copy.slice(0, -'.tar'.length) })
@@ -74,7 +74,7 @@ test.skipIf(!isGnuTar)('a root may be copied while it is in use', async () => {
     const target = `${restored}-${i}`
     mkdirSync(target, { mode: 0o700 })
     execFileSync('tar', ['-C', target, '-xpf', copy])
-    const again = await openStore(target)
+    const again = await openTestStore(target)
     expect((await all(again.list())).filter(entry => 'error' in entry)).toEqual([])
     for (const id of ['a', 'b']) {
       const { blockIndex } = await again.update(id, state => ({ ...state, blockIndex: state.blockIndex + 1 }))
@@ -82,19 +82,15 @@ test.skipIf(!isGnuTar)('a root may be copied while it is in use', async () => {
     }
     expect((await again.repair()).filter(({ action }) => action !== 'removed')).toEqual([])
     expect(await all(again.check())).toEqual([])
-    await again.close()
   }
 })
 
 test.skipIf(!isGnuTar)('a copy is restored, and found whole', async () => {
   const [root, backups] = [temporaryFolder(), temporaryFolder()]
-  const store = await openStore(root)
-  await store.create('a', { blockIndex: 5 })
-  await store.close()
+  await (await openTestStore(root)).create('a', { blockIndex: 5 })
   const names = { ROOT: root, BACKUP: join(backups, 'copy'), NEWROOT: join(backups, 'new') }
   expect(run('backup', names)).toEqual({ status: 0, stdout: '' })
   expect(run('restore', names)).toEqual({ status: 0, stdout: '' })
-  const again = await openStore(names.NEWROOT)
+  const again = await openTestStore(names.NEWROOT)
   expect(await again.read('a')).toMatchObject({ blockIndex: 5 })
-  await again.close()
 })

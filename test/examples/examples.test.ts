@@ -5,13 +5,15 @@ import { get } from 'node:http'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
-import { openStore, type SandboxStore } from 'sandbox-state'
-import { expect, onTestFinished, test, vi } from 'vitest'
+import type { SandboxStore } from 'sandbox-state'
+import { expect, onTestFinished, test } from 'vitest'
 import { all } from '../support/all.js'
 import { effort, long } from '../support/effort.js'
 import { temporaryFolder } from '../support/root.js'
 import { openTestStore } from '../support/store.js'
+import { PATIENCE, until } from '../support/wait.js'
 
 const EXAMPLES = fileURLToPath(new URL('../../examples/', import.meta.url))
 
@@ -41,7 +43,7 @@ function startNode(...argv: string[]): Example {
     lines,
     async until(text) {
       while (!lines.some(line => line.includes(text))) {
-        await once(reader, 'line', { signal: AbortSignal.timeout(20_000) })
+        await once(reader, 'line', { signal: AbortSignal.timeout(PATIENCE) })
       }
     },
   }
@@ -75,7 +77,7 @@ async function killBoth({ child }: Example, store: SandboxStore, pid: number | u
   child.kill('SIGKILL')
   await once(child, 'exit')
   kill(pid)
-  await vi.waitFor(async () => expect(await all(store.orphans())).toHaveLength(1), 20_000)
+  await until('one is an orphan', async () => (await all(store.orphans())).length === 1)
 }
 
 async function end({ child }: Example): Promise<void> {
@@ -153,7 +155,7 @@ test.runIf(process.platform === 'linux')(
     onTestFinished(() => processesWith(mark).forEach(kill))
     expect(status).toBe(1)
     expect(await store.read('sandbox-1')).toMatchObject({ state: 'ready' })
-    await vi.waitFor(() => expect(processesWith(mark)).toEqual([]), { timeout: 10_000 })
+    await until('its process has ended', () => processesWith(mark).length === 0)
   },
 )
 
@@ -207,7 +209,7 @@ test('a reaper that comes too late takes the next one', async () => {
       'reaper',
       '1',
     )
-    until(() => existsSync(asks)) // By then it has seen that a runs.
+    blockUntil(() => existsSync(asks)) // By then it has seen that a runs.
     return { ...state, state: 'paused' }
   })
   expect(reaper && (await outcome(reaper))).toEqual({
@@ -225,8 +227,8 @@ test.runIf(long)('a reaper deletes what one that was killed had stopped', async 
 })
 
 /** Waits for something without a turn of the event loop, as what runs under a lock must. */
-function until(isSo: () => boolean): void {
-  const end = performance.now() + 20_000
+function blockUntil(isSo: () => boolean): void {
+  const end = performance.now() + PATIENCE
   while (!isSo()) {
     if (performance.now() > end) throw new Error('waited in vain')
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
@@ -278,17 +280,15 @@ test.runIf(long)('schedulers and reapers share a root: each sandbox is reaped on
   expect(outcomes.slice(0, 2).flatMap(({ lines }) => lines)).toEqual(Array(2).fill('scheduler: started 40'))
   expect(outcomes[2]?.lines[0]).toMatch(/^reaper: stopped and deleted 30, came too late for \d+$/)
   expect(outcomes[3]?.lines[0]).toMatch(/^reaper: stopped and deleted 50, came too late for \d+$/)
-  const store = await openStore(root)
+  const store = await openTestStore(root)
   expect(await all(store.list())).toEqual([])
-  await store.close()
 })
 
 test('the exporter counts by state, and what it cannot read by code', async () => {
   const root = temporaryFolder()
-  const store = await openStore(root)
+  const store = await openTestStore(root)
   for (const id of ['a', 'b', 'c', 'bad']) await store.create(id)
   await store.transition('a', 'ready', 'running')
-  await store.close()
   writeFileSync(join(root, 'bad', 'state.json'), '{"st')
   const exporter = start('exporter', root, '0')
   await exporter.until('http://')
@@ -309,9 +309,7 @@ test('the exporter counts by state, and what it cannot read by code', async () =
     '',
   ])
   expect((await fetched(address.replace('metrics', ''))).status).toBe(404)
-  exporter.child.kill('SIGTERM')
-  const [code] = await once(exporter.child, 'exit')
-  expect(code).toBe(0)
+  await end(exporter)
 })
 
 const noTelemetry = whyNoTelemetry()
@@ -337,9 +335,7 @@ function whyNoTelemetry(): string | undefined {
 
 async function fetched(url: string): Promise<{ status?: number; type?: string; text: string }> {
   const [response] = await once(get(url, { agent: false }), 'response')
-  let text = ''
-  for await (const chunk of response) text += chunk
-  return { status: response.statusCode, type: response.headers['content-type'], text }
+  return { status: response.statusCode, type: response.headers['content-type'], text: await text(response) }
 }
 
 test.each(effort(['supervisor'], ['supervisor', 'two-services', 'exporter']))(
