@@ -1,15 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  symlinkSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -19,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import type { OutputStream } from '#src/cli/output.js'
 import { run } from '#src/cli/run.js'
+import { picture } from '../support/picture.js'
 import { temporaryFolder } from '../support/root.js'
 
 /** Where files are made fastest. */
@@ -136,16 +128,9 @@ export class Root {
     utimesSync(join(this.path, id, 'state.json'), then, then)
   }
 
-  /** Everything below the root: names, bytes, modes and times. */
+  /** The root and everything below it: whatever a change of them would alter. */
   snapshot(): unknown {
-    return readdirSync(this.path, { recursive: true, encoding: 'utf8' })
-      .sort()
-      .map(name => {
-        const path = join(this.path, name)
-        const { mode, mtimeMs, ctimeMs, ino } = lstatSync(path)
-        const bytes = lstatSync(path).isFile() ? readFileSync(path, 'base64') : ''
-        return { name, mode, mtimeMs, ctimeMs, ino, bytes }
-      })
+    return picture(this.path)
   }
 }
 
