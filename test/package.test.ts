@@ -15,6 +15,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { cli } from './cli/support.js'
+import { fencedBlock } from './docs/markdown.js'
 import { long } from './support/effort.js'
 import { temporaryFolder } from './support/root.js'
 
@@ -127,8 +128,7 @@ describe('installed in an empty project', () => {
 
   test("it runs the README's example", async () => {
     const readme = readFileSync(join(PROJECT, 'README.md'), 'utf8')
-    const example = /<!-- example -->\n```js\n([\s\S]*?)```/.exec(readme)?.[1] ?? ''
-    expect(example).toContain('openStore')
+    const example = fencedBlock(readme, '<!-- example -->')
     const root = join(temporaryFolder(), 'sandboxes')
     writeFileSync(join(project, 'example.mjs'), example.replace('/tmp/sandboxes', root))
     expect(await run(process.execPath, ['example.mjs'], { cwd: project })).toMatchObject({

@@ -7,13 +7,14 @@ import { expect, test } from 'vitest'
 import { COMMANDS } from '#src/cli/commands.js'
 import { MEMORY, programEnvironment } from './cli/support.js'
 import { comparable, runSessions, sessionsIn } from './docs/console.js'
+import { fencedBlock, section } from './docs/markdown.js'
 import { temporaryFolder } from './support/root.js'
 
 const project = fileURLToPath(new URL('..', import.meta.url))
 const readme = readFileSync(join(project, 'README.md'), 'utf8')
 
 test('the example does what its comments say', () => {
-  const source = /<!-- example -->\n```js\n([\s\S]*?)```/.exec(readme)?.[1] ?? ''
+  const source = fencedBlock(readme, '<!-- example -->')
   expect(source.split('\n').length).toBeLessThanOrEqual(13)
   const folder = temporaryFolder()
   const program = source
@@ -37,8 +38,7 @@ test('the number of commands is right', () => {
 })
 
 test('every code of an error is named, and no other', () => {
-  const [, text = ''] = /## Errors\n([\s\S]*?)\n## /.exec(readme) ?? []
-  const codes = Array.from(text.matchAll(/`([A-Z]+(?:_[A-Z]+)*)`/g), ([, code]) => code)
+  const codes = Array.from(section(readme, 'Errors').matchAll(/`([A-Z]+(?:_[A-Z]+)*)`/g), ([, code]) => code)
   expect(codes).toEqual([...ERROR_CODES])
 })
 

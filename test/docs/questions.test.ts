@@ -8,6 +8,7 @@ import { nextMessage, startProgram } from '../support/program.js'
 import { temporaryFolder } from '../support/root.js'
 import { openTestStore } from '../support/store.js'
 import { until } from '../support/wait.js'
+import { fencedBlock } from './markdown.js'
 
 const text = readFileSync(new URL('../../docs/questions.md', import.meta.url), 'utf8')
 
@@ -18,9 +19,7 @@ function run(
   name: string,
   names: Readonly<Record<string, string>>,
 ): { status: number | null; stdout: string } {
-  const [, command = ''] = new RegExp(`<!-- ${name} -->\n\`\`\`sh\n(.*?)\`\`\``, 's').exec(text) ?? []
-  expect(command).not.toBe('')
-  const line = command.replaceAll(/\b[A-Z]{2,}\b/g, word => names[word] ?? word)
+  const line = fencedBlock(text, `<!-- ${name} -->`).replaceAll(/\b[A-Z]{2,}\b/g, word => names[word] ?? word)
   const { status, stdout } = spawnSync('sh', ['-c', line], { encoding: 'utf8', env: programEnvironment() })
   return { status, stdout }
 }
@@ -32,7 +31,7 @@ test('a unit for systemd prunes what stopped a week ago', async () => {
   for (const id of ['old', 'fresh']) await store.transition(id, 'ready', 'stopped')
   const lastWeek = Date.now() / 1000 - 8 * 86_400
   for (const id of ['old', 'ready']) utimesSync(join(root, id, 'state.json'), lastWeek, lastWeek)
-  const [, unit = ''] = /<!-- service -->\n```ini\n(.*?)```/s.exec(text) ?? []
+  const unit = fencedBlock(text, '<!-- service -->')
   const [, program, args = ''] = /^ExecStart=(\S+) (.*)$/m.exec(unit) ?? []
   expect(program).toBe('/usr/local/bin/sandbox-state')
   const words = args.replace('/run/sandboxes', root).split(' ')

@@ -16,13 +16,15 @@ for each environment:
   not available  something that it needs is missing: no failure
 
 Environments:
-`
+  `
 
 const HERE = fileURLToPath(new URL('.', import.meta.url))
 const PROJECT = join(HERE, '..', '..')
 const YARN = 'yarn/node_modules/@yarnpkg/cli-dist/bin/yarn.js'
 /** How long one command may take, in ms. */
 const LIMIT = 300_000
+/** How long one test of Jest or vitest may take. */
+const PATIENCE = '--testTimeout=60000'
 
 /** In each a command is run in a folder where the package is installed; its exit status must be 0. */
 const ENVIRONMENTS = {
@@ -58,8 +60,7 @@ const FILES = {
   'main.mjs': "import { check } from './checks.mjs'\nawait check(process.env.ROOT)\n",
   'main.cjs': "require('sandbox-state')\nimport('./main.mjs')\n",
   'worker.mjs': "import { Worker } from 'node:worker_threads'\nnew Worker('./main.mjs')\n",
-  'checks.test.mjs':
-    "import { check } from './checks.mjs'\ntest('checks', () => check(process.env.ROOT), 60_000)\n",
+  'checks.test.mjs': "import { check } from './checks.mjs'\ntest('checks', () => check(process.env.ROOT))\n",
   'testing.test.mjs': readFileSync(join(HERE, 'testing.mjs')),
   'example-vitest.test.mjs': example,
   'example-jest.test.mjs': example.replace("'vitest'", "'@jest/globals'"),
@@ -67,12 +68,12 @@ const FILES = {
 
 function jest(environment, tests, ...packages) {
   const node = ['node', '--experimental-vm-modules', '--no-warnings']
-  const options = [`--env=${environment}`, ...tests.map(name => `--testMatch=**/${name}.test.mjs`)]
+  const options = [`--env=${environment}`, PATIENCE, ...tests.map(name => `--testMatch=**/${name}.test.mjs`)]
   return { packages: ['jest', ...packages], command: [...node, 'node_modules/jest/bin/jest.js', ...options] }
 }
 
 function vitest(pool, tests) {
-  const options = ['run', '--globals', `--pool=${pool}`, ...tests.map(name => `${name}.test.mjs`)]
+  const options = ['run', '--globals', `--pool=${pool}`, PATIENCE, ...tests.map(name => `${name}.test.mjs`)]
   return { packages: ['vitest'], command: ['node', 'node_modules/vitest/vitest.mjs', ...options] }
 }
 
@@ -87,11 +88,7 @@ function straceInjecting(call, what) {
 
 const names = process.argv.slice(2)
 if (names.includes('--help')) {
-  process.stdout.write(
-    `${HELP}${Object.keys(ENVIRONMENTS)
-      .map(name => `  ${name}\n`)
-      .join('')}`,
-  )
+  console.log(HELP + Object.keys(ENVIRONMENTS).join('\n  '))
   process.exit()
 }
 const temporary = mkdtempSync(join(tmpdir(), 'sandbox-state-environments-'))

@@ -1,7 +1,7 @@
 // What docs/testing.md says, to be tried by vitest and Jest. Copied into projects outside of this one, as a test file.
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openStore, StateStoreError } from 'sandbox-state'
@@ -11,19 +11,23 @@ const fakes = vi ?? import.meta.jest
 const fakeDate = vi ? { toFake: ['Date'] } : { advanceTimers: true }
 const passing = vi ? { shouldAdvanceTime: true } : { advanceTimers: true }
 const DAY = 24 * 60 * 60 * 1000
+/** Of locks, in ms. */
+const TIMEOUT = 300
+const LONGER_THAN_TIMEOUT = 3 * TIMEOUT
 
 let root
 let store
 const children = []
 beforeEach(async () => {
   root = mkdtempSync(join(tmpdir(), 'sandbox-state-testing-'))
-  store = await openStore(root, { durable: false, lockTimeout: 300 })
+  store = await openStore(root, { durable: false, lockTimeout: TIMEOUT })
   await store.create('a')
 })
 afterEach(async () => {
   fakes.useRealTimers()
   for (const child of children.splice(0)) child.kill()
   await store.close()
+  rmSync(root, { recursive: true })
 })
 
 async function all(items) {
@@ -41,11 +45,11 @@ async function start(command, ...args) {
 const lockIt = () =>
   start('flock', '--no-fork', join(root, 'a', 'lock'), 'sh', '-c', 'echo locked; exec sleep 60')
 
-/** The code of what a promise came to; `pending` when that takes longer than any wait of the store should. */
-async function outcome(promise) {
+/** The code of what a promise came to; `pending` if it has not settled within some ms. */
+async function outcome(promise, within = 20_000) {
   let timer
   const late = new Promise(resolve => {
-    timer = setTimeout(resolve, 1500, 'pending')
+    timer = setTimeout(resolve, within, 'pending')
   })
   const code = await Promise.race([
     promise.then(
@@ -81,7 +85,7 @@ test('with everything faked, a locked sandbox is waited for until the time is ad
   await lockIt()
   fakes.useFakeTimers()
   const change = store.update('a', state => state)
-  expect(await outcome(change)).toBe('pending')
+  expect(await outcome(change, LONGER_THAN_TIMEOUT)).toBe('pending')
   await fakes.advanceTimersByTimeAsync(1000)
   expect(await outcome(change)).toBe('LOCK_TIMEOUT')
 })
@@ -104,7 +108,7 @@ test('with everything faked, an owner is waited for until the time is advanced',
   const [supervisor] = children
   supervisor.kill()
   await once(supervisor, 'exit')
-  expect(await outcome(owning)).toBe('pending')
+  expect(await outcome(owning, LONGER_THAN_TIMEOUT)).toBe('pending')
   await fakes.advanceTimersByTimeAsync(1000)
   await (await owning).release()
 })
