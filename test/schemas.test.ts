@@ -24,10 +24,7 @@ function load(name: string): Schema {
 
 const NAMES = readdirSync(join(project, 'schemas')).flatMap(file => file.match(/^(.*)\.json$/)?.[1] ?? [])
 
-/**
- * As a reader of today takes it, who knows every key: only in a state there may be more. A shipped schema lets a later
- * version add to it.
- */
+/** A schema that allows no unknown key except in a state: the shipped ones let later versions add keys. */
 function closed(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(closed)
   if (typeof schema !== 'object' || schema === null) return schema
@@ -47,7 +44,7 @@ async function printed(root: Root, line: string): Promise<unknown> {
   return JSON.parse(stdout || stderr)
 }
 
-/** The lines of a watch, as many as are waited for. */
+/** The line that a watch prints after each step. */
 async function watched(root: Root, steps: readonly (() => Promise<unknown>)[]): Promise<unknown[]> {
   const next = linesOf(startCli(['--root', root.path, 'watch', '--json']).stdout)
   const events: unknown[] = []
@@ -128,7 +125,7 @@ async function outputs(): Promise<Record<string, unknown[]>> {
   return { ...result, check, repair }
 }
 
-/** Every value that differs from a valid one in one place where a schema says what must be there. */
+/** Invalid values: a valid one with something else in one place. */
 function* spoilt(value: unknown): Generator<unknown> {
   yield typeof value === 'object' ? 'x' : { x: 1 }
   if (typeof value !== 'object' || value === null) return
@@ -155,7 +152,7 @@ describe('what is printed, and kept', () => {
         for (const other of spoilt(value)) expect([name, other, isValid(other)]).toEqual([name, other, false])
       }
     }
-    // Each has what is there sometimes only.
+    // What is there only sometimes was there.
     const text = JSON.stringify(printed)
     for (const part of [
       '"gap":true',

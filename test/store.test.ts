@@ -105,7 +105,7 @@ test.each(['list', 'watch'] as const)(
   },
 )
 
-/** Makes a call again and again until a timer has come to its turn some times, as it never does if the loop does not turn. */
+/** Repeats a call until a timer has fired six times, which it never does if the event loop does not turn. */
 async function letsTimersRun(call: () => Promise<unknown>): Promise<boolean> {
   let turns = 0
   const timer = setInterval(() => turns++, 1)

@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { long } from './support/effort.js'
 
 test.runIf(long)(
-  'other kinds of users are as well off as the one that runs the tests',
+  'the store works for other kinds of users, and for root without its rights',
   { timeout: 600_000 },
   async () => {
     const script = fileURLToPath(new URL('platforms/users.mjs', import.meta.url))

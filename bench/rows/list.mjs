@@ -7,7 +7,7 @@ import { loopDelay } from '../loop-delay.mjs'
 import { inTurns, line, stalls, withRatios } from '../measure.mjs'
 import { rounded } from '../statistics.mjs'
 
-/** So many are measured once, and in memory only: their check takes ten seconds, and reads from memory anyway. */
+/** This many are measured once, and in memory only: their check takes ten seconds, and reads from memory anyway. */
 const LARGE = 100_000
 
 export const list = {

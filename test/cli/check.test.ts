@@ -74,7 +74,7 @@ describe('check', () => {
   })
 
   it.each(['check', 'repair', 'check --format json'])(
-    '%s tells also a script of a root that does not exist',
+    '%s says, not only on a terminal, that the root does not exist',
     async line => {
       const root = new Root()
       const { status, stdout, stderr } = await root.cli(line)

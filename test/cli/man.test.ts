@@ -8,7 +8,7 @@ import { cli } from './support.js'
 
 const page = fileURLToPath(new URL(`../../${manifest.man[0]}`, import.meta.url))
 
-/** Programs that show a man page, and what each says of one that is not right. */
+/** Programs that show a man page, and how each checks it. */
 const FORMATTERS = {
   mandoc: { show: ['-man', '-Tutf8', '-Owidth=300'], lint: ['-Tlint', '-Wwarning'] },
   groff: { show: ['-man', '-Tutf8', '-rLL=300n', '-rHY=0', '-P-c'], lint: ['-man', '-Tutf8', '-ww', '-z'] },

@@ -6,8 +6,8 @@ import { PATIENCE } from '../support/wait.js'
 export const tellsOpenFiles = existsSync('/proc/self/fd')
 
 /**
- * Waits until a process has a file open: a path, or the kernel's own name for it such as `anon_inode:inotify`. Asks
- * without a pause, as who waits for a lock has it open only at each attempt.
+ * Waits until a process has a file open: a path, or the kernel's own name for it such as `anon_inode:inotify`. Looks
+ * without a pause, because a process that waits for a lock has it open only during each attempt.
  */
 export async function untilOpen(pid: number | undefined, file: string): Promise<void> {
   const end = performance.now() + PATIENCE

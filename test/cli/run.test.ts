@@ -49,7 +49,7 @@ describe('a wrong command line', () => {
     ['unknown option', ['--nonsense', 'list'], "unknown option '--nonsense' (see: sandbox-state --help)"],
     ["a command's unknown option", ['list', '-x'], "unknown option '-x' (see: sandbox-state list --help)"],
     ['a missing argument', ['state'], "missing required argument 'id' (see: sandbox-state state --help)"],
-    ['an import of what', ['import'], "missing required argument 'program'"],
+    ['an import without a program', ['import'], "missing required argument 'program'"],
     [
       'too many arguments',
       ['state', 'a', 'b'],
@@ -65,14 +65,14 @@ describe('a wrong command line', () => {
       ['list', '--root'],
       "option '--root <dir>' needs a value (see: sandbox-state --help)",
     ],
-    ['a command named as a property', ['constructor'], "unknown command 'constructor' (see"],
+    ['the name of a property that every object has', ['constructor'], "unknown command 'constructor' (see"],
     [
       'too many states',
       ['transition', 'a', 'ready', 'running'],
       "too many arguments for 'transition'. Expected 2 arguments but got 3",
     ],
     ['a ~ that no shell expanded', ['list', '--root=~/x'], 'no shell expanded the ~ of ~/x: write $HOME'],
-    ['one that is all', ['create', 'a', '--root', '~'], 'no shell expanded the ~'],
+    ['a ~ alone', ['create', 'a', '--root', '~'], 'no shell expanded the ~'],
     [
       'an address without its slashes',
       ['list', '--root', 'etcd:2379'],
@@ -139,7 +139,7 @@ describe('a wrong command line', () => {
     expect(() => root.snapshot()).toThrow('ENOENT') // Nothing was made.
   })
 
-  it.each([['--format', 'json'], ['--format=json']])('is told as JSON with %s %s', async (...format) => {
+  it.each([['--format', 'json'], ['--format=json']])('is JSON with %s %s', async (...format) => {
     const { status, stdout, stderr } = await cli(['state', ...format])
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
     expect(JSON.parse(stderr)).toEqual({

@@ -122,7 +122,7 @@ export class Root {
     writeFileSync(join(folder, 'state.json'), content, { mode: 0o600 })
   }
 
-  /** Has a state be as old as that, in ms. */
+  /** Makes a state that many ms old. */
   age(id: string, ms: number): void {
     const then = new Date(Date.now() - ms)
     utimesSync(join(this.path, id, 'state.json'), then, then)

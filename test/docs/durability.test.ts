@@ -43,7 +43,7 @@ test('every test file that docs/durability.md names is there', () => {
   expect(names.filter(name => !isThere(name))).toEqual([])
 })
 
-/** To close a file and to look at one that was opened is told of where it means something; `lock` is a file. */
+/** The table names these calls only where they matter; `lock` there is the file. */
 const UNTOLD: ReadonlySet<string> = new Set(['close', 'statx', LOCK_FILE])
 
 test.skipIf(noStrace !== undefined)(

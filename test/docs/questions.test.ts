@@ -14,7 +14,7 @@ const text = readFileSync(new URL('../../docs/questions.md', import.meta.url), '
 
 const isGnuTar = spawnSync('tar', ['--version'], { encoding: 'utf8' }).stdout?.includes('GNU') === true
 
-/** Runs a command of the document with other names for what it names in capitals; returns its status and what it prints. */
+/** Runs a command of the document, with values for its names in capitals. */
 function run(
   name: string,
   names: Readonly<Record<string, string>>,

@@ -119,7 +119,7 @@ test('the supervisor finds its sandboxes again after it was killed, and reaps th
   expect(left.filter(entry => 'owner' in entry)).toEqual([])
 })
 
-test('the supervisor leaves an orphan alone unless it is asked to reap, and so the next process of that pid', async () => {
+test('the supervisor leaves an orphan alone unless it is asked to reap, and never kills another process of that pid', async () => {
   const root = temporaryFolder()
   const store = await openTestStore(root)
   const first = start('supervisor', root, '1')
