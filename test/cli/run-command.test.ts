@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -48,6 +48,11 @@ function isRunning(pid: number): boolean {
   } catch {
     return false
   }
+}
+
+/** As ps(1) shows it: `T` first when it is stopped. */
+function statusOf({ pid }: ChildProcess): string {
+  return spawnSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' }).stdout
 }
 
 const run = (root: Root, ...words: string[]) => spawnCli(['--root', root.path, 'run', ...words])
@@ -164,6 +169,7 @@ describe('run', () => {
     const { wrapper, next } = await runTeller(new Root())
     wrapper.kill('SIGTSTP')
     expect(await next()).toBe('SIGTSTP')
+    await until('the wrapper is stopped', () => statusOf(wrapper).startsWith('T'))
     wrapper.kill('SIGUSR1') // Not passed on before it goes on.
     wrapper.kill('SIGCONT')
     expect([await next(), await next()].sort()).toEqual(['SIGCONT', 'SIGUSR1'])
