@@ -1,31 +1,17 @@
 import { spawnSync } from 'node:child_process'
-import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import lockfile from 'proper-lockfile'
-import { CHANGE_CHANNEL, type ChangeTrace } from 'sandbox-state'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { CHANGE_CHANNEL } from 'sandbox-state'
+import { describe, expect, test } from 'vitest'
 import { withDiagnostics } from '#src/diagnostics.js'
 import { places } from './support/effort.js'
 import { holdFlock } from './support/flock.js'
 import { temporaryFolder } from './support/root.js'
 import { openTestStore } from './support/store.js'
-
-type Step = 'start' | 'end' | 'asyncStart' | 'asyncEnd' | 'error'
-
-/** What comes on a channel until the test ends; copies, as a message is completed on its way. */
-function listen(step: Step, also: () => void = () => {}): ChangeTrace[] {
-  const messages: ChangeTrace[] = []
-  const receive = (message: unknown) => {
-    messages.push({ ...(message as ChangeTrace) })
-    also()
-  }
-  const name = `tracing:${CHANGE_CHANNEL}:${step}`
-  subscribe(name, receive)
-  onTestFinished(() => void unsubscribe(name, receive))
-  return messages
-}
+import { listen, nextChangeWaits } from './support/trace.js'
+import { until } from './support/wait.js'
 
 async function setUp(on?: string, lockTimeout = 5_000) {
   const root = temporaryFolder(on)
@@ -119,13 +105,11 @@ describe.each(places)('what is published on $name', ({ folder }) => {
   test('a wait for a lock: who was in the way, and for how long', async () => {
     const { store, lock } = await setUp(folder)
     await store.create('a')
-    await store.create('b')
     const shell = await holdFlock(lock)
     const ends = listen('asyncEnd')
+    const isWaiting = nextChangeWaits()
     const change = store.transition('a', 'ready', 'running')
-    // By the time that this one is made, the other has met the lock.
-    await store.update('b', state => state)
-    ends.length = 0
+    await until('the change waits', isWaiting)
     await shell.release()
     await change
     await store.transition('a', 'running', 'stopped')

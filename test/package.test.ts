@@ -39,7 +39,7 @@ beforeAll(async () => {
   const [first] = JSON.parse(stdout) as Packed[]
   if (first === undefined) throw new Error('npm pack said nothing')
   packed = first
-})
+}, 180_000)
 afterAll(() => rmSync(project, { recursive: true, force: true }))
 
 /** Does what npm would, without a registry: puts the package there, and beside it the packages that it depends on. */

@@ -7,7 +7,7 @@ import { openTestStore } from './support/store.js'
 let racers: Racers
 beforeAll(async () => {
   racers = await Racers.start(8)
-})
+}, 120_000)
 afterAll(() => racers?.end())
 
 const INCREMENTS = effort(25, 500)

@@ -1,6 +1,14 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -119,7 +127,9 @@ export class Root {
   put(id: string, content: string | Uint8Array): void {
     const folder = join(this.path, id)
     mkdirSync(folder, { recursive: true, mode: 0o700 })
-    writeFileSync(join(folder, 'state.json'), content, { mode: 0o600 })
+    const file = join(folder, 'state.json')
+    writeFileSync(`${file}.new`, content, { mode: 0o600 })
+    renameSync(`${file}.new`, file) // Whoever watches sees it whole.
   }
 
   /** Makes a state that many ms old. */

@@ -1,6 +1,6 @@
-import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import { CHANGE_CHANNEL, type ChangeTrace, STATES, TRANSITIONS } from 'sandbox-state'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { STATES, TRANSITIONS } from 'sandbox-state'
+import { describe, expect, it } from 'vitest'
+import { nextChangeWaits } from '../support/trace.js'
 import { until } from '../support/wait.js'
 import { holdLock } from './hold-lock.js'
 import { Root, stateText } from './support.js'
@@ -75,12 +75,9 @@ describe('transition', () => {
     const root = new Root()
     await root.done('create a')
     const lock = holdLock(root, 'a')
-    const changes: ChangeTrace[] = []
-    const note = (message: unknown) => void changes.push(message as ChangeTrace)
-    subscribe(`tracing:${CHANGE_CHANNEL}:start`, note)
-    onTestFinished(() => void unsubscribe(`tracing:${CHANGE_CHANNEL}:start`, note))
+    const isWaiting = nextChangeWaits()
     const done = root.done('--lock-timeout 60 transition a running')
-    await until('the change waits', () => changes[0]?.lockWait !== undefined)
+    await until('the change waits', isWaiting)
     lock[Symbol.dispose]()
     await done
     expect(root.file('a')).toMatchObject({ state: 'running' })
