@@ -1,15 +1,13 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { json } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { long } from '../support/effort.js'
 import { holdLock } from './hold-lock.js'
-import { tellsOpenFiles, untilOpen } from './open-files.js'
-import { BIN, Root, spawnCli, startCli, stateText } from './support.js'
+import { BIN, linesOf, Root, spawnCli, startCli, stateText } from './support.js'
 
 const execute = promisify(execFile)
 
@@ -22,6 +20,18 @@ function thousandSandboxes(bytes = 1_000): Root {
 }
 
 const idOf = (n: number) => String(n).padStart(100, '0')
+
+/** Preloaded, it prints a line when a change of the program meets a lock. */
+const SAYS_WHEN_IT_WAITS = `
+  import { subscribe } from 'node:diagnostics_channel'
+  subscribe('tracing:sandbox-state:change:start', change => {
+    const timer = setInterval(() => {
+      if (change.lockWait === undefined) return
+      clearInterval(timer)
+      console.error('waits')
+    }, 1)
+  })
+`
 
 describe('the program', () => {
   it('is run by a shell, and its exit status is the outcome', async () => {
@@ -110,13 +120,14 @@ describe('the program', () => {
     expect(root.file('a')).toMatchObject({ state: 'running' })
   })
 
-  it.runIf(tellsOpenFiles)('ends on SIGINT like any program, even while it waits for a lock', async () => {
+  it('ends on SIGINT like any program, even while it waits for a lock', async () => {
     const root = new Root()
     await root.done('create a')
     using _ = holdLock(root, 'a')
-    const child = startCli(['--root', root.path, 'update', 'a', '--block-index', '1'])
+    const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(SAYS_WHEN_IT_WAITS)}` }
+    const child = startCli(['--root', root.path, 'update', 'a', '--block-index', '1'], env)
     const ended = once(child, 'close')
-    await untilOpen(child.pid, join(root.path, 'a', 'lock'))
+    expect(await linesOf(child.stderr)()).toBe('waits')
     child.kill('SIGINT')
     expect(await ended).toEqual([null, 'SIGINT'])
   })

@@ -1,20 +1,12 @@
 import { existsSync, readdirSync, readlinkSync } from 'node:fs'
-import { setImmediate as nextTurn } from 'node:timers/promises'
-import { PATIENCE } from '../support/wait.js'
+import { until } from '../support/wait.js'
 
 /** Whether the system tells which files a process has open. */
 export const tellsOpenFiles = existsSync('/proc/self/fd')
 
-/**
- * Waits until a process has a file open: a path, or the kernel's own name for it such as `anon_inode:inotify`. Looks
- * without a pause, because a process that waits for a lock has it open only during each attempt.
- */
+/** Waits until a process has a file open: a path, or the kernel's own name for it such as `anon_inode:inotify`. */
 export async function untilOpen(pid: number | undefined, file: string): Promise<void> {
-  const end = performance.now() + PATIENCE
-  while (!openFiles(pid).includes(file)) {
-    if (performance.now() > end) throw new Error(`${pid} never opened ${file}`)
-    await nextTurn()
-  }
+  await until(`${pid} has opened ${file}`, () => openFiles(pid).includes(file))
 }
 
 function openFiles(pid: number | undefined): string[] {
