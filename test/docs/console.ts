@@ -2,6 +2,9 @@ import { spawnSync } from 'node:child_process'
 
 const MARK = '\u0001'
 
+/** In ms: a shell that takes longer will never end. The longest document starts a hundred programs, one after another. */
+export const HANGS = 300_000
+
 /** A fenced block of a shell's session: lines `$ COMMAND`, each with what it printed below. */
 export interface Session {
   /** As it stands in the document, without the fences. */
@@ -34,7 +37,7 @@ export function runSessions(
   const { stdout, error } = spawnSync('bash', ['-c', `exec 2>&1\n${script}\n`], {
     env,
     encoding: 'utf8',
-    timeout: 120_000,
+    timeout: HANGS,
   })
   if (error !== undefined) throw error
   const outputs = stdout.split(MARK).slice(1)
