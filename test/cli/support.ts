@@ -74,7 +74,7 @@ export function startCli(argv: readonly string[], env: Readonly<Record<string, s
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  onTestFinished(() => void child.kill('SIGKILL'))
+  onTestFinished(() => void child.kill()) // By SIGTERM, so that it ends what it started.
   return child
 }
 
@@ -129,7 +129,7 @@ export class Root {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
     const file = join(folder, 'state.json')
     writeFileSync(`${file}.new`, content, { mode: 0o600 })
-    renameSync(`${file}.new`, file) // Whoever watches sees it whole.
+    renameSync(`${file}.new`, file) // So that a watch sees it whole.
   }
 
   /** Makes a state that many ms old. */
@@ -138,7 +138,7 @@ export class Root {
     utimesSync(join(this.path, id, 'state.json'), then, then)
   }
 
-  /** The root and everything below it: whatever a change of them would alter. */
+  /** The root and everything below it, to be compared with a later snapshot. */
   snapshot(): unknown {
     return picture(this.path)
   }

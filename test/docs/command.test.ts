@@ -7,7 +7,7 @@ import { COMMANDS } from '#src/cli/commands.js'
 import { cli, MEMORY, programEnvironment } from '../cli/support.js'
 import { long } from '../support/effort.js'
 import { temporaryFolder } from '../support/root.js'
-import { comparable, HANGS, runSessions, sessionsIn } from './console.js'
+import { comparable, LIMIT, runSessions, sessionsIn } from './console.js'
 
 const document = readFileSync(fileURLToPath(new URL('../../docs/command.md', import.meta.url)), 'utf8')
 
@@ -33,6 +33,6 @@ describe('docs/command.md', () => {
         sessions.map(({ text }) => comparable(text)),
       )
     },
-    HANGS + 30_000,
+    LIMIT + 30_000,
   )
 })

@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process'
 
 const MARK = '\u0001'
 
-/** In ms: a shell that takes longer will never end. The longest document starts a hundred programs, one after another. */
-export const HANGS = 300_000
+/** How long the sessions of a document may take, in ms: the longest starts a hundred programs, one after another. */
+export const LIMIT = 300_000
 
 /** A fenced block of a shell's session: lines `$ COMMAND`, each with what it printed below. */
 export interface Session {
@@ -37,7 +37,7 @@ export function runSessions(
   const { stdout, error } = spawnSync('bash', ['-c', `exec 2>&1\n${script}\n`], {
     env,
     encoding: 'utf8',
-    timeout: HANGS,
+    timeout: LIMIT,
   })
   if (error !== undefined) throw error
   const outputs = stdout.split(MARK).slice(1)
