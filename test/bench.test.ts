@@ -13,9 +13,7 @@ import { mountExt4, smallFilesystems } from './support/mount.js'
 import { temporaryFolder } from './support/root.js'
 import { until } from './support/wait.js'
 
-const [BENCH, ADOPTED, DOCUMENT, ETCD] = ['run', 'adopted', 'document', 'etcd'].map(name =>
-  fileURLToPath(new URL(`../bench/${name}.mjs`, import.meta.url)),
-) as [string, string, string, string]
+const program = (name: string) => fileURLToPath(new URL(`../bench/${name}.mjs`, import.meta.url))
 const PERFORMANCE = fileURLToPath(new URL('../docs/performance.md', import.meta.url))
 const run = promisify(execFile)
 
@@ -36,7 +34,7 @@ interface Results {
 }
 
 async function bench(...args: string[]) {
-  return run(process.execPath, [BENCH, '--quick', ...args], { timeout: 120_000 })
+  return run(process.execPath, [program('run'), '--quick', ...args], { timeout: 120_000 })
 }
 
 /** No test asks how fast it is: only whether each row is measured, and whether anything stays behind. */
@@ -84,7 +82,7 @@ test('a quick run has each row that was asked for, as text and as JSON, and make
 
   const document = join(folder, 'performance.md')
   copyFileSync(PERFORMANCE, document)
-  await run(process.execPath, [DOCUMENT, json, document])
+  await run(process.execPath, [program('document'), json, document])
   const before = readFileSync(PERFORMANCE, 'utf8')
   const after = readFileSync(document, 'utf8')
   expect(byHand(after)).toBe(byHand(before))
@@ -126,7 +124,7 @@ test('a results file that cannot be written is an error before anything is measu
 const missing = smallFilesystems.find(({ name }) => name.includes('ext4'))?.missing
 
 test.skipIf(missing)('an interrupted run unmounts its image and removes it', async () => {
-  const child = spawn(process.execPath, [BENCH, 'at-once', '--on', 'ext4'], { stdio: 'ignore' })
+  const child = spawn(process.execPath, [program('run'), 'at-once', '--on', 'ext4'], { stdio: 'ignore' })
   onTestFinished(() => void child.kill('SIGKILL'))
   const ended = once(child, 'exit')
   const name = `sandbox-state-bench-${child.pid}-`
@@ -149,14 +147,14 @@ test.skipIf(missing)('an ext4 without a journal is named so', () => {
 })
 
 test('what waits for adopted VMs take is measured until their owner is killed', async () => {
-  const { stdout } = await run(process.execPath, [ADOPTED, '3', '0.1'])
+  const { stdout } = await run(process.execPath, [program('adopted'), '3', '0.1'])
   expect(stdout).toMatch(/^3 waits: \d+\.\d % of a core\n$/)
 })
 
 describeEtcd('the comparison with etcd', () => {
   test.runIf(long)('has every figure of files and of etcd, and leaves nothing behind', async () => {
     const json = join(temporaryFolder(), 'results.json')
-    const running = run(process.execPath, [ETCD, '--quick', '--json', json])
+    const running = run(process.execPath, [program('etcd'), '--quick', '--json', json])
     const { stdout } = await running
     const { rows } = JSON.parse(readFileSync(json, 'utf8')) as { rows: Record<string, unknown>[] }
     expect(rows.length).toBeGreaterThan(2)

@@ -107,6 +107,7 @@ for line in $argv[2..-1]
 end
 `
 
+/** Expects that a shell offers the words of each case. */
 async function expectOffers(shell: 'bash' | 'fish', cases: typeof CASES): Promise<void> {
   const { root, folder, script, env } = await setUp(shell)
   const program = shell === 'bash' ? [BASH, 'bash'] : [FISH]
