@@ -227,7 +227,7 @@ describe('run', () => {
     spy.mockImplementationOnce(async function (this: SandboxStore, id) {
       const found = await look.call(this, id)
       for (const each of [wrapper.pid ?? 0, pid]) process.kill(each, 'SIGKILL')
-      await expect.poll(() => inspect(root), PATIENT).toMatchObject({ owner: 'orphaned' })
+      await until('it is an orphan', async () => (await inspect(root)).owner === 'orphaned')
       return found
     })
     expect(await root.cli('run a -- true')).toMatchObject({ status: 1, stdout: '' })

@@ -463,7 +463,7 @@ describeEtcd('an owner on etcd', () => {
 
   test('keeps the connections of a store that was closed until it is over', async context => {
     const { expect } = context
-    const { proxy, store } = await setUp(context, LEASE, etcd, ['a', 'b'])
+    const { proxy, store } = await setUp(context, { ids: ['a', 'b'] })
     const owners = [await store.own('a'), await store.own('b')]
     await store.close()
     for (const owner of owners) {
