@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 // Tests run against what is shipped: `#src/...` is type-checked against src and loaded from dist,
 // because the store starts worker threads and child processes, which need the built files.
@@ -19,6 +20,17 @@ const tests = readdirSync('test', { recursive: true, encoding: 'utf8' })
 // the library would take longer than most of them.
 const sharesProcess = (path: string) => /^test\/(cli|docs|kata|state)\//.test(path)
 
+/** These wait for ten seconds and more. Begun last, they would run alone at the end. */
+const WAITING =
+  /(faults\/(paused|slow-disk)|etcd\/(cluster|callers|watch|lost-answers)|(file|cli)\/watch)\.test\.ts$/
+
+class WaitingFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const waits = ({ moduleId }: TestSpecification) => Number(WAITING.test(moduleId))
+    return (await super.sort(files)).toSorted((a, b) => waits(b) - waits(a))
+  }
+}
+
 export default defineConfig({
   resolve: {
     alias: [
@@ -32,6 +44,7 @@ export default defineConfig({
     // Half of the tests wait for a disk, a lock or a process.
     maxWorkers: 2 * availableParallelism(),
     maxConcurrency: 30,
+    sequence: { sequencer: WaitingFirst },
     // Machines of CI are shared: one more try tells a fault from a process that was not run for seconds.
     retry: process.env.CI === undefined ? 0 : 1,
     testTimeout: process.env.SANDBOX_STATE_TESTS === undefined ? 30_000 : 120_000,
