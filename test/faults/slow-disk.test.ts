@@ -2,6 +2,7 @@ import { openStore } from 'sandbox-state'
 import { describe, expect, test } from 'vitest'
 import { nextMessage, startProgram } from '../support/program.js'
 import { filesystems, temporaryFolder } from '../support/root.js'
+import { openTestStore } from '../support/store.js'
 import { attach, detach, noStrace } from '../support/strace.js'
 import { until } from '../support/wait.js'
 import { changeAsForeignProgram, isBeforeRename, resume } from './foreign.js'
@@ -15,9 +16,6 @@ const disk = filesystems.find(({ name }) => name !== 'memory')
 /** Every call by which a change may wait for the disk. */
 const FLUSHES = 'fsync,fdatasync,io_submit'
 
-/** In ms: longer than the foreign program takes, and than a change that is alone may wait for a lock. */
-const STALL = 2_000
-
 async function newSandboxes(folder: string, ...ids: string[]): Promise<string> {
   const root = temporaryFolder(folder)
   const store = await openStore(root)
@@ -28,7 +26,7 @@ async function newSandboxes(folder: string, ...ids: string[]): Promise<string> {
 
 describe.skipIf(noStrace !== undefined || disk === undefined)('a flush that stalls before the rename', () => {
   test.each([
-    { how: 'alone', ids: ['a'], lockTimeout: 500 },
+    { how: 'alone', ids: ['a'], lockTimeout: 1 },
     { how: 'among others', ids: ['a', 'b', 'c'], lockTimeout: 10_000 },
   ])(
     'does not overwrite what a proper-lockfile program wrote meanwhile, $how',
@@ -38,18 +36,15 @@ describe.skipIf(noStrace !== undefined || disk === undefined)('a flush that stal
       await nextMessage(child)
       const strace = await attach([
         ...['-f', '-o', '/dev/null', '-e', `trace=${FLUSHES}`, '-p', String(child.pid)],
-        ...['-e', `inject=${FLUSHES}:delay_enter=${STALL * 1000}:when=1`],
+        ...['-e', `inject=${FLUSHES}:delay_enter=600s:when=1`],
       ])
       const reported = nextMessage(child)
       child.send('go')
       await until('the new state is written', () => isBeforeRename(root, 'a'))
       await changeAsForeignProgram(root, 'a', 1000)
-      const outcomes = await reported
-      await detach(strace)
-      const store = await openStore(root)
-      expect(await store.read('a')).toMatchObject({ blockIndex: 1001 })
-      expect(outcomes).toEqual(ids.map((_, i) => ({ ok: true, result: i === 0 ? 1001 : 1 })))
-      await store.close()
+      await detach(strace) // Only now the flush goes on.
+      expect(await reported).toEqual(ids.map((_, i) => ({ ok: true, result: i === 0 ? 1001 : 1 })))
+      expect(await (await openTestStore(root)).read('a')).toMatchObject({ blockIndex: 1001 })
     },
   )
 })
