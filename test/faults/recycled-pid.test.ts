@@ -29,7 +29,7 @@ function recycle(file: string, pid: number | undefined): void {
 
 test('a lock whose holder was killed is free, though its pid lives on', async () => {
   const { root, store } = await setUp()
-  const holder = startProgram('holder', [root, 'a', 'stopped', '0'])
+  const holder = startProgram('holder', [root, 'a', 'stopped'])
   await nextMessage(holder)
   await expect(store.update('a', state => state)).rejects.toMatchObject({ code: 'LOCK_TIMEOUT' })
   holder.kill('SIGKILL')

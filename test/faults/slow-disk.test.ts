@@ -52,19 +52,12 @@ describe.skipIf(noStrace !== undefined || disk === undefined)('a flush that stal
 describe.skipIf(process.platform !== 'linux').each(filesystems)(
   'a lock taken over by a program whose clock is ahead, on $name',
   ({ folder }) => {
-    test('in the first second of an update: nothing acknowledged is lost', async () => {
+    test.each([
+      ['in the first second of an update', 'stopped'],
+      ['in an update, which then takes longer than its lockTimeout', 'late'],
+    ])('%s: it is tried once more and made', async (_, how) => {
       const root = await newSandboxes(folder, 'a')
-      const child = startProgram('holder', [root, 'a', 'stopped', '0'])
-      await nextMessage(child)
-      const finished = nextMessage(child)
-      await changeAsForeignProgram(root, 'a', 1000)
-      await resume(child)
-      expect(await finished).toEqual({ ok: true, result: 1001 })
-    })
-
-    test('for longer than lockTimeout: the update is tried once more and made', async () => {
-      const root = await newSandboxes(folder, 'a')
-      const child = startProgram('robbed', [root, 'a', '300'])
+      const child = startProgram('holder', [root, 'a', how])
       await nextMessage(child)
       const finished = nextMessage(child)
       await changeAsForeignProgram(root, 'a', 1000)

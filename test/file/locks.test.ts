@@ -38,7 +38,7 @@ describe.each(places)('the locks on $name', ({ folder }) => {
   test('ours are listed with pid, host, command and time', async () => {
     const { root } = await setUp(folder)
     const before = new Date().toISOString()
-    const holder = startProgram('holder', [root, 'b', 'blocked', '60000'])
+    const holder = startProgram('holder', [root, 'b'])
     await nextMessage(holder)
     const locks = await all(listLocks(root))
     const since = locks[0]?.holder.since ?? ''

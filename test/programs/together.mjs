@@ -2,6 +2,7 @@
 // Code and threads are loaded before, by changes of other sandboxes.
 import { once } from 'node:events'
 import { openStore } from 'sandbox-state'
+import { outcomeOf } from './changes.mjs'
 
 const [root, lockTimeout, ...ids] = process.argv.slice(2)
 const store = await openStore(root, { lockTimeout: Number(lockTimeout) })
@@ -14,12 +15,7 @@ await Promise.all(warmUps.map(id => store.delete(id)))
 process.send('ready')
 await once(process, 'message')
 const outcomes = await Promise.all(
-  ids.map(id =>
-    store.update(id, increment).then(
-      state => ({ ok: true, result: state.blockIndex }),
-      error => ({ ok: false, code: error.code, message: error.message }),
-    ),
-  ),
+  ids.map(id => outcomeOf(async () => (await store.update(id, increment)).blockIndex)),
 )
 await store.close()
 process.send(outcomes, () => process.disconnect())
