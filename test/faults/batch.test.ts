@@ -1,8 +1,9 @@
 import type { ChildProcess } from 'node:child_process'
-import { openStore, type SandboxState, type SandboxStore } from 'sandbox-state'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import type { SandboxState, SandboxStore } from 'sandbox-state'
+import { describe, expect, test } from 'vitest'
 import { effort } from '../support/effort.js'
 import { temporaryFolder } from '../support/root.js'
+import { openTestStore } from '../support/store.js'
 import {
   AIMED,
   type Answer,
@@ -17,7 +18,7 @@ import {
   untilHit,
   ways,
 } from '../support/strace.js'
-import { expectWalk, isState, namesIn, stateOf, TIDY } from './sandbox.js'
+import { expectUsable, isState, stateOf } from './sandbox.js'
 
 // Three changes in company, one of which is disturbed: it fails alone, and none is lost or mixed up with another.
 
@@ -47,8 +48,7 @@ async function setUp({ folder, how }: (typeof ways)[number]): Promise<Batches> {
   const root = temporaryFolder(folder)
   const logs = temporaryFolder()
   // What the test itself does need not wait for the disk.
-  const store = await openStore(root, { durable: false })
-  onTestFinished(() => store.close())
+  const store = await openTestStore(root, { durable: false, lockTimeout: 0 })
   const start = () => startPrepared(root, ...how)
   const asked = (id: string): Asked => ({ what: 'batch', id })
   return {
@@ -62,8 +62,7 @@ async function setUp({ folder, how }: (typeof ways)[number]): Promise<Batches> {
 /** The calls of the thread that makes the changes. */
 async function traceBatch({ folder, how }: (typeof ways)[number]): Promise<readonly Call[]> {
   const root = temporaryFolder(folder)
-  const store = await openStore(root, { durable: false })
-  onTestFinished(() => store.close())
+  const store = await openTestStore(root, { durable: false, lockTimeout: 0 })
   await createMembers(store, 'traced')
   const asked: Asked = { what: 'batch', id: 'traced' }
   const calls = await traceChange(await startPrepared(root, ...how), asked, temporaryFolder())
@@ -72,15 +71,6 @@ async function traceBatch({ folder, how }: (typeof ways)[number]): Promise<reado
 
 async function createMembers(store: SandboxStore, id: string): Promise<void> {
   for (const member of MEMBERS) await store.create(id + member)
-}
-
-/** The next change comes through at once, and leaves the folder in order, its history a walk of the state machine. */
-async function expectUsable(store: SandboxStore, root: string, id: string, where: string): Promise<void> {
-  const before = await store.read(id)
-  await store.update(id, current => ({ ...current, guestMemoryBlockSize: 7 }))
-  expect.soft(await store.read(id), where).toMatchObject({ ...before, guestMemoryBlockSize: 7 })
-  expect.soft(namesIn(root, id), where).toEqual(TIDY)
-  expectWalk(root, id, where)
 }
 
 /** The second failed, and is as it must be then; the others were changed. */

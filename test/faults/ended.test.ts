@@ -1,12 +1,12 @@
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
-import { openStore } from 'sandbox-state'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { all } from '../support/all.js'
 import { effort } from '../support/effort.js'
 import { startProgram } from '../support/program.js'
 import { filesystems, temporaryFolder } from '../support/root.js'
-import { expectWalk, faultsOf, namesIn, stateOf, TIDY } from './sandbox.js'
+import { openTestStore } from '../support/store.js'
+import { SLOW } from '../support/strace.js'
+import { expectUsable, faultsOf, namesIn, stateOf } from './sandbox.js'
 
 // A process ends inside a change, in any way that a program has to end: the next one works at once.
 
@@ -20,16 +20,17 @@ const WAYS = [
   { way: 'terminate its worker', ended: ['terminated'] },
 ]
 
-const preloaded = fileURLToPath(new URL('../programs/slow-disk.mjs', import.meta.url))
-const SLOW = { NODE_OPTIONS: `--import=${preloaded}`, SLOW_DISK_MS: '50' }
-
 const disk = filesystems.find(({ name }) => name !== 'memory') ?? filesystems[0]
 
 /** On a slow disk the main thread ends while another one makes the change. */
 const PLACES = [
   ...filesystems.map(one => ({ ...one, place: 'rules', env: {} })),
-  { ...disk, name: 'slow disk', place: 'rules', env: SLOW },
-  { ...disk, name: 'slow disk', place: 'flush', env: SLOW },
+  ...['rules', 'flush'].map(place => ({
+    ...disk,
+    name: 'slow disk',
+    place,
+    env: { ...SLOW, SLOW_DISK_MS: '50' },
+  })),
 ]
 
 const CASES = PLACES.flatMap(place => WAYS.map(way => ({ ...place, ...way })))
@@ -40,8 +41,7 @@ test.each(CASES.filter((_, i) => i % effort(5, 1) === 0))(
   'a process may $way inside a change, in its $place, on $name: old or new, and usable at once',
   async ({ folder, place, env, way, ended }) => {
     const root = temporaryFolder(folder)
-    const store = await openStore(root, { durable: false, lockTimeout: 0 })
-    onTestFinished(() => store.close())
+    const store = await openTestStore(root, { durable: false, lockTimeout: 0 })
     await store.create('a')
     const child = startProgram('ender', [root, way, place], {
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
@@ -54,9 +54,7 @@ test.each(CASES.filter((_, i) => i % effort(5, 1) === 0))(
     expect([0, 1]).toContain(state?.blockIndex)
     const findings = await all(store.check())
     expect(findings.map(({ code }) => code).sort()).toEqual(faultsOf(namesIn(root, 'a')).sort())
-    await store.update('a', current => ({ ...current, blockIndex: 7 }))
-    expect(namesIn(root, 'a')).toEqual(TIDY)
-    expectWalk(root, 'a', way)
+    await expectUsable(store, root, 'a', way)
     expect(await all(store.check())).toEqual([])
   },
 )

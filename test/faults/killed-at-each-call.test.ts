@@ -1,9 +1,7 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { openStore, type SandboxStore } from 'sandbox-state'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { effort } from '../support/effort.js'
 import { temporaryFolder } from '../support/root.js'
+import { openTestStore } from '../support/store.js'
 import {
   AIMED,
   disturbChange,
@@ -14,11 +12,10 @@ import {
   ways,
   writes,
 } from '../support/strace.js'
-import { CHANGES, expectWalk, isState, namesIn, stateOf, TIDY } from './sandbox.js'
+import { CHANGES, expectUsable, isState, namesIn, stateOf } from './sandbox.js'
 
-// A process is killed before each system call of a change, one at a time: so after the call before it, in every state
-// that a kill can leave: `npm test` at some calls in memory, `npm run test:long` at each, and on a disk at each that
-// writes.
+// A process is killed before a system call of a change, and another process goes on: at each call in turn, so that every
+// state that a kill can leave is met.
 
 if (noStrace !== undefined) console.warn(`no process is killed at a call: ${noStrace}`)
 
@@ -27,9 +24,6 @@ const STEP = effort(40, 3, 1)
 /** How many kills must leave the old state, and how many the new one; else the calls were not those of the change. */
 const ENOUGH = effort(0, 0, 2)
 
-/** In ms: a promise of 50 in the 99th of 100 cases, and room for a machine that does other things, too. */
-const AT_ONCE = 1000
-
 describe.skipIf(noStrace !== undefined).each(effort(ways.slice(0, 1), ways))(
   'killed on $name',
   ({ name, folder, how }) => {
@@ -37,8 +31,7 @@ describe.skipIf(noStrace !== undefined).each(effort(ways.slice(0, 1), ways))(
       const { what, before, after } = change
       const root = temporaryFolder(folder)
       const logs = temporaryFolder()
-      const store = await openStore(root, { durable: false })
-      onTestFinished(() => store.close())
+      const store = await openTestStore(root, { durable: false, lockTimeout: 0 })
       if (before !== undefined) await store.create('traced')
       const calls = await traceChange(await startPrepared(root, ...how), { what, id: 'traced' }, logs)
       const killing = effort(name === 'memory', name === 'memory', true) ? calls : calls.filter(writes)
@@ -62,6 +55,8 @@ describe.skipIf(noStrace !== undefined).each(effort(ways.slice(0, 1), ways))(
         expect.soft(isOld || isNew, `${where}: ${JSON.stringify(state)}`).toBe(true)
         seen[isNew ? 'new' : 'old']++
         await expectUsable(store, root, id, where)
+        await store.delete(id, { force: true })
+        expect.soft(namesIn(root, id), where).toBeUndefined()
       }
       await next
       expect(seen.old).toBeGreaterThan(ENOUGH)
@@ -69,17 +64,3 @@ describe.skipIf(noStrace !== undefined).each(effort(ways.slice(0, 1), ways))(
     })
   },
 )
-
-/** The next change comes through at once and leaves the folder in order, its history a walk of the state machine. */
-async function expectUsable(store: SandboxStore, root: string, id: string, where: string): Promise<void> {
-  const start = performance.now()
-  const state = (await stateOf(store, id)) ?? (await store.create(id))
-  await store.update(id, current => ({ ...current, guestMemoryBlockSize: 7 }))
-  expect.soft(performance.now() - start, where).toBeLessThan(AT_ONCE)
-  expect.soft(await store.read(id), where).toMatchObject({ ...state, guestMemoryBlockSize: 7 })
-  expect.soft(namesIn(root, id), where).toEqual(TIDY)
-  expect.soft(readFileSync(join(root, id, 'lock'), 'latin1'), where).toMatch(/^\{"held":false,/)
-  expectWalk(root, id, where)
-  await store.delete(id, { force: true })
-  expect.soft(namesIn(root, id), where).toBeUndefined()
-}

@@ -1,14 +1,15 @@
 import type { ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
-import { openStore, type SandboxStore } from 'sandbox-state'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import type { SandboxStore } from 'sandbox-state'
+import { describe, expect, test } from 'vitest'
 import { all } from '../support/all.js'
 import { effort, long } from '../support/effort.js'
 import { noLibcFaults, startWithFaults } from '../support/libc-faults.js'
 import { nextMessage } from '../support/program.js'
 import { filesystems, temporaryFolder } from '../support/root.js'
+import { openTestStore } from '../support/store.js'
 import { type Answer, SLOW } from '../support/strace.js'
-import { CHANGES, expectWalk, faultsOf, isState, namesIn, stateOf, TIDY } from './sandbox.js'
+import { CHANGES, expectUsable, expectWalk, faultsOf, isState, namesIn, stateOf } from './sandbox.js'
 
 // Two things go wrong in one change: each of its calls fails, and so does each call that it makes after that, or the
 // process is killed there.
@@ -76,10 +77,8 @@ async function run(what: string, { folder, environment, inThread, every }: Place
   return { root, store: await open(root), child, rows }
 }
 
-async function open(root: string): Promise<SandboxStore> {
-  const store = await openStore(root, { durable: false, lockTimeout: 0 })
-  onTestFinished(() => store.close())
-  return store
+function open(root: string): Promise<SandboxStore> {
+  return openTestStore(root, { durable: false, lockTimeout: 0 })
 }
 
 async function request<T>(child: ChildProcess, message: object): Promise<readonly T[]> {
@@ -122,10 +121,7 @@ describe.skipIf(noLibcFaults !== undefined).each(places)('two failures of one ch
       expect.soft(leaked, where).toBe(0)
       const found = findings.filter(finding => finding.id === id).map(finding => finding.code)
       expect.soft(found.sort(), where).toEqual(faultsOf(namesIn(root, id)).sort())
-      if (state === undefined) await store.create(id)
-      else await store.update(id, current => current)
-      expect.soft(namesIn(root, id), where).toEqual(TIDY)
-      expectWalk(root, id, where)
+      await expectUsable(store, root, id, where)
     }
     await expectGoesOn(
       disturbed,

@@ -90,6 +90,24 @@ export function expectWalk(root: string, id: string, where: string): void {
   expect.soft(walkFaults(root, id), where).toEqual([])
 }
 
+/**
+ * The next change comes through and leaves the folder in order. With a `lockTimeout` of 0 it proves that nothing keeps
+ * anybody out: neither a lock nor a file of the process before.
+ */
+export async function expectUsable(
+  store: SandboxStore,
+  root: string,
+  id: string,
+  where: string,
+): Promise<void> {
+  const state = (await stateOf(store, id)) ?? (await store.create(id))
+  await store.update(id, current => ({ ...current, guestMemoryBlockSize: 7 }))
+  expect.soft(await store.read(id), where).toMatchObject({ ...state, guestMemoryBlockSize: 7 })
+  expect.soft(namesIn(root, id), where).toEqual(TIDY)
+  expect.soft(readFileSync(join(root, id, 'lock'), 'latin1'), where).toMatch(/^\{"held":false,/)
+  expectWalk(root, id, where)
+}
+
 /** What keeps a recorded history from holding together. */
 export function walkFaults(root: string, id: string): string[] {
   const lines = historyOf(root, id)
