@@ -1,9 +1,10 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { openStore, StateStoreError } from 'sandbox-state'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { StateStoreError } from 'sandbox-state'
+import { describe, expect, test } from 'vitest'
 import { all } from '../support/all.js'
-import { fill, mountTmpfs, remount, smallFilesystems } from '../support/mount.js'
+import { fill, mountTmpfs, remount, smallFilesystems, takeInodes } from '../support/mount.js'
+import { openTestStore } from '../support/store.js'
 import { namesIn, TIDY } from './sandbox.js'
 
 // On filesystems that are really full, or read-only.
@@ -16,8 +17,7 @@ const mountable = smallFilesystems.filter(({ missing }) => missing === undefined
 
 async function setUp(folder: string) {
   const root = join(folder, 'root')
-  const store = await openStore(root)
-  onTestFinished(() => store.close())
+  const store = await openTestStore(root)
   for (const id of ['a', 'b', 'c']) await store.create(id, { cgroupPath: `/kata/${id}` })
   await store.transition('c', 'ready', 'running')
   return { root, store, before: readFileSync(join(root, 'a', 'state.json')) }
@@ -67,7 +67,7 @@ describe.skipIf(mountable.length === 0).each(mountable)('a full $name', ({ mount
     expect(namesIn(root, 'new')).toEqual(TIDY)
   })
 
-  test('on which the half of a state still fits: the old one stays', async () => {
+  test('on which half of a state still fits: the old one stays', async () => {
     const folder = mount()
     const { root, store, before } = await setUp(folder)
     const filler = fill(folder)
@@ -107,13 +107,7 @@ describe.skipIf(mountable.length === 0)('a filesystem without room for another f
   test('fails a change, which leaves the old state; deleting works', async () => {
     const folder = mountTmpfs('size=1m,nr_inodes=60')
     const { root, store, before } = await setUp(folder)
-    for (let i = 0; ; i++) {
-      try {
-        writeFileSync(join(folder, `filler-${i}`), '')
-      } catch {
-        break
-      }
-    }
+    takeInodes(folder)
     expectError(await errorOf(store.transition('a', 'ready', 'running')), 'ENOSPC', join(root, 'a'))
     expectError(await errorOf(store.create('new')), 'ENOSPC', join(root, 'new'))
     expect(readFileSync(join(root, 'a', 'state.json'))).toEqual(before)

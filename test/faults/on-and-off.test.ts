@@ -1,12 +1,11 @@
 import { spawnSync } from 'node:child_process'
-import { unlinkSync, writeFileSync } from 'node:fs'
+import { unlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { isErrno } from '#src/errno.js'
 import { effort } from '../support/effort.js'
-import { mountExt4, mountTmpfs, smallFilesystems } from '../support/mount.js'
+import { mountExt4, mountTmpfs, remount, smallFilesystems, takeInodes } from '../support/mount.js'
 import { nextMessage, startProgram } from '../support/program.js'
+import { until } from '../support/wait.js'
 import { expectNothingLost } from './random-load.js'
 
 // A filesystem becomes read-only, or has no inode left, and recovers, again and again while two processes change
@@ -17,27 +16,17 @@ if (missing !== undefined) console.warn(`no filesystem comes and goes: ${missing
 
 const ROUNDS = effort(3, 20, 500)
 
-/** Turns read-only in the moment in which no file is open to be written: until then the kernel refuses. */
+/** The kernel refuses while a file is open to be written. */
 async function readOnly(folder: string): Promise<() => void> {
-  while (mounted(folder, 'ro') !== 0) await sleep(1)
-  return () => expect(mounted(folder, 'rw')).toBe(0)
-}
-
-function mounted(folder: string, how: 'ro' | 'rw'): number | null {
-  return spawnSync('mount', ['-o', `remount,${how}`, folder]).status
+  const remounted = () => spawnSync('mount', ['-o', 'remount,ro', folder]).status === 0
+  await until('no file is open to be written', remounted)
+  return () => remount(folder, 'rw')
 }
 
 async function withoutInodes(folder: string): Promise<() => void> {
-  const fillers: string[] = []
-  for (let i = 0; ; i++) {
-    const filler = join(folder, `filler-${i}`)
-    try {
-      writeFileSync(filler, '')
-      fillers.push(filler)
-    } catch (error) {
-      if (!isErrno(error, 'ENOSPC')) throw error
-      return () => fillers.forEach(unlinkSync)
-    }
+  const fillers = takeInodes(folder)
+  return () => {
+    for (const filler of fillers) unlinkSync(filler)
   }
 }
 

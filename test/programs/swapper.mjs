@@ -1,5 +1,5 @@
 // Swaps what a store is using for links to elsewhere, as fast as it can: swapper.mjs KIND ROOT ID VICTIM
-import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+import { lstatSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
@@ -26,11 +26,10 @@ const swaps = {
     renameSync(join(spare, 'away'), folder)
     rmSync(link)
   },
-  /** Whatever temporary file there is. */
+  /** The temporary file while there is one, for a link. */
   temporary() {
-    for (const name of readdirSync(folder)) {
-      if (/^state\.json\.\d+$/.test(name)) renameSync(linkTo(join(victim, 'precious')), join(folder, name))
-    }
+    const path = join(folder, '.state.json.tmp')
+    if (lstatSync(path).isFile()) renameSync(linkTo(join(victim, 'precious')), path)
   },
   lock: () => file('lock'),
   history: () => file('history.jsonl'),

@@ -1,5 +1,6 @@
-// Makes one change of a sandbox, and counts how often a timer of 5 ms fires meanwhile: ticker.mjs ROOT ID create|update LOCK_TIMEOUT [say]
-// With `say`, it says 'waiting' once it waits for a lock.
+// Makes one change of a sandbox, and counts how often a timer of 5 ms fires while it waits for a lock:
+// ticker.mjs ROOT ID create|update LOCK_TIMEOUT [say]
+// With `say`, it says 'waiting' when it begins to wait.
 import { subscribe } from 'node:diagnostics_channel'
 import { CHANGE_CHANNEL, openStore } from 'sandbox-state'
 
@@ -10,18 +11,23 @@ const calls = {
   update: () => store.update(id, state => ({ ...state, blockIndex: state.blockIndex + 1 })),
 }
 await store.update(`none-${process.pid}`, state => state).catch(() => {})
-let trace
-subscribe(`tracing:${CHANGE_CHANNEL}:start`, started => {
-  trace = started
-})
 let ticks = 0
-let isWaiting = say === undefined
-setInterval(() => {
-  ticks++
-  if (isWaiting || trace?.lockWait === undefined) return
-  isWaiting = true
-  process.send('waiting')
-}, 5).unref()
+
+function beginToWait() {
+  if (say) process.send('waiting')
+  setInterval(() => ticks++, 5).unref()
+}
+
+subscribe(`tracing:${CHANGE_CHANNEL}:start`, trace => {
+  let wait
+  Object.defineProperty(trace, 'lockWait', {
+    get: () => wait,
+    set(value) {
+      if (wait === undefined) beginToWait()
+      wait = value
+    },
+  })
+})
 const outcome = await calls[what]().then(
   () => ({ code: 'ok' }),
   error => ({ code: error.code ?? String(error) }),

@@ -7,11 +7,13 @@ import {
   statSync,
   truncateSync,
   unlinkSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
+import { isErrno } from '#src/errno.js'
 import { temporaryFolder } from './root.js'
 
 export interface Filesystem {
@@ -22,7 +24,7 @@ export interface Filesystem {
   mount(): string
 }
 
-/** While it is found out what can be mounted, no test runs that could clean up. */
+/** Whether it is being tried what can be mounted: then no test runs that could clean up. */
 let probing = false
 const probed: (() => void)[] = []
 
@@ -84,6 +86,21 @@ export function fill(folder: string): { readonly file: string; leave(bytes: numb
     file,
     leave: bytes => truncateSync(file, statSync(file).size - bytes),
     empty: () => unlinkSync(file),
+  }
+}
+
+/** Makes empty files until there is no inode left. @returns their paths */
+export function takeInodes(folder: string): string[] {
+  const files: string[] = []
+  for (let i = 0; ; i++) {
+    const file = join(folder, `filler-${i}`)
+    try {
+      writeFileSync(file, '')
+      files.push(file)
+    } catch (error) {
+      if (!isErrno(error, 'ENOSPC')) throw error
+      return files
+    }
   }
 }
 
