@@ -2,13 +2,14 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { openStore, type SandboxStore } from 'sandbox-state'
+import type { SandboxStore } from 'sandbox-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { BIN, cli } from '../cli/support.js'
 import { all } from '../support/all.js'
-import { effort } from '../support/effort.js'
+import { effort, long } from '../support/effort.js'
 import { filesystems, temporaryFolder } from '../support/root.js'
-import { AIMED, type Call, normal, noStrace, writes } from '../support/strace.js'
+import { openTestStore } from '../support/store.js'
+import { AIMED, type Call, detach, normal, noStrace, writes } from '../support/strace.js'
 import { until } from '../support/wait.js'
 import { expectWalk, namesIn, TIDY } from './sandbox.js'
 
@@ -39,8 +40,7 @@ const [{ folder } = { folder: undefined }] = filesystems
 
 async function setUp() {
   const root = temporaryFolder(folder)
-  const store = await openStore(root)
-  onTestFinished(() => store.close())
+  const store = await openTestStore(root)
   return { root, store, log: join(temporaryFolder(), 'trace') }
 }
 
@@ -54,7 +54,7 @@ function startRun(root: string, id: string, log: string, options: readonly strin
   return strace
 }
 
-/** The pid of the command, as soon as it runs; undefined when the wrapper ended without it. */
+/** The pid of the command, once it runs; undefined when the wrapper ended without it. */
 async function commandOf({ stdout }: ChildProcess): Promise<number | undefined> {
   if (stdout === null) throw new Error('strace has no output')
   const said = await Promise.race([once(stdout, 'data'), once(stdout, 'end')])
@@ -154,33 +154,29 @@ describe.skipIf(noStrace !== undefined)('run is killed', () => {
     await expectPutRight(store, root, 'a', 'before the fork')
   })
 
-  test.runIf(effort(false, true))(
-    'between fork and exec of its command: the command owns the sandbox',
-    AIMED,
-    async () => {
-      const { root, store, log } = await setUp()
-      const delay = ['-f', '-e', 'trace=execve', '-e', 'inject=execve:delay_enter=3s:when=1']
-      const strace = startRun(root, 'a', log, delay)
-      const ended = once(strace, 'exit')
-      let [wrapper, child] = [0, 0]
-      await until('the wrapper has forked', () => {
-        wrapper = childOf(strace.pid)
-        child = childOf(wrapper)
-        return child > 0
-      })
-      process.kill(wrapper, 'SIGKILL')
-      await until('the wrapper is dead', () => childOf(wrapper) === 0)
-      expect(await found(store, 'a')).toBe('running, owned')
-      expect(readlinkSync(`/proc/${child}/exe`), 'it has called exec by now').toBe(process.execPath)
-      expect(await commandOf(strace)).toBe(child)
-      expect(await found(store, 'a')).toBe('running, owned')
-      expect(await all(store.reap())).toEqual([])
-      end(child)
-      await ended
-      expect(await found(store, 'a')).toBe('running, orphaned')
-      await expectPutRight(store, root, 'a', 'between fork and exec')
-    },
-  )
+  test.runIf(long)('between fork and exec of its command: the command owns the sandbox', AIMED, async () => {
+    const { root, store, log } = await setUp()
+    // With -I1 strace obeys a signal, so that it can be detached.
+    const delay = ['-I1', '-f', '-e', 'trace=execve', '-e', 'inject=execve:delay_enter=600s:when=1']
+    const strace = startRun(root, 'a', log, delay)
+    let [wrapper, child] = [0, 0]
+    await until('the wrapper has forked', () => {
+      wrapper = childOf(strace.pid)
+      child = childOf(wrapper)
+      return child > 0
+    })
+    process.kill(wrapper, 'SIGKILL')
+    await until('the wrapper is dead', () => childOf(wrapper) === 0)
+    expect(await found(store, 'a')).toBe('running, owned')
+    expect(readlinkSync(`/proc/${child}/exe`), 'it has called exec by now').toBe(process.execPath)
+    await detach(strace) // Only now the child goes on.
+    expect(await commandOf(strace)).toBe(child)
+    expect(await found(store, 'a')).toBe('running, owned')
+    expect(await all(store.reap())).toEqual([])
+    end(child)
+    await until('it is orphaned', async () => (await found(store, 'a')) === 'running, orphaned')
+    await expectPutRight(store, root, 'a', 'between fork and exec')
+  })
 })
 
 /** The child that runs Node, 0 if there is none; strace has others, for a moment. */
