@@ -21,7 +21,7 @@ export interface Model<State, Input, Output> {
 }
 
 /** Why a history is none of a shared object: the operations none of which can have come next, after all before them. */
-export interface Stuck<Input, Output> {
+interface Stuck<Input, Output> {
   readonly done: number
   readonly states: readonly string[]
   readonly candidates: readonly Operation<Input, Output>[]

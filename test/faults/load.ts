@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openStore, type StateString } from 'sandbox-state'
-import { nextMessage, startProgram } from '../support/program.js'
+import { isAlive, nextMessage, startProgram } from '../support/program.js'
 import type { Operation } from './linearizability.js'
 import { startOtherHost } from './other-host.js'
 
@@ -169,7 +169,7 @@ class Stops {
 }
 
 function signal({ child, pid }: Contender, name: NodeJS.Signals): void {
-  if (child.exitCode !== null || child.signalCode !== null) return
+  if (!isAlive(child)) return
   process.kill(pid, name)
   // nsenter(1) stops itself when the program that it started is stopped.
   if (child.pid !== pid && name !== 'SIGSTOP') child.kill('SIGCONT')

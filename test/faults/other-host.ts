@@ -17,7 +17,7 @@ function whyNot(): string | undefined {
 }
 
 /** A pid namespace with another host name. */
-export interface OtherHost {
+interface OtherHost {
   /** How to start a program in it; with PROC_OF_HOST it can look at the processes outside. */
   readonly start: ForkOptions
   /** Ends all that runs in it; the end of the test does so, too. */

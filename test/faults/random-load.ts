@@ -18,7 +18,7 @@ interface Report {
   readonly wrong: readonly string[]
 }
 
-export interface Totals {
+interface Totals {
   readonly changes: number
   readonly acknowledged: number
   readonly failed: number

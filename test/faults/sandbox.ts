@@ -63,7 +63,7 @@ export function faultsOf(names: readonly string[] | undefined): string[] {
 }
 
 /** One line of a history file, as far as the tests of this folder care. */
-export interface HistoryLine {
+interface HistoryLine {
   readonly seq: number
   readonly from: string | null
   readonly to: string

@@ -152,7 +152,7 @@ export class Image {
   }
 
   async unmount(): Promise<void> {
-    // A process that was killed may hold files open for a moment yet.
+    // A process that was killed may still hold files open for a moment.
     await until('it is unmounted', () => attempt(...this.inside, 'umount', this.mountPoint))
     await this.detach()
   }
@@ -166,7 +166,7 @@ export class Image {
     await until('the loop device is free', () => !isIn(this.folder, readIfThere(backing)))
   }
 
-  /** When the test has no more use for it; else it goes when the test ends. */
+  /** Else it goes when the test ends. */
   remove(): void {
     this.namespace.kill('SIGKILL')
     remove(this.folder)
@@ -215,7 +215,7 @@ function remove(folder: string): void {
 export function run(program: string, ...args: string[]): string {
   const path = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`
   const env = { ...process.env, PATH: path }
-  return execFileSync(program, args, { encoding: 'utf8', timeout: 20_000, stdio: 'pipe', env }).trim()
+  return execFileSync(program, args, { encoding: 'utf8', timeout: 60_000, stdio: 'pipe', env }).trim()
 }
 
 function attempt(program: string, ...args: string[]): boolean {

@@ -36,7 +36,7 @@ class Story {
     }
     const args = [program('story'), roots, ...changes]
     const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'ignore', 'inherit'] })
-    onTestFinished(() => void (child.exitCode === null && child.signalCode === null && child.kill('SIGKILL')))
+    onTestFinished(() => void child.kill('SIGKILL'))
     const [code, signal] = await once(child, 'exit')
     expect(signal ?? code).toBe(killAt === undefined ? 0 : 'SIGKILL')
   }
@@ -58,7 +58,7 @@ function program(name: string): string {
 const LOSABLE = /^(lock|history\.jsonl|state\.json\.lock)$/
 
 /** The calls of each change on files that a power cut must not lose, in words. */
-function told(calls: readonly Call[], folder: string): string[] {
+function inWords(calls: readonly Call[], folder: string): string[] {
   const names = new Map<number, string>([[statSync(folder).ino, '.']])
   return calls.flatMap(call => {
     if (call.call === 'acknowledged') return ['acknowledged']
@@ -70,12 +70,12 @@ function told(calls: readonly Call[], folder: string): string[] {
 }
 
 describe('a durable change', () => {
-  test('writes and flushes in the order that the documentation tells', async () => {
+  test('writes and flushes in the documented order', async () => {
     const story = new Story()
     await story.run(LIFE)
     const content = ['create .state.json.tmp', 'write .state.json.tmp', 'fsync .state.json.tmp']
     const change = [...content, 'rename state.json', 'fsync x', 'acknowledged']
-    expect(told(story.calls(), story.folder)).toEqual([
+    expect(inWords(story.calls(), story.folder)).toEqual([
       ...['mkdir new', 'mkdir root', 'fsync new', 'fsync .'],
       ...['mkdir x', 'fsync root', ...change],
       ...change,
@@ -84,6 +84,7 @@ describe('a durable change', () => {
       ...['mkdir x', 'fsync root', ...change],
     ])
   })
+
   test('is kept by any disk that does no more than POSIX says', async () => {
     const story = new Story()
     await story.run(LIFE)
@@ -102,7 +103,7 @@ describe('a durable change', () => {
     expect(story.faults()).toContain(fault)
   })
 
-  test('is kept also by who goes on after a process that was killed at any call', {
+  test('is kept also by a process that goes on after another was killed at any call', {
     timeout: 90_000,
   }, async () => {
     const whole = new Story()

@@ -47,9 +47,11 @@ describe.each(kinds)('the power is cut between the writes to an $name', kind => 
 
   /** That the test above would see a loss: what it looks for is in fact lost. */
   describe.runIf(long)('and the loss is seen', () => {
+    /** At the first cut that loses anything. */
     async function lossOf(work: Work): Promise<string> {
       const recording = await Recording.make(kind, work, 10_000)
-      for await (const { faults } of recording.cuts(20, SEED)) if (faults.length > 0) return faults.join('\n')
+      for await (const { faults } of recording.cuts(200, SEED))
+        if (faults.length > 0) return faults.join('\n')
       return 'none'
     }
 

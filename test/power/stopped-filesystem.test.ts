@@ -7,7 +7,7 @@ import { Acknowledged } from './acknowledged.js'
 import { Image, kindsHere } from './image.js'
 import { inspect } from './inspect.js'
 import { stopFilesystem } from './programs/stop-filesystem.mjs'
-import { isRunning, program, rootOf, Workers } from './workers.js'
+import { program, rootOf, Workers } from './workers.js'
 
 const ROUNDS = effort(1, 3, 20)
 const LIMIT = ROUNDS * 60_000
@@ -65,7 +65,7 @@ async function changeAndStop(image: Image, change: 'delete' | 'transition' | 'ow
   const command = [process.execPath, program('last-change'), join(image.mountPoint, 'sandboxes'), change]
   const [enter, ...args] = [...image.inside, ...command]
   const child = spawn(enter, args, { stdio: ['ignore', 'pipe', 'inherit'], env })
-  onTestFinished(() => void (isRunning(child) && child.kill('SIGKILL')))
+  onTestFinished(() => void child.kill('SIGKILL'))
   return (await text(child.stdout)).trim()
 }
 

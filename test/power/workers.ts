@@ -4,6 +4,7 @@ import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
+import { isAlive } from '../support/program.js'
 import { until } from '../support/wait.js'
 import type { Image } from './image.js'
 
@@ -14,8 +15,6 @@ export interface Work {
   readonly without?: readonly string[]
   /** The store's option. */
   readonly durable?: boolean
-  /** How long a worker rests after each change, in ms, so that a cut mostly follows an acknowledgement. */
-  readonly rest?: number
 }
 
 /** Processes that change the sandboxes below a new root, and log what they were promised. */
@@ -24,7 +23,7 @@ export class Workers {
   private readonly processes: readonly ChildProcess[]
 
   /** @param blockLog the log of writes, whose size goes into each line */
-  constructor(image: Image, { workers, without = [], durable = true, rest = 0 }: Work, blockLog?: string) {
+  constructor(image: Image, { workers, without = [], durable = true }: Work, blockLog?: string) {
     const root = rootOf(image)
     this.log = join(image.folder, 'workers.log')
     const preloads = ['earlier-boot', ...(without.length === 0 ? [] : ['without-fsync'])].map(program)
@@ -35,11 +34,11 @@ export class Workers {
       STORE_ROOT: root,
     }
     this.processes = workers.map((atOnce, n) => {
-      const options = JSON.stringify({ durable, rest, atOnce, blockLog })
+      const options = JSON.stringify({ durable, atOnce, blockLog })
       const command = [process.execPath, program('worker'), root, this.log, `w${n}`, options]
       const [enter, ...args] = [...image.inside, ...command]
       const worker = spawn(enter, args, { stdio: ['ignore', 'ignore', 'inherit'], env })
-      onTestFinished(() => void (isRunning(worker) && worker.kill('SIGKILL')))
+      onTestFinished(() => void worker.kill('SIGKILL'))
       return worker
     })
   }
@@ -50,14 +49,13 @@ export class Workers {
     await until('the workers get on with their work', isGrown, 120_000)
   }
 
-  /** Once their filesystem fails they end by themselves; one that does not is a fault, and is killed. */
+  /** Ends them, or waits until they end by themselves, as they must once their filesystem fails. */
   async end(signal?: NodeJS.Signals): Promise<void> {
     const ends = this.processes.map(async worker => {
-      if (!isRunning(worker)) return
-      const timeout = setTimeout(() => worker.kill('SIGKILL'), 10_000)
+      if (!isAlive(worker)) return
+      const ended = once(worker, 'exit')
       if (signal !== undefined) worker.kill(signal)
-      await once(worker, 'exit')
-      clearTimeout(timeout)
+      await ended
     })
     await Promise.all(ends)
   }
@@ -70,8 +68,4 @@ export function rootOf(image: Image): string {
 
 export function program(name: string): string {
   return fileURLToPath(new URL(`./programs/${name}.mjs`, import.meta.url))
-}
-
-export function isRunning(child: ChildProcess): boolean {
-  return child.exitCode === null && child.signalCode === null
 }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { describe } from 'vitest'
 import { freePorts } from '../../bench/free-ports.mjs'
+import { isAlive } from './program.js'
 import { PATIENCE, until } from './wait.js'
 
 /** The installed etcd; undefined if it is missing. */
@@ -32,7 +33,7 @@ function isExecutable(file: string): boolean {
 }
 
 /** One etcd process on loopback, with ports and a folder of its own. */
-export class Member {
+class Member {
   private child: ChildProcess | undefined
 
   constructor(
@@ -80,7 +81,7 @@ export class Member {
 
   async kill(): Promise<void> {
     const { child } = this
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    if (child === undefined || !isAlive(child)) return
     const ended = once(child, 'exit')
     child.kill('SIGKILL')
     await ended
@@ -89,14 +90,10 @@ export class Member {
 
 /** An etcd of one or several members that lives until it is stopped. Its data is in memory where there is such a folder. */
 export class TestEtcd {
-  readonly members: readonly Member[]
-
   private constructor(
-    members: readonly Member[],
+    readonly members: readonly Member[],
     private readonly folder: string,
-  ) {
-    this.members = members
-  }
+  ) {}
 
   static async start(size = 1, args: readonly string[] = []): Promise<TestEtcd> {
     const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'sandbox-state-etcd-'))
@@ -104,15 +101,8 @@ export class TestEtcd {
     const names = Array.from({ length: size }, (_, i) => `m${i}`)
     const peers = names.map((name, i) => `${name}=http://127.0.0.1:${ports[size + i]}`).join()
     const members = names.map((name, i) => {
-      const all = [
-        '--initial-cluster',
-        peers,
-        '--heartbeat-interval',
-        '50',
-        '--election-timeout',
-        '500',
-        ...args,
-      ]
+      const times = ['--heartbeat-interval', '50', '--election-timeout', '500']
+      const all = ['--initial-cluster', peers, ...times, ...args]
       return new Member(name, ports[i] ?? 0, ports[size + i] ?? 0, folder, all)
     })
     for (const member of members) member.start()

@@ -19,7 +19,7 @@ import { onTestFinished } from 'vitest'
 import { temporaryFolder } from './root.js'
 
 /** One fault of the sandbox `bad`, which was healthy, with a history of two lines. */
-export interface Fault {
+interface Fault {
   readonly make: (folder: string) => void
   readonly code: FindingCode
   /** What is at fault, from the root. */

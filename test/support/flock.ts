@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { onTestFinished } from 'vitest'
 
 /** A shell that holds flock(1) on a file. */
-export interface FlockHolder {
+interface FlockHolder {
   readonly pid: number | undefined
   /** Returns when the lock is free. */
   release(): Promise<void>

@@ -16,7 +16,7 @@ import { onTestFinished } from 'vitest'
 import { isErrno } from '#src/errno.js'
 import { temporaryFolder } from './root.js'
 
-export interface Filesystem {
+interface Filesystem {
   readonly name: string
   /** Why it cannot be mounted here; undefined when it can. */
   readonly missing: string | undefined

@@ -1,10 +1,11 @@
 import { type ChildProcess, type ForkOptions, fork, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { chownSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 
-/** One call that a program made of the store: what it asked, what came of it and when, in ms of the machine's clock. */
+/** What came of a call that a program made of the store. */
 export interface Outcome {
   readonly ok: boolean
   readonly code?: string
@@ -14,6 +15,14 @@ export interface Outcome {
 
 /** As whom to start a program that root's rights must not help: nobody, if the tests run as root. */
 export const ORDINARY_USER = process.geteuid?.() === 0 ? { uid: 65534, gid: 65534 } : undefined
+
+/** Gives everything below a folder to that user. */
+export function giveToOrdinaryUser(folder: string): void {
+  if (ORDINARY_USER === undefined) return
+  const { uid, gid } = ORDINARY_USER
+  for (const name of ['.', ...readdirSync(folder, { recursive: true, encoding: 'utf8' })])
+    chownSync(join(folder, name), uid, gid)
+}
 
 /** Why no program can be started as an ordinary user; undefined when one can. */
 export const noOrdinaryUser: string | undefined = whyNot()
@@ -43,9 +52,7 @@ export function startProgram(
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     ...options,
   })
-  onEnd(() => {
-    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
-  })
+  onEnd(() => void child.kill('SIGKILL'))
   return child
 }
 
@@ -63,6 +70,11 @@ export function isRunning(pid: number): boolean {
   } catch {
     return false
   }
+}
+
+/** Whether a program has not ended yet. */
+export function isAlive({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode === null && signalCode === null
 }
 
 export async function nextMessage(child: ChildProcess): Promise<unknown> {

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
-import { nextMessage } from './program.js'
+import { isAlive, nextMessage } from './program.js'
 import { filesystems } from './root.js'
 
 /** Why strace(1) cannot be used here; undefined when it can. */
@@ -75,7 +75,7 @@ export const ways: readonly {
 )
 
 /** `cold`: it has changed nothing yet; `slow`: its disk takes long for each flush. */
-export type Preparation = 'cold' | 'slow'
+type Preparation = 'cold' | 'slow'
 
 const roots = new WeakMap<ChildProcess, string>()
 
@@ -204,7 +204,7 @@ export async function attach(args: readonly string[]): Promise<ChildProcess> {
 
 /** SIGTERM makes strace let go of what it traces, which then runs on. */
 export async function detach(strace: ChildProcess): Promise<void> {
-  if (strace.exitCode !== null || strace.signalCode !== null) return
+  if (!isAlive(strace)) return
   const ended = once(strace, 'exit')
   strace.kill('SIGTERM')
   await ended

@@ -2,12 +2,11 @@
 // Before each change it appends to the log, which lies outside of ROOT's filesystem, what the sandbox will be, and
 // after it that the store has acknowledged it. Ends when the store fails.
 import { openSync, statSync, writeSync } from 'node:fs'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { openStore, TRANSITIONS } from 'sandbox-state'
 import { cgroupPathOf } from './payload.mjs'
 
 const [root, log, name, options] = process.argv.slice(2)
-const { durable, rest, atOnce, blockLog } = JSON.parse(options)
+const { durable, atOnce, blockLog } = JSON.parse(options)
 const logFd = openSync(log, 'a')
 const note = line => {
   const at = blockLog === undefined ? 0 : statSync(blockLog).size
@@ -86,7 +85,6 @@ try {
   for (;;) {
     if (atOnce > 1) await Promise.all([...own.map(changeOwn), changeShared()])
     else await (Math.random() < 0.8 ? changeOwn(pick(own)) : changeShared())
-    if (rest > 0) await sleep(rest)
   }
 } catch (error) {
   note({ failed: error.code ?? null, message: error.message })
