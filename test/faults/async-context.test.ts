@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { openStore } from 'sandbox-state'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { filesystems, temporaryFolder } from '../support/root.js'
+import { openTestStore } from '../support/store.js'
 
 // What a program calls the store with runs where the program called: its AsyncLocalStorage says who asks.
 
@@ -10,8 +10,7 @@ const tenants = [0, 1, 2, 3, 4, 5, 6, 7]
 describe.each(filesystems)("a function runs in its caller's own async context, on $name", ({ folder }) => {
   async function setUp() {
     const root = temporaryFolder(folder)
-    const store = await openStore(root)
-    onTestFinished(() => store.close())
+    const store = await openTestStore(root)
     return { store, request: new AsyncLocalStorage<number>() }
   }
 

@@ -1,9 +1,10 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { openStore, type SandboxStore } from 'sandbox-state'
+import type { SandboxStore } from 'sandbox-state'
 import { describe, expect, test } from 'vitest'
 import { all } from '../support/all.js'
 import { filesystems, temporaryFolder } from '../support/root.js'
+import { openTestStore } from '../support/store.js'
 import { settled } from '../support/wait.js'
 
 // `close` waits for everything that was asked for before it.
@@ -14,13 +15,12 @@ describe.each(filesystems)('close, on $name', ({ folder }) => {
   /** A store in which each of many sandboxes has a fault. */
   async function setUp() {
     const root = temporaryFolder(folder)
-    const maker = await openStore(root, { durable: false })
+    const store = await openTestStore(root, { durable: false })
     for (let i = 0; i < COUNT; i++) {
-      await maker.create(`s${i}`)
+      await store.create(`s${i}`)
       writeFileSync(join(root, `s${i}`, '.state.json.tmp'), '')
     }
-    await maker.close()
-    return openStore(root)
+    return store
   }
 
   /** In which order a call, asked for first, and `close` end. */
@@ -31,7 +31,7 @@ describe.each(filesystems)('close, on $name', ({ folder }) => {
       (error: unknown) => void ends.push(String(error)),
     )
     const closed = store.close().then(async () => {
-      // Which of two promises of the same instant is heard of first is nobody's concern.
+      // The order of two promises that settle at the same instant does not matter.
       for (let i = 0; i < 20; i++) await undefined
       ends.push('closed')
     })
@@ -39,19 +39,12 @@ describe.each(filesystems)('close, on $name', ({ folder }) => {
     return ends
   }
 
-  test('waits for a repair that was asked for before', async () => {
-    expect(await orderOfEnds(await setUp(), store => store.repair())).toEqual([
-      `asked for: ${COUNT}`,
-      'closed',
-    ])
+  test.each([{}, { dryRun: true }])('waits for a repair with %j', async options => {
+    const ends = await orderOfEnds(await setUp(), store => store.repair(options))
+    expect(ends).toEqual([`asked for: ${COUNT}`, 'closed'])
   })
 
-  test('waits for a repair that would only be made', async () => {
-    const planned = await orderOfEnds(await setUp(), store => store.repair({ dryRun: true }))
-    expect(planned).toEqual([`asked for: ${COUNT}`, 'closed'])
-  })
-
-  test.each(['check', 'list'] as const)('waits for a loop over %s that runs', async what => {
+  test.each(['check', 'list'] as const)('waits for a loop over %s', async what => {
     const ends = await orderOfEnds(await setUp(), store => all<unknown>(store[what]()))
     expect(ends).toEqual([`asked for: ${COUNT}`, 'closed'])
   })

@@ -1,8 +1,7 @@
-import { openStore } from 'sandbox-state'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { nextMessage, startProgram } from '../support/program.js'
 import { filesystems, temporaryFolder } from '../support/root.js'
-import { settled } from '../support/wait.js'
+import { openTestStore } from '../support/store.js'
 
 // A state may take up to 1 MiB.
 
@@ -11,7 +10,7 @@ describe.each(filesystems)('a state above 1 MiB among concurrent changes, on $na
     const root = temporaryFolder(folder)
     const child = startProgram('big-one', [root, call])
     const refused = { name: 'StateStoreError', code: 'INVALID_STATE' }
-    expect(await settled(nextMessage(child))).toEqual({
+    expect(await nextMessage(child)).toEqual({
       rounds: [
         [refused, 'ok', 'ok', 'ok'],
         ['ok', refused, 'ok', 'ok', refused, 'ok'],
@@ -19,8 +18,7 @@ describe.each(filesystems)('a state above 1 MiB among concurrent changes, on $na
       ],
       uncaught: [],
     })
-    const store = await openStore(root, { lockTimeout: 0 })
-    onTestFinished(() => store.close())
+    const store = await openTestStore(root, { lockTimeout: 0 })
     // Nobody holds its locks any more.
     const next = call === 'create' ? store.create('big') : store.update('big', state => state)
     expect(await next).toMatchObject({ state: 'ready' })

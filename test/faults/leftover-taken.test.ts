@@ -1,11 +1,12 @@
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { openStore, type Repair } from 'sandbox-state'
-import { expect, onTestFinished, test } from 'vitest'
+import type { Repair } from 'sandbox-state'
+import { expect, test } from 'vitest'
 import { beforeEachCall } from '../attack/before-call.js'
 import { BIN } from '../cli/support.js'
 import { filesystems, temporaryFolder } from '../support/root.js'
+import { openTestStore } from '../support/store.js'
 import { namesIn, stateOf } from './sandbox.js'
 
 // A create takes over what a killed one left, while a repair removes it: it comes right after each call of the repair that
@@ -23,8 +24,7 @@ function createElsewhere(root: string, id: string): string {
 /** @returns what became of the create; undefined when there was no such removal */
 async function createAfter(nth: number): Promise<string | undefined> {
   const root = temporaryFolder(filesystems[0]?.folder)
-  const store = await openStore(root)
-  onTestFinished(() => store.close())
+  const store = await openTestStore(root)
   mkdirSync(join(root, 'a'), 0o700)
   for (const file of ['lock', '.state.json.tmp']) writeFileSync(join(root, 'a', file), '', { mode: 0o600 })
   let removals = 0

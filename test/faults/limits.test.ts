@@ -1,9 +1,9 @@
 import { type ChildProcess, spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { openStore } from 'sandbox-state'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { temporaryFolder } from '../support/root.js'
+import { openTestStore } from '../support/store.js'
 import { type Answer, ask, startPrepared, ways } from '../support/strace.js'
 import { namesIn, TIDY } from './sandbox.js'
 
@@ -42,8 +42,7 @@ function lowestFree(child: ChildProcess): number {
 describe.skipIf(missing !== undefined).each(ways)('a limited process, on $name', ({ folder, how }) => {
   async function setUp() {
     const root = temporaryFolder(folder)
-    const store = await openStore(root)
-    onTestFinished(() => store.close())
+    const store = await openTestStore(root)
     await store.create('a')
     const state = join(root, 'a', 'state.json')
     return { root, store, child: await startPrepared(root, ...how), state, before: readFileSync(state) }

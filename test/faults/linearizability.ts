@@ -20,7 +20,7 @@ export interface Model<State, Input, Output> {
   key(state: State): string
 }
 
-/** Why a history is none of a shared object: the operations none of which can have come next, after all before them. */
+/** Why a history is not linearizable: after all operations before them, none of these can have come next. */
 interface Stuck<Input, Output> {
   readonly done: number
   readonly states: readonly string[]
@@ -38,8 +38,8 @@ interface Reached<State> {
 
 /**
  * Whether operations can be put in one order, in which each of them comes between its start and its end, and gives
- * what it gave. The search goes as Wing and Gong's (1993) does, depth first: of the operations left, any may come next
- * that starts before all others of them have ended. It remembers where it was, as Lowe's (2017) does.
+ * what it gave. The search is Wing and Gong's (1993), depth first: next may come any operation left that starts before all
+ * others left have ended. It remembers where it was, as Lowe's (2017) does.
  * @returns undefined when they can, the farthest that it came when not
  */
 export function findViolation<State, Input, Output>(

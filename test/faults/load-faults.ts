@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { openStore, type SandboxStore } from 'sandbox-state'
 import { all } from '../support/all.js'
+import { until } from '../support/wait.js'
 import { findViolation } from './linearizability.js'
 import { type Load, PERMANENT } from './load.js'
 import { namesIn, TIDY, walkFaults } from './sandbox.js'
@@ -13,10 +13,10 @@ const ALLOWED: Record<string, readonly string[]> = {
   phoenix: ['STATE_MISMATCH', 'NOT_FOUND', 'ALREADY_EXISTS', 'INVALID_TRANSITION'],
 }
 
-/** A sandbox into which the stranger writes, too: its calls are not on record. */
+/** The sandbox that the stranger increments, too, whose calls are not recorded. */
 const SHARED = 'count-0'
 
-/** Whatever is wrong after a load, in words; nothing when every promise was kept. The orphans are reaped. */
+/** What is wrong after a load, in words; empty when every promise was kept. Reaps the orphans. */
 export async function faultsAfter(root: string, load: Load): Promise<string[]> {
   const store = await openStore(root)
   try {
@@ -45,7 +45,7 @@ function callFaults({ operations }: Load): string[] {
   }).flat()
 }
 
-/** A counter has what was acknowledged, at least; and at most those increments besides that were in flight at a kill. */
+/** A counter has at least what was acknowledged, and at most also the increments in flight at a kill. */
 async function countFaults(store: SandboxStore, { operations, byStranger }: Load): Promise<string[]> {
   const faults: string[] = []
   for (const [id, calls] of operations) {
@@ -61,12 +61,10 @@ async function countFaults(store: SandboxStore, { operations, byStranger }: Load
   return faults
 }
 
-/** Nobody lives who could own a sandbox, but for children that end soon; one reap stops all the orphans. */
+/** All owners are dead, or children that end soon; one reap stops all the orphans. */
 async function orphanFaults(store: SandboxStore): Promise<string[]> {
-  for (let tries = 0; (await all(store.list({ owner: 'owned' }))).length > 0; tries++) {
-    if (tries === 1_000) return ['a sandbox is still owned, though all who owned one are dead']
-    await sleep(10)
-  }
+  const isOver = async () => (await all(store.list({ owner: 'owned' }))).length === 0
+  await until('no sandbox is owned any more, as all owners are dead', isOver)
   const orphans = await all(store.orphans())
   const reaped = new Set((await all(store.reap())).map(({ id }) => id))
   const faults = orphans.filter(({ id }) => !reaped.has(id)).map(({ id }) => `${id} was not reaped`)
@@ -77,7 +75,7 @@ async function orphanFaults(store: SandboxStore): Promise<string[]> {
   return [...faults, ...(await all(store.orphans())).map(({ id }) => `${id} is still an orphan`)]
 }
 
-/** Histories are walks of the state machine; a change and a repair sweep all that the dead have left. */
+/** Histories are walks of the state machine; a change and a repair sweep all that killed processes left. */
 async function restFaults(root: string, store: SandboxStore): Promise<string[]> {
   const faults: string[] = []
   const entries = await all(store.list())

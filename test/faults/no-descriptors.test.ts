@@ -1,13 +1,12 @@
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { openStore } from 'sandbox-state'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { copyLibrary } from '../support/copy.js'
 import { holdFlock } from '../support/flock.js'
 import { nextMessage, startProgram } from '../support/program.js'
 import { temporaryFolder } from '../support/root.js'
-import { settled } from '../support/wait.js'
+import { openTestStore } from '../support/store.js'
 
 // What a change needs is missing once, and there again at the next: a failure is of one call.
 
@@ -24,31 +23,29 @@ describe.skipIf(missing !== undefined)('no descriptors are left', () => {
   const failed = { name: 'StateStoreError', code: 'IO_ERROR' }
 
   test('at the first change: it fails with a typed error, the next is made, and the store can be closed', async () => {
-    const report = await settled(startLimited(temporaryFolder(), 'create'))
+    const report = await startLimited(temporaryFolder(), 'create')
     expect(report).toEqual({ without: [failed, failed], withSome: ['ok', 'ok'], closed: 'ok' })
   })
 
   test.each(['locks', 'check', 'repair'])('at the first %s: the next one goes well', async call => {
     const root = temporaryFolder()
-    const store = await openStore(root)
-    onTestFinished(() => store.close())
+    const store = await openTestStore(root)
     await store.create('a')
     writeFileSync(join(root, 'a', 'state.json.4711'), '')
-    const report = await settled(startLimited(root, call))
+    const report = await startLimited(root, call)
     expect(report).toEqual({ without: [failed, failed], withSome: ['ok', 'ok'], closed: 'ok' })
   })
 
   test('at a change of a locked sandbox: the next one still ends with LOCK_TIMEOUT', async () => {
     const root = temporaryFolder()
-    const store = await openStore(root)
-    onTestFinished(() => store.close())
+    const store = await openTestStore(root)
     for (const id of ['a', 'b']) {
       await store.create(id)
       await holdFlock(join(root, id, 'lock'))
     }
     const timeout = { name: 'StateStoreError', code: 'LOCK_TIMEOUT' }
     const reports = await Promise.all(
-      [0, 1, 2, 3, 4, 5].map(left => settled(startLimited(root, 'update', String(left)))),
+      [0, 1, 2, 3, 4, 5].map(left => startLimited(root, 'update', String(left))),
     )
     const expected = expect.objectContaining({ withSome: [timeout, timeout], closed: 'ok' })
     expect(reports).toEqual(reports.map(() => expected))
@@ -59,7 +56,7 @@ describe.each(['proper-lockfile', 'write-file-atomic'])('%s is away for a moment
   async function run(when: 'before' | 'after') {
     const { index, packages } = copyLibrary()
     const root = temporaryFolder()
-    return settled(nextMessage(startProgram('late-package', [index, join(packages, name), root, when])))
+    return nextMessage(startProgram('late-package', [index, join(packages, name), root, when]))
   }
 
   test('once the library is imported: changes are made when it is there again', async () => {

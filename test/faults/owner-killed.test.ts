@@ -2,11 +2,12 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { openStore, type SandboxStore } from 'sandbox-state'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import type { SandboxStore } from 'sandbox-state'
+import { describe, expect, test } from 'vitest'
 import { all } from '../support/all.js'
 import { effort, long } from '../support/effort.js'
 import { temporaryFolder } from '../support/root.js'
+import { openTestStore } from '../support/store.js'
 import {
   AIMED,
   ask,
@@ -47,8 +48,7 @@ describe.skipIf(noStrace !== undefined).each(effort(ways.slice(0, 1), ways))(
         const { what, after } = one
         const root = temporaryFolder(folder)
         const logs = temporaryFolder()
-        const store = await openStore(root, { durable: false })
-        onTestFinished(() => store.close())
+        const store = await openTestStore(root, { durable: false, lockTimeout: 0 })
         const tracee = await startPrepared(root, ...how)
         await prepare(store, root, tracee, what, 'traced')
         const made = await traceChange(tracee, { what, id: 'traced' }, logs)
@@ -88,8 +88,7 @@ describe.runIf(long && noStrace === undefined && disk !== undefined)('a flush of
   test('that fails leaves the orphan that was there, or none', AIMED, async () => {
     const root = temporaryFolder(disk?.folder)
     const logs = temporaryFolder()
-    const store = await openStore(root)
-    onTestFinished(() => store.close())
+    const store = await openTestStore(root)
     for (const id of ['traced', 'orphan', 'none']) await store.create(id)
     const calls = await traceChange(await startPrepared(root), { what: 'own', id: 'traced' }, logs)
     const flushes = calls.filter(({ name }) => name === 'fsync')
@@ -134,7 +133,7 @@ async function leaveOrphan(root: string, id: string): Promise<void> {
   expect(await once(owner, 'exit')).toEqual([0, null])
 }
 
-/** Anybody can own it at once, and give it back. */
+/** Another process can own it at once, and release it. */
 async function expectUsable(store: SandboxStore, root: string, id: string, where: string): Promise<void> {
   const owner = await store.own(id)
   await owner.release()

@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
-import { openStore } from 'sandbox-state'
-import { expect, onTestFinished } from 'vitest'
+import { expect } from 'vitest'
 import { all } from '../support/all.js'
+import { openTestStore } from '../support/store.js'
 import { until } from '../support/wait.js'
 import { expectWalk, namesIn, stateOf, TIDY } from './sandbox.js'
 
@@ -12,7 +12,7 @@ interface Report {
   readonly failed: number
   /** How many calls of the C library were disturbed. */
   readonly faults: number
-  /** Of `shared`: those that were acknowledged, and those of which it is not known. */
+  /** Increments of `shared`: those acknowledged, and those whose outcome is unknown. */
   readonly increments: readonly [number, number]
   readonly leaked: number
   readonly wrong: readonly string[]
@@ -38,15 +38,14 @@ function reportOf(child: ChildProcess, onProgress: (made: number) => void): Prom
   })
 }
 
-/** Lets two processes change sandboxes, disturbs them meanwhile, and expects of every change what was said of it. */
+/** Lets two processes change sandboxes, disturbs them meanwhile, and expects each change to be as it was reported. */
 export async function expectNothingLost(
   root: string,
   start: (args: readonly string[]) => Promise<ChildProcess>,
   work: { readonly changes: number; readonly rate: number },
   disturb?: (moreChanges: (count: number) => Promise<void>) => Promise<void>,
 ): Promise<Totals> {
-  const store = await openStore(root, { durable: false })
-  onTestFinished(() => store.close())
+  const store = await openTestStore(root, { durable: false })
   await store.create('shared')
   const children = await Promise.all(NAMES.map(name => start([root, name])))
   const made = new Map<ChildProcess, number>()

@@ -1,19 +1,18 @@
 import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { openStore } from 'sandbox-state'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { all } from '../support/all.js'
 import { nextMessage, startProgram } from '../support/program.js'
 import { temporaryFolder } from '../support/root.js'
+import { openTestStore } from '../support/store.js'
 
 // After a holder was killed, its pid may be given to another process. Who holds a lock must not be guessed by pid.
 
 /** A root with a running sandbox, and a store whose changes wait for nobody. */
 async function setUp() {
   const root = temporaryFolder()
-  const store = await openStore(root, { lockTimeout: 1 })
-  onTestFinished(() => store.close())
+  const store = await openTestStore(root, { lockTimeout: 1 })
   await store.create('a')
   await store.transition('a', 'ready', 'running')
   return { root, store }

@@ -1,13 +1,13 @@
 import { existsSync, mkdirSync, readFileSync, rmdirSync, statSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
-import { openStore } from 'sandbox-state'
 import { expect, test } from 'vitest'
 import { beforeEachCall } from '../attack/before-call.js'
 import { temporaryFolder } from '../support/root.js'
+import { openTestStore } from '../support/store.js'
 
 // A dot-lock of ours has become stale: its holder was killed, or stood still for long. Another program, which knows
-// proper-lockfile alone, takes it over just before any of our calls, as that package does: it looks, removes it by its
-// name, and makes its own.
+// only proper-lockfile, takes it over just before any of our calls, as that package does: it looks, removes the lock by
+// its name, and makes its own.
 
 const MINUTE = 60
 
@@ -19,7 +19,7 @@ test.each(['is taken over', 'is released'])(
       const root = temporaryFolder()
       const file = join(root, 'a', 'state.json')
       const dotLock = `${file}.lock`
-      const store = await openStore(root, { lockTimeout: 0, durable: false })
+      const store = await openTestStore(root, { lockTimeout: 0, durable: false })
       await store.create('a')
       const first = readFileSync(file, 'utf8')
 
@@ -50,7 +50,6 @@ test.each(['is taken over', 'is released'])(
         expect.soft(statSync(dotLock).mode & 0o777, `its lock, taken before call ${at}`).toBe(0o755)
         expect.soft(readFileSync(file, 'utf8'), `the state, taken before call ${at}`).toBe(before)
       }
-      await store.close()
     }
     expect(taken).toBeGreaterThan(1)
   },
@@ -61,7 +60,7 @@ test('a change is made although another program removes our lock, as stale, befo
   for (let at = 1, calls = 1; at <= calls; at++) {
     const root = temporaryFolder()
     const dotLock = join(root, 'a', 'state.json.lock')
-    const store = await openStore(root, { durable: false })
+    const store = await openTestStore(root, { durable: false })
     await store.create('a')
     mkdirSync(dotLock, 0o500)
     calls = await beforeEachCall(
@@ -73,7 +72,6 @@ test('a change is made although another program removes our lock, as stale, befo
       () => store.update('a', state => ({ ...state, blockIndex: 7 })),
     )
     expect(await store.read('a'), `removed before call ${at}`).toMatchObject({ blockIndex: 7 })
-    await store.close()
   }
   expect(removed).toBeGreaterThan(5)
 })

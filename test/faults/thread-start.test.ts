@@ -6,7 +6,6 @@ import { expect, test } from 'vitest'
 import { copyLibrary } from '../support/copy.js'
 import { nextMessage, noOrdinaryUser, ORDINARY_USER, startProgram } from '../support/program.js'
 import { filesystems, temporaryFolder } from '../support/root.js'
-import { settled } from '../support/wait.js'
 
 // Changes that are made at once on a disk may be made in a thread; where none can start, they are made all the same.
 
@@ -20,7 +19,7 @@ if (noLimit !== undefined) console.warn(`threads are not limited: ${noLimit}`)
 
 async function expectAllMade(child: ChildProcess): Promise<void> {
   const all = (value: number) => Array.from({ length: 6 }, () => value)
-  expect(await settled(nextMessage(child))).toEqual([all(0), all(1), all(2)])
+  expect(await nextMessage(child)).toEqual([all(0), all(1), all(2)])
 }
 
 test.skipIf(disk === undefined)("the file of a thread's code is missing, as in a bundle", async () => {

@@ -1,10 +1,10 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import lockfile from 'proper-lockfile'
-import { openStore } from 'sandbox-state'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { places } from '../support/effort.js'
 import { temporaryFolder } from '../support/root.js'
+import { openTestStore } from '../support/store.js'
 
 const EARLIER = '00000000-0000-4000-8000-000000000000'
 
@@ -28,8 +28,7 @@ describe.skipIf(process.platform !== 'linux').each(places)(
   ({ folder }) => {
     async function setUp(left: (note: string) => string) {
       const root = temporaryFolder(folder)
-      const store = await openStore(root, { lockTimeout: 100 })
-      onTestFinished(() => store.close())
+      const store = await openTestStore(root, { lockTimeout: 100 })
       await store.create('a')
       const [lock, temporary] = [join(root, 'a', 'lock'), join(root, 'a', '.state.json.tmp')]
       const note = readFileSync(lock, 'latin1')

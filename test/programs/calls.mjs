@@ -1,13 +1,9 @@
 // Makes calls of one sandbox, one after another, and reports what came of each: calls.mjs ROOT ID update|repair|check...
 import { openStore } from 'sandbox-state'
+import { all } from './all.mjs'
 
 const [root, id, ...calls] = process.argv.slice(2)
 const store = await openStore(root, { lockTimeout: 1_000 })
-const all = async items => {
-  const list = []
-  for await (const item of await items) list.push(item)
-  return list
-}
 const kinds = {
   create: async () => (await store.create(id)).state,
   update: async () => (await store.update(id, s => ({ ...s, blockIndex: s.blockIndex + 1 }))).blockIndex,

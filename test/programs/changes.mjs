@@ -1,4 +1,6 @@
 // The changes that tests disturb, each of one sandbox, by what they are called in a message to a program.
+import { all } from './all.mjs'
+
 export function changesOf(store) {
   const owners = new Map()
   return {
@@ -11,11 +13,7 @@ export function changesOf(store) {
     },
     release: id => owners.get(id).release(),
     // All orphans; the test leaves one.
-    reap: async () => {
-      const ids = []
-      for await (const { id } of store.reap()) ids.push(id)
-      return ids
-    },
+    reap: async () => (await all(store.reap())).map(({ id }) => id),
   }
 }
 
@@ -28,3 +26,10 @@ export async function outcomeOf(call) {
     return { ok: false, name, code, message, path, cause: cause?.code, stack: error.stack }
   }
 }
+
+/** The same in short: `ok`, or the error's name and code. */
+export const inShort = call =>
+  call.then(
+    () => 'ok',
+    ({ name, code }) => ({ name, code }),
+  )

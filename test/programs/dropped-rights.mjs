@@ -1,6 +1,7 @@
 // Gives up root's rights with the store open, once inside a change: dropped-rights.mjs ROOT UID ID
 // Sends what came of a change during which it did so, and of every call after that.
 import { openStore } from 'sandbox-state'
+import { all } from './all.mjs'
 import { changesOf, outcomeOf } from './changes.mjs'
 
 const [root, uid, id] = process.argv.slice(2)
@@ -14,11 +15,7 @@ function dropRights() {
   process.setuid(Number(uid))
 }
 
-async function list() {
-  const ids = []
-  for await (const entry of store.list()) ids.push(entry.id)
-  return ids
-}
+const list = async () => (await all(store.list())).map(({ id }) => id)
 
 const changes = changesOf(store)
 const outcomes = {

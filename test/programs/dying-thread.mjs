@@ -1,16 +1,8 @@
 // The commit thread dies in the middle of changes of three sandboxes: dying-thread.mjs ROOT early|late
-// It does so while it waits for the last change's rules (early), or after it has been given them (late).
-import fs from 'node:fs'
-import { syncBuiltinESMExports } from 'node:module'
+// It does so while it waits for the last change's rules (early), or after it has been given them (late). With slow-disk.mjs
+// preloaded, there is such a thread.
 import { openStore } from 'sandbox-state'
-
-// A flush on the spot is slow, so that the changes after it are made in the thread on any disk.
-const { fsyncSync } = fs
-fs.fsyncSync = fd => {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 4)
-  fsyncSync(fd)
-}
-syncBuiltinESMExports()
+import { all } from './all.mjs'
 
 const [root, when] = process.argv.slice(2)
 const threads = []
@@ -28,7 +20,7 @@ await Promise.all(ids.map(id => store.create(id)))
 await updateAll(state => state)
 const begun = threads.length
 let applied = 0
-// What is no message is an uncaught exception in the thread.
+// The thread cannot take this for a message: an uncaught exception.
 const kill = () => threads[0].postMessage(null)
 const outcomes = await updateAll(state => {
   applied++
@@ -40,7 +32,6 @@ const outcomes = await updateAll(state => {
 })
 const after = await indexes()
 const next = await updateAll(state => ({ ...state, blockIndex: 2 }))
-const findings = []
-for await (const finding of store.check()) findings.push(finding)
+const findings = await all(store.check())
 await store.close()
 process.send({ begun, outcomes, after, next, findings }, () => process.disconnect())

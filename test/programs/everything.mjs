@@ -1,12 +1,8 @@
 // Uses the store's calls and loops, and sends its parent what came of them: everything.mjs ROOT
 import { openStore } from 'sandbox-state'
+import { all } from './all.mjs'
 
 const store = await openStore(process.argv[2])
-const all = async items => {
-  const list = []
-  for await (const item of items) list.push(item)
-  return list
-}
 const { state: created } = await store.create('a')
 await store.transition('a', 'ready', 'running')
 let watched

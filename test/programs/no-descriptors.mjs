@@ -3,6 +3,8 @@
 // and `b` without descriptors, of both with some again, and of closing the store.
 import { closeSync, openSync } from 'node:fs'
 import { openStore } from 'sandbox-state'
+import { all } from './all.mjs'
+import { inShort } from './changes.mjs'
 
 const [root, call, left] = process.argv.slice(2)
 const store = await openStore(root, { lockTimeout: 0 })
@@ -19,27 +21,17 @@ function exhaust(left) {
   return () => open.forEach(closeSync)
 }
 
-async function all(items) {
-  for await (const _ of items);
-}
-
 const calls = {
   create: id => store.create(id),
   update: id => store.update(id, state => state),
-  read: id => store.read(id),
   locks: () => all(store.locks()),
   check: () => all(store.check()),
   repair: () => store.repair(),
 }
-const outcome = call =>
-  call.then(
-    () => 'ok',
-    error => ({ name: error.name, code: error.code }),
-  )
 
 if (left !== undefined) await store.create(`x-${process.pid}`)
 const giveBack = exhaust(Number(left ?? 0))
-const without = [await outcome(calls[call]('a')), await outcome(calls[call]('b'))]
+const without = [await inShort(calls[call]('a')), await inShort(calls[call]('b'))]
 giveBack()
-const withSome = [await outcome(calls[call]('a')), await outcome(calls[call]('b'))]
-process.send({ without, withSome, closed: await outcome(store.close()) }, () => process.disconnect())
+const withSome = [await inShort(calls[call]('a')), await inShort(calls[call]('b'))]
+process.send({ without, withSome, closed: await inShort(store.close()) }, () => process.disconnect())

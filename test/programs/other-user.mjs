@@ -2,17 +2,13 @@
 
 import { listLocks } from '../../dist/file/lock/list-locks.js'
 import { openStore } from '../../dist/index.js'
+import { all } from './all.mjs'
 
 const [root, uid] = process.argv.slice(2)
 process.setgroups([])
 process.setgid(Number(uid))
 process.setuid(Number(uid))
 const store = await openStore(root, { lockTimeout: 200 })
-const all = async rows => {
-  const list = []
-  for await (const row of rows) list.push(row)
-  return list
-}
 const failure = ({ name, message }) => ({ name, message })
 const findings = await all(store.check()).catch(failure)
 const repairs = await store.repair().catch(failure)

@@ -5,16 +5,11 @@ import cluster from 'node:cluster'
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { openStore } from 'sandbox-state'
+import { all } from './all.mjs'
 
 const store = await openStore(process.argv[2], { lockTimeout: 10_000 })
 const owners = new Map()
 const IDLE = ['-e', 'setInterval(() => {}, 1000); process.send?.("ready")']
-
-async function all(items) {
-  const collected = []
-  for await (const item of items) collected.push(item)
-  return collected
-}
 
 /** A child that lives on when this process is killed. */
 async function sleeper(...inherited) {

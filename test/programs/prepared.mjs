@@ -3,6 +3,7 @@
 // Each message { what, id } is one change; it runs between two calls that a tracer can see, and its outcome is sent.
 import { readdirSync, statSync } from 'node:fs'
 import { openStore } from 'sandbox-state'
+import { all } from './all.mjs'
 import { changesOf, outcomeOf } from './changes.mjs'
 
 const [root, cold] = process.argv.slice(2)
@@ -12,11 +13,7 @@ const calls = {
   // Three sandboxes at once, with the outcome of each.
   batch: id => Promise.all([id, `${id}-2`, `${id}-3`].map(each => outcomeOf(() => calls.update(each)))),
   read: id => store.read(id),
-  list: async () => {
-    const entries = []
-    for await (const entry of store.list()) entries.push(entry)
-    return entries
-  },
+  list: () => all(store.list()),
 }
 
 function mark(name) {
