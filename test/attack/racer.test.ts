@@ -33,7 +33,7 @@ describe.skipIf(!existsSync('/proc/self/fd')).each(places)('on $name', ({ folder
       const racer = startProgram('swapper', [kind, root, 'a', victim])
       await nextMessage(racer)
       const codes: Record<string, number> = {}
-      const tell = (code: string) => {
+      const count = (code: string) => {
         codes[code] = (codes[code] ?? 0) + 1
       }
       for (let i = 0; i < ROUNDS; i++) {
@@ -47,10 +47,10 @@ describe.skipIf(!existsSync('/proc/self/fd')).each(places)('on $name', ({ folder
         for (const call of calls) {
           try {
             await call()
-            tell('done')
+            count('done')
           } catch (error) {
             if (!(error instanceof StateStoreError)) throw error
-            tell(error.code)
+            count(error.code)
           }
         }
       }

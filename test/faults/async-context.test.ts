@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { filesystems, temporaryFolder } from '../support/root.js'
 import { openTestStore } from '../support/store.js'
 
-// What a program calls the store with runs where the program called: its AsyncLocalStorage says who asks.
+// A function that a program passes to the store runs in the async context of the call, with its AsyncLocalStorage.
 
 const tenants = [0, 1, 2, 3, 4, 5, 6, 7]
 
@@ -42,7 +42,7 @@ describe.each(filesystems)("a function runs in its caller's own async context, o
     expect([...seen.entries()]).toEqual(tenants.map(tenant => [tenant, tenant]))
   })
 
-  test('the progress of a check, whoever goes through its findings', async () => {
+  test('the progress of a check, though another context loops over its findings', async () => {
     const { store, request } = await setUp()
     for (const id of ['a', 'b', 'c']) await store.create(id)
     const seen = new Set<number | undefined>()

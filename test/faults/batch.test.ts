@@ -20,7 +20,7 @@ import {
 } from '../support/strace.js'
 import { expectUsable, isState, stateOf } from './sandbox.js'
 
-// Three changes in company, one of which is disturbed: it fails alone, and none is lost or mixed up with another.
+// Three changes at once, one of which is disturbed: it alone fails, and none is lost or mixed up with another.
 
 if (noStrace !== undefined) console.warn(`no batch is disturbed: ${noStrace}`)
 
@@ -28,7 +28,7 @@ const MEMBERS = ['', '-2', '-3']
 const BEFORE = { state: 'ready', blockIndex: 0 } as const
 const AFTER = { state: 'ready', blockIndex: 1 } as const
 
-/** On a disk: in memory there is no company, each change is made on the spot. */
+/** In memory each change is made on the spot, alone. */
 const disks = ways.filter(({ name }) => name !== 'memory')
 
 interface Batches {
@@ -73,7 +73,7 @@ async function createMembers(store: SandboxStore, id: string): Promise<void> {
   for (const member of MEMBERS) await store.create(id + member)
 }
 
-/** The second failed, and is as it must be then; the others were changed. */
+/** The second failed and is as it must be then; the others were changed. */
 async function expectOneFailed(
   store: SandboxStore,
   root: string,
@@ -90,9 +90,9 @@ async function expectOneFailed(
   }
 }
 
-describe.skipIf(noStrace !== undefined).each(disks)('three changes in company, on $name', way => {
+describe.skipIf(noStrace !== undefined).each(disks)('three changes at once, on $name', way => {
   let traced: Promise<readonly Call[]> | undefined
-  /** They are the same in every root, and it takes long to look. */
+  /** They are the same in every root, and tracing takes long. */
   const callsOfBatch = () => {
     traced ??= traceBatch(way)
     return traced

@@ -8,7 +8,7 @@ import { openTestStore } from '../support/store.js'
 import { SLOW } from '../support/strace.js'
 import { expectUsable, faultsOf, namesIn, stateOf } from './sandbox.js'
 
-// A process ends inside a change, in any way that a program has to end: the next one works at once.
+// A process ends inside a change, in each way in which a program can end: the next one works at once.
 
 const WAYS = [
   { way: 'exit', ended: [0, null] },

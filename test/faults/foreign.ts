@@ -5,8 +5,8 @@ import lockfile from 'proper-lockfile'
 import { until } from '../support/wait.js'
 
 /**
- * Changes a sandbox as a program does that knows only proper-lockfile, and that takes our lock for a stale one: its
- * clock is ahead, or we did not refresh the lock for 10 s.
+ * Changes a sandbox as a program would that knows only proper-lockfile and takes our lock for stale, because its clock
+ * is ahead or because we did not refresh the lock for 10 s.
  */
 export async function changeAsForeignProgram(root: string, id: string, add: number): Promise<void> {
   const file = join(root, id, 'state.json')
@@ -27,7 +27,7 @@ export function isBeforeRename(root: string, id: string): boolean {
   }
 }
 
-/** Lets a program run on that stops itself. (SIGCONT before it does so would be lost.) */
+/** Continues a program that stops itself. (A SIGCONT before it does so would be lost.) */
 export async function resume({ pid }: ChildProcess): Promise<void> {
   await until('the program is stopped', () => /\) T /.test(readFileSync(`/proc/${pid}/stat`, 'latin1')))
   process.kill(Number(pid), 'SIGCONT')

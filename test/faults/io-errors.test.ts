@@ -21,9 +21,9 @@ import {
 } from '../support/strace.js'
 import { CHANGES, expectUsable, isState, namesIn, stateOf } from './sandbox.js'
 
-// Every system call of a change fails, one at a time, with every error that a bad disk, a full one, a read-only one,
-// missing rights or missing descriptors would make of it. close(2) is not among them: Linux closes whatever it returns,
-// and what strace injects it does instead of closing.
+// Every system call of a change fails, one at a time, with each error that a bad, full or read-only disk, missing rights
+// or missing descriptors would cause. All but close(2): Linux closes the file whatever it returns, but strace injects an
+// error in place of the call.
 
 const ERRORS: Readonly<Record<string, readonly string[]>> = {
   openat: ['EMFILE', 'EACCES', 'EIO', 'ENOSPC', 'EROFS'],
@@ -47,7 +47,7 @@ const ERRORS: Readonly<Record<string, readonly string[]>> = {
   read: ['EIO'],
 }
 
-/** Every so many cases, and in memory only: `pairs.test.ts` fails every call, too, without strace(1). */
+/** One case in this many is tried. `pairs.test.ts` fails every call, too, without strace(1). */
 const STEP = effort(5, 3, 1)
 
 if (noStrace !== undefined) console.warn(`I/O errors are not injected: ${noStrace}`)
@@ -144,7 +144,7 @@ function expectReadOr(answer: Answer, undisturbed: Answer, root: string, errno: 
   else expectTyped(answer, root, 'a', errno, where)
 }
 
-/** Nothing of the state depends on these: the history, the lock's release; and a deletion must work on a full disk. */
+/** The state does not depend on the history and the lock's release; and a deletion must work on a full disk. */
 function isHarmless({ name, text }: Call, what: Asked['what'], errno: string): boolean {
   if (text.includes('history.jsonl') || text === 'unlinkat state.json.lock') return true
   return what === 'delete' && errno === 'ENOSPC' && name !== 'fsync' && name !== 'openat'

@@ -19,7 +19,7 @@ import { CHANGES, expectUsable, isState, namesIn, stateOf } from './sandbox.js'
 
 if (noStrace !== undefined) console.warn(`no process is killed at a call: ${noStrace}`)
 
-/** Kills at every so many calls, and at the last. */
+/** Kills at one call in this many, and at the last. */
 const STEP = effort(40, 3, 1)
 /** How many kills must leave the old state, and how many the new one; else the calls were not those of the change. */
 const ENOUGH = effort(0, 0, 2)

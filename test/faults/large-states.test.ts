@@ -19,7 +19,7 @@ describe.each(filesystems)('a state above 1 MiB among concurrent changes, on $na
       uncaught: [],
     })
     const store = await openTestStore(root, { lockTimeout: 0 })
-    // Nobody holds its locks any more.
+    // Its locks are free.
     const next = call === 'create' ? store.create('big') : store.update('big', state => state)
     expect(await next).toMatchObject({ state: 'ready' })
   })

@@ -26,11 +26,11 @@ export interface LoadOptions {
   readonly contenders: number
   /** The sandboxes; test/programs/contender.mjs says what is done with which. */
   readonly ids: readonly string[]
-  /** On how many of them one process works; on all by default. */
+  /** On how many of them each process works; by default on all. */
   readonly idsEach?: number
   /** How long a process rests between two calls at most, in ms. */
   readonly rest?: number
-  /** It ends after so many kills, or so many ms after all have begun. */
+  /** The load ends after this many kills, or this many ms after all processes have begun. */
   readonly kills: number
   readonly lasts?: number
   /** How long to wait before each kill at most, in ms. */
@@ -41,18 +41,18 @@ export interface LoadOptions {
   readonly otherHost?: boolean
   /** Whether a program that knows only proper-lockfile counts up `count-0`, too. */
   readonly stranger?: boolean
-  /** Whether test/programs/bystander.mjs is at work beside. */
+  /** How many processes of test/programs/bystander.mjs are at work beside them. */
   readonly bystanders?: number
   readonly onProgress?: (kills: number) => void
 }
 
 export interface Load {
   readonly kills: number
-  /** Of the killed, those that were inside a change. */
+  /** How many of the killed were inside a change. */
   readonly killedHolders: number
   readonly stops: number
   readonly operations: ReadonlyMap<string, readonly Operation<Input, Output>[]>
-  /** What must never be, as the processes saw it. */
+  /** What must never happen, as the processes saw it. */
   readonly violations: readonly string[]
   /** How often something was done, such as `owned`. */
   readonly did: Readonly<Record<string, number>>
@@ -70,7 +70,7 @@ interface Contender {
 /** Sandboxes that are there before the contenders come. */
 export const PERMANENT = /^(count|walk)/
 
-/** In microseconds as the contenders count them. */
+/** In microseconds, on the contenders' clock. */
 const now = () => Number(process.hrtime.bigint() / 1000n)
 
 /**

@@ -27,7 +27,7 @@ async function newSandbox(): Promise<{ root: string; store: SandboxStore }> {
 describe('a lock is given up although a child of another thread has a copy of it, between fork and exec', () => {
   test.each([
     ['a change', CHANGES, []],
-    ['an owner, and by a look whether there is one', CHANGES, ['own']],
+    ['an owner, and by a look for owners', CHANGES, ['own']],
     ['a check that confirms a fault', CHECKS, ['check']],
   ])('by %s', async (_, count, beside) => {
     const { root } = await newSandbox()

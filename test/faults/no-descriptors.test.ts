@@ -8,7 +8,7 @@ import { nextMessage, startProgram } from '../support/program.js'
 import { temporaryFolder } from '../support/root.js'
 import { openTestStore } from '../support/store.js'
 
-// What a change needs is missing once, and there again at the next: a failure is of one call.
+// What a change needs is missing once, and there again for the next one: only one call fails.
 
 const missing = spawnSync('prlimit', ['--nofile']).status === 0 ? undefined : 'prlimit is not installed'
 if (missing !== undefined) console.warn(`no process runs out of descriptors: ${missing}`)

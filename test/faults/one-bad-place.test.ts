@@ -28,7 +28,7 @@ interface Row {
 
 type Report = Readonly<Record<'list' | 'locks' | 'check' | 'repair' | 'checkedAgain', readonly Row[]>>
 
-/** Sandboxes of which `a-torn` and `z-torn` are to be repaired, `good` is held, and the bad ones are as the test makes them. */
+/** Makes `a-torn` and `z-torn`, to be repaired, `good`, to be held, and sandboxes for the test to damage. */
 async function newSandboxes(root: string, ...bad: readonly string[]): Promise<void> {
   const store = await openStore(root)
   for (const id of ['a-torn', ...bad, 'good', 'z-torn']) await store.create(id)

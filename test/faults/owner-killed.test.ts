@@ -23,7 +23,7 @@ import { expectWalk, namesIn, TIDY } from './sandbox.js'
 
 // A process is killed before system calls of own, release and reap, one at a time: before each in `npm run test:long`.
 
-/** Kills at every so many calls, and at the last. */
+/** Kills at one call in this many, and at the last. */
 const STEP = effort(40, 3, 1)
 
 interface Case {
@@ -73,7 +73,7 @@ describe.skipIf(noStrace !== undefined).each(effort(ways.slice(0, 1), ways))(
           seen.push(found)
           await expectUsable(store, root, id, call.text)
         }
-        // Some kills came too early and some too late to undo it, and what came once is not undone by a later kill.
+        // Some kills came before the change and some after it, and no later kill finds an earlier state.
         expect([...new Set(seen)]).toEqual(after.filter(each => seen.includes(each)))
         expect(seen).toContain(after[0])
         expect(seen).toContain(after.at(-1))

@@ -23,7 +23,7 @@ interface Place {
   readonly folder: string
   readonly environment: NodeJS.ProcessEnv
   readonly inThread: boolean
-  /** Of how many pairs one is tried. */
+  /** One pair in this many is tried. */
   readonly every: number
 }
 

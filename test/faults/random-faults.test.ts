@@ -4,14 +4,14 @@ import { noLibcFaults, startWithFaults } from '../support/libc-faults.js'
 import { temporaryFolder } from '../support/root.js'
 import { expectNothingLost } from './random-load.js'
 
-// Calls of the C library fail at random, or read and write but the half, in two processes that make thousands of changes.
+// Calls of the C library fail at random, or read and write only half, in two processes that make thousands of changes.
 
 if (noLibcFaults !== undefined) console.warn(`no calls fail at random: ${noLibcFaults}`)
 
 /** How many changes: on a disk each takes a hundred times as long. */
 const [inMemory, onDisk] = [effort(1_000, 20_000, 400_000), effort(100, 2_000, 40_000)]
 
-/** How many of a million calls fail: a change makes thirty. */
+/** How many calls in a million fail; a change makes about thirty. */
 const RATE = 20_000
 
 describe.skipIf(noLibcFaults !== undefined).each(places)(

@@ -7,7 +7,7 @@ import { nextMessage, startProgram } from '../support/program.js'
 import { temporaryFolder } from '../support/root.js'
 import { openTestStore } from '../support/store.js'
 
-// After a holder was killed, its pid may be given to another process. Who holds a lock must not be guessed by pid.
+// After a holder was killed, its pid may be given to another process: a pid alone does not say who holds a lock.
 
 /** A root with a running sandbox, and a store whose changes wait for nobody. */
 async function setUp() {
@@ -18,7 +18,7 @@ async function setUp() {
   return { root, store }
 }
 
-/** Writes a living process's pid over the one in a record, as if that had got it. */
+/** Writes a living process's pid over the one in a record, as if the system had given it the dead one's. */
 function recycle(file: string, pid: number | undefined): void {
   const record = readFileSync(file, 'utf8')
   const recycled = record.replace(`"pid":${pid}`, `"pid":${process.pid}`)

@@ -11,7 +11,7 @@ import { noOtherHost } from './other-host.js'
 // Everything at once, in rounds: changes alone and in batches, own, release, reap and run, deletes and creates, while
 // processes are killed, and stopped for longer than proper-lockfile waits before it takes a lock over; beside them a
 // program that knows only proper-lockfile, and others that check, repair, copy, watch and list.
-// `npm run soak` (soak.mjs) does so for an hour: 32 processes. What it prints is for a person who waits.
+// `npm run soak` (soak.mjs) does so for an hour with 32 processes, and prints its progress.
 
 const MINUTES = Number(process.env.SANDBOX_STATE_SOAK_MINUTES ?? 0)
 const OPTIONS: LoadOptions = {

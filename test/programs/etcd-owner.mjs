@@ -1,6 +1,6 @@
-// Owns sandbox a on etcd, with a lease of some seconds, and does as it is told: etcd-owner.mjs ROOT SECONDS
-// Told a number of ms, it blocks its event loop for so long; told to end, it ends of itself, without a release.
-// Its status is 1 when it has lost the sandbox.
+// Owns sandbox a on etcd, with a lease of some seconds, until a message: etcd-owner.mjs ROOT SECONDS
+// A number of ms blocks its event loop for that long; `release` releases the sandbox, `end` ends it without a release.
+// Its exit status is 1 when it has lost the sandbox.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EtcdBackend } from '../../dist/etcd/backend.js'
 import { SandboxStore } from '../../dist/store.js'

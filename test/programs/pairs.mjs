@@ -1,6 +1,6 @@
 // Disturbs every call of a change, and with it every later call that is then made: pairs.mjs ROOT
-// Each message { what, firsts, seconds, every } is such a run: what becomes of the first call, of the second, and of how
-// many pairs one is tried. The answer is a row for each pair. A message { again, ids } makes a change of each sandbox.
+// Each message { what, firsts, seconds, every } is such a run: the faults of the first call and of the second; one pair in
+// `every` is tried. The answer is a row for each pair. A message { again, ids } makes a change of each sandbox.
 // With slow-disk.mjs preloaded changes are made in the commit thread, which a forked child would not have. So another
 // process is killed there: pairs.mjs ROOT CHANGE, where CHANGE is a JSON array [what, id, first, second]
 import { spawnSync } from 'node:child_process'

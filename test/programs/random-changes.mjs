@@ -1,7 +1,7 @@
 // Changes sandboxes at random while something is wrong with their disk: random-changes.mjs ROOT NAME
 // A message { changes, rate, seed } starts it, and `stop` ends it early. With faults.c preloaded, `rate` of a million calls
 // fail. After each change, its own sandboxes must be as the change said; `shared` is incremented by all processes.
-// It sends what it did and what was wrong at the end; without faults.c, also how many changes it has made so far.
+// At the end it sends what it did and what was wrong; without faults.c, also how many changes it has made so far.
 import { readdirSync, readlinkSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openStore, TRANSITIONS } from 'sandbox-state'
@@ -16,7 +16,6 @@ const known = new Map(IDS.map(id => [id, undefined]))
 const report = {
   changes: 0,
   acknowledged: 0,
-  unknown: 0,
   failed: 0,
   faults: 0,
   increments: [0, 0],
@@ -69,9 +68,8 @@ async function judge(id, next, code) {
   known.set(id, after)
   report.changes++
   if (code === undefined) report.acknowledged++
-  else if (code === 'OUTCOME_UNKNOWN') report.unknown++
   else if (code === 'IO_ERROR') report.failed++
-  else report.wrong.push(`${id}: ${code}`)
+  else if (code !== 'OUTCOME_UNKNOWN') report.wrong.push(`${id}: ${code}`)
   const right = code === undefined ? [next] : code === 'OUTCOME_UNKNOWN' ? [before, next] : [before]
   if (right.some(state => same(state, after))) return
   report.wrong.push(
@@ -107,7 +105,7 @@ function openFiles() {
     try {
       return readlinkSync(`/proc/self/fd/${fd}`).startsWith(root)
     } catch {
-      return false // It was the folder's own.
+      return false // It was the listing's own.
     }
   }
   return readdirSync('/proc/self/fd').filter(isOurs).length

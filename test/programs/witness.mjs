@@ -1,5 +1,5 @@
-// Shows that two processes are inside of something at once, and knows nothing of the store's locks: who is inside keeps a
-// link there that names its process, and the child that it passes the sandbox on to.
+// Shows whether two processes are inside something at once, without the store's locks: a process that is inside keeps a
+// link that names it, and the child that it hands the sandbox to.
 import { readFileSync, readlinkSync, renameSync, symlinkSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 

@@ -56,7 +56,7 @@ function openFiles(root) {
     try {
       return readlinkSync(`/proc/self/fd/${fd}`).startsWith(root)
     } catch {
-      return false // It was the folder's own.
+      return false // It was the listing's own.
     }
   })
 }

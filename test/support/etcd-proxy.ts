@@ -15,13 +15,13 @@ export interface Passing {
 /** What happens to a request before etcd has seen it, or to its answer after; `refuse` answers as a server that is not etcd. */
 export type Verdict = 'pass' | 'cut' | 'refuse'
 
-/** Stands between a store and an etcd, and does to their connection what a test wants. */
+/** Stands between a store and an etcd, and disturbs their connection as a test wants. */
 export class EtcdProxy {
   /** Asked before a request goes on. */
   before: (passing: Passing) => Verdict | Promise<Verdict> = () => 'pass'
   /** Asked when etcd has answered and the store has not heard it. */
   after: (passing: Passing, answer: string) => Verdict | Promise<Verdict> = () => 'pass'
-  /** May make another request of one. */
+  /** May replace a request's body. */
   rewrite: (passing: Passing) => string = ({ body }) => body
   /** How many requests came, by path. */
   readonly counts = new Map<string, number>()
@@ -108,7 +108,7 @@ export class EtcdProxy {
   }
 }
 
-/** Whether it is a change that is asked for, not only a read. */
+/** Whether a request asks for a change, not only a read. */
 export function isChange({ path, body }: Passing): boolean {
   return path === '/v3/kv/txn' && body.includes('"compare":[{')
 }

@@ -8,7 +8,7 @@ const TMPFS = 0x01021994
 /** Where to make folders on a filesystem that is to be tried: see test/platforms/run.mjs. */
 const CHOSEN = process.env.SANDBOX_STATE_TEST_FOLDER || undefined
 
-/** Folders on the kinds of filesystem that this machine has: the store takes another way on a disk than in memory. */
+/** Folders on the kinds of filesystem that this machine has: the store works differently on a disk and in memory. */
 export const filesystems: readonly { readonly name: string; readonly folder: string }[] = [
   { name: 'memory', folder: '/dev/shm' },
   { name: 'disk', folder: CHOSEN ?? '/var/tmp' },
