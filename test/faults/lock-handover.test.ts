@@ -31,9 +31,10 @@ describe('a lock is given up although a child of another thread has a copy of it
     ['a check that confirms a fault', CHECKS, ['check']],
   ])('by %s', async (_, count, beside) => {
     const { root } = await newSandbox()
-    if (beside.includes('check')) writeFileSync(join(root, 'a', 'state.json.4711'), '')
+    const isChecked = beside.includes('check')
+    if (isChecked) writeFileSync(join(root, 'a', 'history.jsonl.1'), 'damaged\n', { mode: 0o600 })
     const report = await nextMessage(startProgram('forker', [root, 'a', `${count}`, ...beside]))
-    expect(report).toEqual({ made: count, errors: {} })
+    expect(report).toEqual({ made: count, found: isChecked ? count : 0, errors: {} })
   })
 })
 

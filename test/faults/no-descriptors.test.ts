@@ -31,7 +31,7 @@ describe.skipIf(missing !== undefined)('no descriptors are left', () => {
     const root = temporaryFolder()
     const store = await openTestStore(root)
     await store.create('a')
-    writeFileSync(join(root, 'a', 'state.json.4711'), '')
+    writeFileSync(join(root, 'a', '.state.json.tmp'), '')
     const report = await startLimited(root, call)
     expect(report).toEqual({ without: [failed, failed], withSome: ['ok', 'ok'], closed: 'ok' })
   })

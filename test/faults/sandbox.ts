@@ -71,7 +71,7 @@ interface HistoryLine {
 }
 
 /** The recorded changes of a sandbox, the rotated ones first, without lines that were torn: see docs/format.md. */
-export function historyOf(root: string, id: string): HistoryLine[] {
+function historyOf(root: string, id: string): HistoryLine[] {
   return ['history.jsonl.1', 'history.jsonl'].flatMap(name => {
     if (namesIn(root, id)?.includes(name) !== true) return []
     const lines = readFileSync(join(root, id, name), 'utf8').split('\n')

@@ -2,7 +2,7 @@
 // forker.mjs ROOT ID COUNT [check|own]
 // Between fork and exec, a child holds a copy of every descriptor. With `check`, the root is checked before each change;
 // with `own`, the sandbox is owned, released and listed.
-// Reports how many changes were made, and the errors.
+// Reports how many changes were made, how many faults were found, and the errors.
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { isMainThread, Worker, workerData } from 'node:worker_threads'
@@ -17,9 +17,10 @@ if (isMainThread) {
   await once(thread, 'online')
   const errors = {}
   let made = 0
+  let found = 0
   for (let i = 0; i < Number(count); i++) {
     try {
-      if (beside === 'check') for await (const _ of store.check());
+      if (beside === 'check') for await (const _ of store.check()) found++
       if (beside === 'own') {
         const owner = await store.own(id)
         await owner.release()
@@ -35,7 +36,7 @@ if (isMainThread) {
   Atomics.store(stopped, 0, 1)
   await once(thread, 'exit')
   await store.close()
-  process.send({ made, errors }, () => process.disconnect())
+  process.send({ made, found, errors }, () => process.disconnect())
 } else {
   while (Atomics.load(workerData, 0) === 0) spawnSync('true')
 }
