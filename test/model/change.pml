@@ -1,6 +1,6 @@
 /*
  * Changes of one sandbox: src/file/commit.ts, by three processes of ours, or, -DWITH_FOREIGN, by two beside a
- * program that knows proper-lockfile alone. KILLS of them are killed, between any two steps.
+ * program that knows only proper-lockfile. KILLS of them are killed, between any two steps.
  */
 #include "locks.pml"
 
@@ -190,7 +190,7 @@ proctype Ours(byte me, op) {
 gone:	skip
 }
 
-/* ---- a program with proper-lockfile 4.1.2 alone. It goes by the path, at each call. ---- */
+/* ---- a program with only proper-lockfile 4.1.2. Each of its calls goes by the path. ---- */
 
 inline foreignMkdir() {
 	STEP(d_step {

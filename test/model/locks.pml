@@ -6,13 +6,13 @@
 #define NONE 0
 #define NOBODY 0
 #define OURS 1    /* a dot-lock of mode 0500 */
-#define FOREIGN 2 /* one of a program that knows proper-lockfile alone */
+#define FOREIGN 2 /* one of a program that knows only proper-lockfile */
 
 #ifndef KILLS
 #define KILLS 1
 #endif
 
-/* What one of ours sees, and what it does next on the strength of it, are one step for others: README.md, "Assumed". */
+/* What one of ours sees, and what it does next relying on that, are one step for others: README.md, "Assumed". */
 #ifdef SLOW_FOREIGN
 #define AT_ONCE atomic
 #define FOREIGN_AT_ONCE
@@ -40,7 +40,7 @@ byte temporaryAt[FOLDERS]; /* `.state.json.tmp`, likewise */
 byte dotLockAt[FOLDERS];   /* `state.json.lock`: its mode */
 bool isStale[FOLDERS];     /* it was not refreshed for longer than the stale time */
 
-/* What no process can see, to state the properties with. */
+/* What no process can see: it states the properties. */
 bool isInside[PROCESSES];        /* one of ours that holds both locks */
 bool isForeignInside[PROCESSES]; /* another program that has taken the dot-lock */
 bool isRelying[PROCESSES];       /* one of ours that acts on what it just saw of the dot-lock */
@@ -180,7 +180,7 @@ inline isMarkedAndFresh(canRefresh) {
 #ifndef NO_REFRESH
 	if
 	:: ok && wasStale && canRefresh ->
-		STEP(isStale[dir] = false); /* utimes: by its name, whosever it is by now */
+		STEP(isStale[dir] = false); /* utimes: by its name, even if another program has it by now */
 		STEP(ok = (dotLockAt[dir] == OURS))
 	:: else
 	fi
@@ -257,7 +257,7 @@ inline releaseDotLock() {
 	}
 }
 
-/* ---- time, which matters to other programs alone ---- */
+/* ---- time, which matters only to other programs ---- */
 
 #if defined(WITH_FOREIGN) && !defined(NO_STALE_TIME)
 /*
@@ -274,7 +274,7 @@ inline releaseDotLock() {
 #else
 #define mayStandStill (!isAnyRelying)
 #endif
-/* Who stands still again and again may be robbed again and again: to wait has an end where that has. */
+/* One that stands still again and again may be robbed again and again: waits end only if that ends. */
 #ifdef LIVENESS
 bool hasStoodStill;
 #undef mayStandStill

@@ -51,7 +51,7 @@ inline finish() {
 	d_step { isEnded[me] = true; isInside[me] = false; sharedBy[me] = NONE; hasCopy[me] = false; closeCopies(me) }
 }
 
-/* A child ends when it likes, and with it its copy of the descriptor. */
+/* A child may end at any time, and with it its copy of the descriptor. */
 active proctype Children() {
 	byte i;
 end:
