@@ -12,8 +12,9 @@ import { openTestStore } from '../support/store.js'
 
 const [{ folder } = { folder: tmpdir() }] = filesystems
 
-const CHANGES = effort(100, 1_000)
-const CHECKS = effort(30, 300)
+const CHANGES = effort(500, 1_000)
+const TENURES = effort(200, 1_000)
+const CHECKS = effort(60, 300)
 
 const PATIENT = { timeout: effort(60_000, 120_000) }
 
@@ -27,7 +28,7 @@ async function newSandbox(): Promise<{ root: string; store: SandboxStore }> {
 describe('a lock is given up although a child of another thread has a copy of it, between fork and exec', () => {
   test.each([
     ['a change', CHANGES, []],
-    ['an owner, and by a look for owners', CHANGES, ['own']],
+    ['an owner, and by a look for owners', TENURES, ['own']],
     ['a check that confirms a fault', CHECKS, ['check']],
   ])('by %s', async (_, count, beside) => {
     const { root } = await newSandbox()
@@ -58,10 +59,10 @@ describe.each(['locks', 'check'])('%s keeps nobody out', what => {
 
 test('beside many that wait in the kernel, a change gets its turn within its time', PATIENT, async () => {
   const { root } = await newSandbox()
-  // A change that only asks now and then would have to meet one of some 40 instants between two turns.
-  const WAITERS = 4
-  const HELD = 500
-  const LOCK_TIMEOUT = 20_000
+  // A change that only asks now and then would have to meet one of some 200 instants between two turns, of 20 µs each.
+  const WAITERS = 8
+  const HELD = 50
+  const LOCK_TIMEOUT = 10_000
   const env = { ...process.env, UV_THREADPOOL_SIZE: String(WAITERS + 4) }
   const args = [join(root, 'a', 'lock'), String(WAITERS), String(HELD)]
   const waiters = startProgram('kernel-waiters', args, { env })

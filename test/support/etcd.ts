@@ -141,7 +141,7 @@ export class TestEtcd {
     }
   }
 
-  /** Asks the gateway of whichever member answers, without the client that is tested. */
+  /** Asks the gateway of the first member that answers, without the client that is tested. */
   async ask(path: string, message: object): Promise<Record<string, unknown>> {
     for (const { origin } of this.members) {
       // A member that is down or stopped keeps no question from the others.
