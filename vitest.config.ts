@@ -45,8 +45,6 @@ export default defineConfig({
     maxWorkers: 2 * availableParallelism(),
     maxConcurrency: 30,
     sequence: { sequencer: WaitingFirst },
-    // Machines of CI are shared: one more try tells a fault from a process that was not run for seconds.
-    retry: process.env.CI === undefined ? 0 : 1,
     testTimeout: process.env.SANDBOX_STATE_TESTS === undefined ? 30_000 : 120_000,
     hookTimeout: 30_000,
     projects: [

@@ -1,10 +1,11 @@
 // Disturbs every call of a change, and with it every later call that is then made: pairs.mjs ROOT
 // Each message { what, firsts, seconds, every } is such a run: the faults of the first call and of the second; one pair in
 // `every` is tried. The answer is a row for each pair. A message { again, ids } makes a change of each sandbox.
-// With slow-disk.mjs preloaded changes are made in the commit thread, which a forked child would not have. So another
-// process is killed there: pairs.mjs ROOT CHANGE, where CHANGE is a JSON array [what, id, first, second]
+// With slow-disk.mjs preloaded changes are made in the commit thread. A forked child does not have that thread, and shares
+// with its parent what wakes both after a flush in Node's pool, as own and release make it on a disk. So another process is
+// killed there: pairs.mjs ROOT CHANGE, where CHANGE is a JSON array [what, id, first, second]
 import { spawnSync } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { readdirSync, statfsSync } from 'node:fs'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -13,7 +14,9 @@ import { changesOf, outcomeOf } from './changes.mjs'
 import { faultsOff, inChild, planFaults, tracedCalls, wasKilled } from './faults.mjs'
 
 const [root, one] = process.argv.slice(2)
-const usesThread = process.env.NODE_OPTIONS?.includes('slow-disk') === true
+const usesCommitThread = process.env.NODE_OPTIONS?.includes('slow-disk') === true
+const isInMemory = statfsSync(root).type === 0x01021994
+const canFork = what => isInMemory || !(usesCommitThread || what === 'own' || what === 'release')
 
 /** What comes before the change that is disturbed. */
 const before = {
@@ -47,7 +50,7 @@ async function prepare(what, id) {
 /** A store that does not know how slow the disk is makes its change on the spot: a forked child has no other thread. */
 async function newStore(what, id) {
   const store = await openStore(rootOf(what, id), { lockTimeout: 1_000 })
-  if (!usesThread) return store
+  if (!usesCommitThread) return store
   const other = `slow-${id}`
   await store.create(other)
   await store.delete(other)
@@ -80,7 +83,7 @@ async function disturb(what, first, second) {
   const id = `x${++count}`
   const disturbed = () => change(what, id, first, second)
   if (second?.[1] !== 'KILL') return { id, ...(await disturbed()), calls: tracedCalls() }
-  return { id, killed: usesThread ? inProcess(what, id, first, second) : await inChild(disturbed) }
+  return { id, killed: canFork(what) ? await inChild(disturbed) : inProcess(what, id, first, second) }
 }
 
 async function* pairs({ what, firsts, seconds, every }) {
