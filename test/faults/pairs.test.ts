@@ -16,7 +16,7 @@ import { CHANGES, expectUsable, expectWalk, faultsOf, isState, namesIn, stateOf 
 
 if (noLibcFaults !== undefined) console.warn(`no two calls of one change fail: ${noLibcFaults}`)
 
-const LONG = { timeout: 600_000 }
+const LONG = { timeout: effort(60_000, 600_000, 3_600_000) }
 
 interface Place {
   readonly name: string
