@@ -120,12 +120,12 @@ describe.skipIf(noStrace !== undefined).each(disks)('three changes at once, on $
     for (const [i, call] of sample.entries()) {
       let id = ''
       const where = `killed before ${call.text}`
-      const { answer } = await untilHit(call, async attempt => {
+      const { answer } = await untilHit(call, async (aimed, attempt) => {
         id = `x${i}y${attempt}`
         await createMembers(store, id)
         const child = await next
         next = start()
-        return disturb(child, id, call, 'signal=SIGKILL')
+        return disturb(child, id, aimed, 'signal=SIGKILL')
       })
       expect(answer).toBeUndefined()
       const states = await Promise.all(MEMBERS.map(member => stateOf(store, id + member)))
@@ -163,10 +163,10 @@ describe.skipIf(noStrace !== undefined).each(disks)('three changes at once, on $
       const sample = calls.filter(each => each.name === name).filter((_, i) => i % effort(3, 1) === 0)
       for (const [i, call] of sample.entries()) {
         let id = ''
-        const { answer } = await untilHit(call, async attempt => {
+        const { answer } = await untilHit(call, async (aimed, attempt) => {
           id = `x${i}y${attempt}`
           await createMembers(store, id)
-          return disturb(child, id, call, `error=${errno}`)
+          return disturb(child, id, aimed, `error=${errno}`)
         })
         const outcomes = (answer?.result ?? []) as Answer[]
         expect(outcomes).toHaveLength(MEMBERS.length)

@@ -82,10 +82,10 @@ describe.skipIf(noStrace !== undefined).each(effort(ways.slice(0, 1), ways))(
         for (const errno of ERRORS[call.name] ?? []) {
           if (++count % STEP !== 0) continue
           let id = ''
-          const { answer } = await untilHit(call, async attempt => {
+          const { answer } = await untilHit(call, async (aimed, attempt) => {
             id = `x${count}y${attempt}`
             if (before !== undefined) await store.create(id)
-            return disturbChange(child, { what, id }, call, `error=${errno}`, logs)
+            return disturbChange(child, { what, id }, aimed, `error=${errno}`, logs)
           })
           if (answer === undefined) throw new Error(`${errno} at ${call.text} ended the process`)
           const where = `${errno} at ${call.text}, then ${answer.code ?? 'done'}: ${answer.message ?? ''} ${answer.stack ?? ''}`
@@ -124,8 +124,8 @@ describe.skipIf(noStrace !== undefined)('each call that fails', () => {
       expect(calls.length).toBeGreaterThan(4)
       for (const [i, call] of calls.entries()) {
         for (const errno of i % STEP === 0 ? (ERRORS[call.name] ?? []) : []) {
-          const { answer } = await untilHit(call, () =>
-            disturbChange(child, { what, id: 'a' }, call, `error=${errno}`, logs),
+          const { answer } = await untilHit(call, aimed =>
+            disturbChange(child, { what, id: 'a' }, aimed, `error=${errno}`, logs),
           )
           if (answer === undefined) throw new Error(`${errno} at ${call.text} ended the process`)
           const where = `${errno} at ${call.text}, then ${answer.code ?? 'done'}: ${answer.message ?? ''} ${answer.stack ?? ''}`

@@ -42,12 +42,12 @@ describe.skipIf(noStrace !== undefined).each(effort(ways.slice(0, 1), ways))(
       for (const [i, call] of chosen.entries()) {
         let id = ''
         const where = `killed before call ${i} of ${chosen.length}, ${call.text}`
-        const { answer } = await untilHit(call, async attempt => {
+        const { answer } = await untilHit(call, async (aimed, attempt) => {
           id = `x${i}y${attempt}`
           if (before !== undefined) await store.create(id)
           const child = await next
           next = startPrepared(root, ...how)
-          return disturbChange(child, { what, id }, call, 'signal=SIGKILL', logs)
+          return disturbChange(child, { what, id }, aimed, 'signal=SIGKILL', logs)
         })
         expect(answer).toBeUndefined()
         const state = await stateOf(store, id)

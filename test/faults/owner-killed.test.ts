@@ -60,11 +60,11 @@ describe.skipIf(noStrace !== undefined).each(effort(ways.slice(0, 1), ways))(
         const seen: string[] = []
         for (const [i, call] of calls.entries()) {
           let id = ''
-          const { answer } = await untilHit(call, async attempt => {
+          const { answer } = await untilHit(call, async (aimed, attempt) => {
             id = `x${i}y${attempt}`
             const child = await startPrepared(root, ...how)
             await prepare(store, root, child, what, id)
-            return disturbChange(child, { what, id }, call, 'signal=SIGKILL', logs)
+            return disturbChange(child, { what, id }, aimed, 'signal=SIGKILL', logs)
           })
           expect(answer).toBeUndefined()
           const { state, owner } = await store.inspect(id)

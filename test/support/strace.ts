@@ -166,21 +166,26 @@ export async function disturbChange(
   return { answer, hit: hit === undefined ? undefined : normal(hit, asked.id) }
 }
 
+/** Where to look for a call that was missed, from the place that it had when it was traced. */
+const SHIFTS = [0, 0, -1, 1, 0]
+
 /**
- * Aims at a call again if it was missed: a timer or the garbage collector can let a thread make a call once more, or once
- * less, than when it was traced.
- * @param aim disturbs a change of its own each time; it is given the number of the attempt
+ * Aims at a call again if it was missed, then at its neighbours: a timer or the garbage collector can let a thread make a
+ * call once more, or once less, also while it is traced.
+ * @param aim disturbs a change of its own each time, at the call that it is given
  * @returns what it returned when it hit
  */
 export async function untilHit<T extends { readonly hit: string | undefined }>(
-  { text }: Call,
-  aim: (attempt: number) => Promise<T>,
+  call: Call,
+  aim: (call: Call, attempt: number) => Promise<T>,
 ): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    const result = await aim(attempt)
-    if (result.hit === text) return result
-    if (attempt === 5) throw new Error(`${text} was missed five times, at last for ${result.hit}`)
+  const hits: unknown[] = []
+  for (const [attempt, shift] of SHIFTS.entries()) {
+    const result = await aim({ ...call, nth: Math.max(call.nth + shift, 1) }, attempt)
+    if (result.hit === call.text) return result
+    hits.push(result.hit)
   }
+  throw new Error(`${call.text} was missed; hit were ${hits.join(', ')}`)
 }
 
 function threadsOf(child: ChildProcess): number[] {
