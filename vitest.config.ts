@@ -10,11 +10,13 @@ const dist = fileURLToPath(new URL('./dist/', import.meta.url))
 
 const goesFurther = (path: string) => readFileSync(path, 'utf8').includes('support/effort.js')
 
+const isShort = process.env.SANDBOX_STATE_TESTS === undefined
+
 // The long run is of the test files that can go further than in the short one.
 const tests = readdirSync('test', { recursive: true, encoding: 'utf8' })
   .filter(name => name.endsWith('.test.ts'))
   .map(name => `test/${name}`)
-  .filter(path => process.env.SANDBOX_STATE_TESTS === undefined || goesFurther(path))
+  .filter(path => isShort || goesFurther(path))
 
 // These leave the process as it was, so that the next file of theirs can have the same one: starting it and loading
 // the library would take longer than most of them.
@@ -41,11 +43,11 @@ export default defineConfig({
   },
   test: {
     server: { deps: { external: [/\/dist\//] } },
-    // Half of the tests wait for a disk, a lock or a process.
-    maxWorkers: 2 * availableParallelism(),
+    // Most tests of the short run wait for a disk, a lock or a process, half of those of the long run.
+    maxWorkers: (isShort ? 3 : 2) * availableParallelism(),
     maxConcurrency: 30,
     sequence: { sequencer: WaitingFirst },
-    testTimeout: process.env.SANDBOX_STATE_TESTS === undefined ? 30_000 : 120_000,
+    testTimeout: isShort ? 30_000 : 120_000,
     hookTimeout: 30_000,
     projects: [
       { extends: true, test: { name: 'own process', include: tests.filter(path => !sharesProcess(path)) } },
