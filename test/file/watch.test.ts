@@ -252,7 +252,7 @@ describe('what is no state', () => {
     rmSync(join(root, 'good'), { recursive: true })
     writeFileSync(join(root, 'good'), '')
     expect(await events.next()).toBe('deleted good')
-    symlinkSync('good', join(root, 'end')) // After as many rechecks as any other error.
+    symlinkSync('good', join(root, 'end')) // Rechecked as often as the others, so a false event of theirs would come before.
     expect(await events.next()).toBe('error end CORRUPT_STATE')
   })
 

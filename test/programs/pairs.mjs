@@ -32,6 +32,9 @@ const before = {
 /** A reap stops every orphan of a root, so each has a root of its own. */
 const rootOf = (what, id) => (what === 'reap' ? join(root, id) : root)
 
+/** An owner looks at its sandbox every second. Such calls of the owners of earlier pairs must not count. */
+const disturbedFolder = (what, id) => (/own|release/.test(what) ? join(root, id) : rootOf(what, id))
+
 /** Those that released a sandbox, or tried to. */
 const owners = new Map()
 
@@ -65,7 +68,7 @@ async function change(what, id, first, second) {
   if (what === 'release') owners.set(id, changes)
   if (what === 'release') await changes.own(id)
   const openBefore = descriptors()
-  planFaults(rootOf(what, id), first, second)
+  planFaults(disturbedFolder(what, id), first, second)
   const answer = await outcomeOf(() => changes[what](id))
   const hits = faultsOff()
   return { ...answer, hits, leaked: descriptors() - openBefore }
@@ -80,7 +83,7 @@ function inProcess(what, id, first, second) {
 }
 
 async function disturb(what, first, second) {
-  const id = `x${++count}`
+  const id = `${++count}x` // No path of one begins with that of another.
   const disturbed = () => change(what, id, first, second)
   if (second?.[1] !== 'KILL') return { id, ...(await disturbed()), calls: tracedCalls() }
   return { id, killed: canFork(what) ? await inChild(disturbed) : inProcess(what, id, first, second) }
